@@ -1,0 +1,101 @@
+"""Writes that are whole or not there: a reader, or a run after `kill -9`, never sees half a file."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final
+
+PARTIAL: Final = ".partial-"
+"""How the names of unfinished files and folders begin; whoever finds an old one may delete it."""
+
+
+@contextmanager
+def atomic_file(path: Path, *, mode: int = 0o644, durable: bool = False) -> Iterator[IO[bytes]]:
+    """A file that gets its name only when the block ends without an error.
+
+    Args:
+        path: the final name; its folder is made when missing.
+        mode: permission bits of the file, whatever the umask.
+        durable: wait until the bytes are on the disk before the name appears.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, mode)
+            yield stream
+            stream.flush()
+            if durable:
+                os.fsync(descriptor)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write a whole file, or leave what was there."""
+    with atomic_file(path, mode=mode) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A folder that gets its name only when the block ends without an error.
+
+    When another process made the same folder meanwhile, that one is kept: it is for content-addressed names.
+    """
+    with scratch_folder(path.parent) as temporary:
+        temporary.chmod(0o755)
+        yield temporary
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder for unfinished things, gone when the block ends, with what killed processes left beside it.
+
+    It is locked while it is in use, which the kernel ends with the process.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{PARTIAL}*"):
+        _remove_unless_locked(left)
+    folder, descriptor = _locked_folder(parent)
+    try:
+        yield folder
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _locked_folder(parent: Path) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=parent))
+        with suppress(FileNotFoundError):  # between the making and the lock another process may remove it
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if folder.exists():
+                return folder, descriptor
+            os.close(descriptor)
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:  # a file, gone meanwhile, or not ours
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,121 @@
+"""The folder where mlimage keeps what it fetched and built: `$XDG_CACHE_HOME/mlimage`, by content.
+
+Everything in it can be deleted at any time; what is there is checked before it is trusted.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from mlimage.digest import Digest
+from mlimage.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Names in the cache folder.
+
+    ====================  =========================================================================
+    `inputs/sha256/…`     fetched wheels and debs, each named by the digest of its bytes
+    `metadata/…`          metadata of wheels, by the wheel's digest
+    `roots/<digest>/`     unpacked bases, whose interpreters resolve and compile
+    `layers/<key>.json`   what a layer plan gave: diff_id, digest and sizes, by the key of its inputs
+    `store/`              the local store of sealed images, an OCI image layout
+    `unpacked/<digest>/`  root file systems of images that the sandbox runs
+    `locks/`              files that processes lock
+    ====================  =========================================================================
+    """
+
+    root: Path
+
+    @property
+    def inputs(self) -> Path:
+        """Fetched files."""
+        return self.root / "inputs" / "sha256"
+
+    def input(self, digest: Digest) -> Path:
+        """Where the fetched file with this digest lies, or will."""
+        return self.inputs / digest.hex[:2] / digest.hex
+
+    @property
+    def metadata(self) -> Path:
+        """Wheels' metadata."""
+        return self.root / "metadata"
+
+    @property
+    def roots(self) -> Path:
+        """Unpacked bases."""
+        return self.root / "roots"
+
+    @property
+    def layers(self) -> Path:
+        """Results of layer plans."""
+        return self.root / "layers"
+
+    @property
+    def store(self) -> Path:
+        """The local store of sealed images."""
+        return self.root / "store"
+
+    @property
+    def unpacked(self) -> Path:
+        """Root file systems for the sandbox."""
+        return self.root / "unpacked"
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[None]:
+        """Hold the lock `name` against other processes; waits for it. The kernel frees it with us."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("wb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While the block runs, `mlimage cache prune` deletes nothing. Many processes may be in one."""
+        try:
+            stream = self._use_lock()
+        except PermissionError:
+            # Who cannot write to the cache reads it at his own risk.
+            yield
+            return
+        with stream:
+            fcntl.flock(stream, fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether no other process is in an `in_use` block; if so, none gets into one while this one runs."""
+        with self._use_lock() as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _use_lock(self) -> IO[bytes]:
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return (folder / "use").open("ab")
+
+
+def default_cache(environ: Mapping[str, str] = os.environ) -> Cache:
+    """The cache of this user: `MLIMAGE_CACHE`, or `mlimage` in `XDG_CACHE_HOME` or `~/.cache`."""
+    chosen = environ.get("MLIMAGE_CACHE")
+    if chosen:
+        return Cache(Path(chosen).absolute())
+    base = environ.get("XDG_CACHE_HOME")
+    if not base:
+        home = environ.get("HOME")
+        if not home:
+            raise UsageError(
+                "neither HOME nor XDG_CACHE_HOME is set", hint="set MLIMAGE_CACHE to a folder for the cache"
+            )
+        base = f"{home}/.cache"
+    return Cache(Path(base).absolute() / "mlimage")

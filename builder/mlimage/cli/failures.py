@@ -1,0 +1,289 @@
+"""What is said, and with which exit status, when a run of `mlimage` ends otherwise than well."""
+
+import errno
+import os
+import re
+import select
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from mlimage.cli.style import clean, painted
+from mlimage.errors import MlimageError, SpecError
+
+OK: Final = 0
+DEFECT: Final = 1
+USAGE: Final = 2
+MACHINE: Final = 11
+"""The machine refused what was right to ask: the disk is full, a folder cannot be written, and the like."""
+
+_CACHE_ADVICE: Final = "set MLIMAGE_CACHE to a folder"
+
+_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
+    errno.ENOSPC: (
+        "no space is left on the disk",
+        f"free some (`mlimage cache prune`), or {_CACHE_ADVICE} on another disk",
+    ),
+    errno.EDQUOT: (
+        "your disk quota is used up",
+        f"free some (`mlimage cache prune`), or {_CACHE_ADVICE} on another disk",
+    ),
+    errno.EROFS: ("the file system is read-only", f"{_CACHE_ADVICE} that can be written"),
+    errno.EACCES: (
+        "permission denied",
+        f"change its owner or mode, or {_CACHE_ADVICE} of your own",
+    ),
+    errno.EPERM: ("the operation is not permitted", "change its owner or mode, or run as another user"),
+    errno.EMFILE: ("too many files are open", "raise the limit: `ulimit -n 4096`"),
+    errno.ENFILE: ("too many files are open on this machine", "close other programs, or raise fs.file-max"),
+    errno.EIO: ("the disk answers with errors", "look at `dmesg`"),
+}
+
+
+class Termination(BaseException):
+    """SIGTERM came. As with `KeyboardInterrupt`, only what cleans up sees it pass."""
+
+
+def report(error: BaseException, arguments: Sequence[str]) -> int:
+    """Say on standard error what `error` means for the user, and return the exit status.
+
+    Args:
+        error: what ended the run.
+        arguments: the command line, for the file that records a defect.
+    """
+    status = _chosen_status(error)
+    if status is not None:
+        return status
+    if isinstance(error, KeyboardInterrupt):
+        _say("interrupted")
+        return 128 + signal.SIGINT
+    if isinstance(error, Termination):
+        _say("terminated")
+        return 128 + signal.SIGTERM
+    if isinstance(error, BrokenPipeError) and _nobody_reads_stdout():
+        _let_stdout_go()
+        return 128 + signal.SIGPIPE
+    if os.environ.get("MLIMAGE_DEBUG", "0") not in {"", "0"}:
+        _say(_traceback(error))
+    if isinstance(error, MlimageError):
+        return _report_mlimage_error(error)
+    if _is_typers(error):
+        return _report_usage(error, arguments)
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        return _report_refusal(error)
+    return _report_defect(error, arguments)
+
+
+def _say(text: str) -> None:
+    with suppress(BrokenPipeError):
+        print(clean(text), file=sys.stderr, flush=True)  # noqa: T201 - this module speaks to people
+
+
+def _error(text: str, hint: str | None = None) -> None:
+    _say(f"{painted('error:', 'red', sys.stderr)} {clean(text)}")
+    if hint:
+        _say(f"{painted('hint:', 'cyan', sys.stderr)} {clean(hint)}")
+
+
+def _report_mlimage_error(error: MlimageError) -> int:
+    if isinstance(error, SpecError) and len(error.problems) != 1:
+        _error(f"{len(error.problems)} problems in the spec\n{error}")
+    elif isinstance(error, SpecError):
+        (problem,) = error.problems
+        _error(str(problem), problem.hint)
+    else:
+        _error(str(error), error.hint)
+    return error.exit_status
+
+
+def _chosen_status(error: BaseException) -> int | None:
+    """The status of an exit that somebody asked for: `sys.exit(status)`, `raise typer.Exit(status)`."""
+    if isinstance(error, SystemExit):
+        return OK if error.code is None else error.code if isinstance(error.code, int) else DEFECT
+    if "typer" in sys.modules:
+        from typer import Exit
+
+        if isinstance(error, Exit):
+            return error.exit_code
+    return None
+
+
+def _is_typers(error: BaseException) -> bool:
+    if "typer" not in sys.modules:
+        return False
+    from typer.exceptions import Abort, TyperException
+
+    return isinstance(error, TyperException | Abort)
+
+
+def _report_usage(error: Any, arguments: Sequence[str]) -> int:
+    """Typer's complaints in our words; its classes have no public names, so attributes tell them apart."""
+    context = getattr(error, "ctx", None)
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    path = context.command_path if context else f"mlimage {verb}" if verb else "mlimage"
+    hint = f"`{path} --help` shows what it takes"
+    if not hasattr(error, "format_message"):
+        _say("aborted")
+        return DEFECT
+    message = error.format_message()
+    if hasattr(error, "possibilities"):
+        name = error.option_name
+        message = f"no such option `{name}`"
+        near = get_close_matches(name, _options(context), n=1) if context else []
+        if near:
+            hint = f"did you mean `{near[0]}`?"
+        elif verb == "run":
+            hint = _behind_dashes(name, arguments) or hint
+    elif hasattr(error, "param_type") and error.param is not None:
+        message = f"missing {error.param.param_type_name} {_names(error.param)}"
+    elif " Did you mean " in message:
+        message, _, near_names = message.partition(" Did you mean ")
+        hint = f"did you mean {_our_grammar(near_names)}"
+    _error(_our_grammar(message), hint)
+    return USAGE
+
+
+def _behind_dashes(option: str, arguments: Sequence[str]) -> str | None:
+    """`mlimage run X train --epochs 3`, as it is to be typed: the role's own arguments stand behind `--`."""
+    from shlex import join
+
+    at = next((i for i, word in enumerate(arguments) if word.startswith(option)), 0)
+    roles = [i for i, word in enumerate(arguments[:at]) if word in {"train", "serve", "shell"}]
+    if roles:
+        typed = join(["mlimage", *arguments[:at], "--", *arguments[at:]])
+        return f"what `{arguments[roles[0]]}` itself takes stands behind `--`: `{typed}`"
+    return "an option of a command stands behind `--`, as in `mlimage run NAME -- ls -l`"
+
+
+def _names(parameter: Any) -> str:
+    if parameter.param_type_name == "option":
+        return " / ".join(f"`{name}`" for name in parameter.opts)
+    return f"`{parameter.metavar or parameter.name.upper()}`"
+
+
+def _options(context: Any) -> list[str]:
+    return [
+        name
+        for parameter in context.command.get_params(context)
+        for name in parameter.opts
+        if name.startswith("--")
+    ]
+
+
+def _our_grammar(message: str) -> str:
+    """Lower case, names in backticks, no final full stop."""
+    quoted = (
+        re.sub(r"'([^'\n]*)'", r"`\1`", message.strip())
+        .removesuffix(".")
+        .replace(": Input should", ": it should")
+        .replace(": Value error, ", ": ")
+    )
+    return quoted[:1].lower() + quoted[1:]
+
+
+def _report_refusal(error: OSError) -> int:
+    what, hint = _REFUSALS[error.errno or 0]
+    paths = [_final(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    names = " -> ".join(f"`{path}`" for path in dict.fromkeys(paths))
+    if paths and _CACHE_ADVICE in hint and not any(map(_about_cache, paths)):
+        hint = "change its owner, mode or place, or work in a copy of the project"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            hint = "free some, or take another disk"
+    _error(f"{names}: {what}" if names else what, hint)
+    return MACHINE
+
+
+def _final(name: str | bytes) -> str:
+    """The path; of an unfinished file the folder, which is what the user knows."""
+    from mlimage.atomic import PARTIAL
+
+    folder, _, last = os.fsdecode(name).rpartition("/")
+    return (folder or ".") if last.startswith(PARTIAL) else os.fsdecode(name)
+
+
+def _about_cache(path: str) -> bool:
+    """Whether the path is in the cache, or of a folder that the cache is in."""
+    from mlimage.cache import default_cache
+
+    try:
+        cache = default_cache(os.environ).root.absolute()
+    except MlimageError:
+        return False
+    place = Path(path).absolute()
+    return place.is_relative_to(cache) or cache.is_relative_to(place)
+
+
+def _report_defect(error: BaseException, arguments: Sequence[str]) -> int:
+    from mlimage import __version__
+
+    first = str(error).strip().partition("\n")[0]
+    named = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    _error(f"sorry, this is a defect in mlimage {__version__}: {named}")
+    record = _record(error, arguments)
+    try:
+        saved = _save(record)
+    except (OSError, MlimageError):
+        _say(record)
+        _error("the traceback above could not be saved", "please report it with what you typed")
+    else:
+        _say(
+            f"{painted('hint:', 'cyan', sys.stderr)} please report it with `{saved}`, which has the traceback"
+        )
+    return DEFECT
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def _record(error: BaseException, arguments: Sequence[str]) -> str:
+    import platform
+    import shlex
+
+    from mlimage import __version__
+
+    text = "\n".join(
+        (
+            f"mlimage {__version__}, Python {platform.python_version()}, {platform.platform()}",
+            f"command: mlimage {shlex.join(arguments)}",
+            "",
+            _traceback(error),
+            "",
+        )
+    )
+    return re.sub(r"(\w://)[^/\s@]+@", r"\1***@", text)  # credentials in addresses are nobody's business
+
+
+def _save(record: str) -> Path:
+    import time
+
+    from mlimage.atomic import write_atomically
+    from mlimage.cache import default_cache
+
+    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
+    path = default_cache(os.environ).root / "defects" / name
+    write_atomically(path, record.encode(errors="backslashreplace"), mode=0o600)
+    return path
+
+
+def _nobody_reads_stdout() -> bool:
+    """Whether it was standard output that broke: a pipe without a reader shows an error condition."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        return any(events & select.POLLERR for _descriptor, events in poll.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
+def _let_stdout_go() -> None:
+    """Keep the interpreter from complaining, when it ends, that what it still holds cannot be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

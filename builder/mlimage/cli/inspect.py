@@ -1,0 +1,192 @@
+"""`mlimage inspect`: what is in the store, or in one image."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlimage.cli.options import JsonOption, VerboseOption
+from mlimage.cli.screen import Screen
+from mlimage.cli.style import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlimage.oci.contents import Contents
+    from mlimage.oci.model import SealedImage
+    from mlimage.oci.store import Store
+
+
+def inspect(
+    image: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="IMAGE",
+            help="NAME, NAME:VARIANT, or the first digits of a digest or image id; without it, all images.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Show an image's layers, configuration and packages, or list the images of the store.
+
+    Examples:
+      mlimage inspect
+      mlimage inspect digits-sklearn
+      mlimage inspect digits-sklearn:cpu --json
+    """
+    from mlimage.cache import default_cache
+    from mlimage.oci.store import Store
+
+    screen = Screen(json=as_json, verbose=verbose)
+    cache = default_cache()
+    store = Store(cache.store)
+    if image is None:
+        _list(store, screen, as_json=as_json)
+        return
+    from mlimage.oci.contents import image_contents
+    from mlimage.oci.reference import resolve
+
+    with cache.in_use():
+        found = resolve(store, image)
+        config = json.loads(store.read(found.config))
+        with screen.progress.task("reading layers"):
+            contents = image_contents(found, store)
+    if as_json:
+        screen.json(as_value(found, config, contents))
+    else:
+        _show(found, config, contents, screen)
+
+
+def as_value(image: "SealedImage", config: dict[str, Any], contents: "Sequence[Contents]") -> dict[str, Any]:
+    """The image as `--json` prints it."""
+    return {
+        "name": image.name,
+        "digest": image.digest,
+        "image_id": image.image_id,
+        "platform": str(image.platform),
+        "created": config.get("created"),
+        "size": sum(layer.blob.size for layer in image.layers),
+        "uncompressed_size": sum(layer.uncompressed_size for layer in image.layers),
+        "layers": [
+            {
+                "name": layer.name,
+                "digest": layer.blob.digest,
+                "diff_id": layer.diff_id,
+                "media_type": layer.blob.media_type,
+                "size": layer.blob.size,
+                "uncompressed_size": layer.uncompressed_size,
+                "files": content.files,
+                "packages": [
+                    {"type": package.type, "name": package.name, "version": package.version}
+                    for package in content.packages
+                ],
+            }
+            for layer, content in zip(image.layers, contents, strict=True)
+        ],
+        "config": config.get("config", {}),
+    }
+
+
+def _list(store: "Store", screen: Screen, *, as_json: bool) -> None:
+    from mlimage.errors import BuildError
+
+    rows: list[dict[str, Any]] = []
+    for name, manifest in store.tags().items():
+        try:
+            image = store.load(manifest, name=name)
+            created = json.loads(store.read(image.config)).get("created", "")
+        except BuildError as error:
+            screen.warn(f"`{name}` cannot be read: {error}")
+            continue
+        rows.append(
+            {
+                "name": name,
+                "image_id": image.image_id,
+                "digest": image.digest,
+                "platform": str(image.platform),
+                "created": created,
+                "layers": len(image.layers),
+                "size": sum(layer.blob.size for layer in image.layers),
+            }
+        )
+    if as_json:
+        screen.json(rows)
+    elif rows:
+        screen.table(
+            "",
+            ("IMAGE", "IMAGE ID", "DIGEST", "CREATED", "LAYERS", "SIZE"),
+            [
+                (
+                    row["name"],
+                    row["image_id"].short,
+                    row["digest"].short,
+                    row["created"],
+                    row["layers"],
+                    size_text(row["size"]),
+                )
+                for row in rows
+            ],
+        )
+    else:
+        screen.say("no images in the store; `mlimage build` makes one")
+
+
+def _show(
+    image: "SealedImage", config: dict[str, Any], contents: "Sequence[Contents]", screen: Screen
+) -> None:
+    packed = sum(layer.blob.size for layer in image.layers)
+    unpacked = sum(layer.uncompressed_size for layer in image.layers)
+    run = config.get("config", {})
+    facts = [
+        ("image", image.name),
+        ("digest", image.digest),
+        ("image id", image.image_id),
+        ("platform", image.platform),
+        ("created", config.get("created", "")),
+        ("size", f"{size_text(packed)} packed, {size_text(unpacked)} unpacked"),
+        ("user", run.get("User") or "root"),
+        ("entry point", " ".join(run.get("Entrypoint") or [])),
+        ("command", " ".join(run.get("Cmd") or [])),
+        ("folder", run.get("WorkingDir") or "/"),
+        ("ports", ", ".join(run.get("ExposedPorts") or {})),
+    ]
+    for name, value in facts:
+        if value:
+            screen.say(f"{name + ':':<13}{value}")
+    _say_all(screen, "environment", run.get("Env") or [])
+    _say_all(
+        screen, "labels", [f"{name}={value}" for name, value in sorted((run.get("Labels") or {}).items())]
+    )
+    screen.say("")
+    screen.table(
+        "layers, bottom first",
+        ("LAYER", "DIGEST", "FILES", "PACKAGES", "PACKED", "UNPACKED"),
+        [
+            (
+                layer.name,
+                layer.blob.digest.short,
+                content.files,
+                len(content.packages) or "-",
+                size_text(layer.blob.size),
+                size_text(layer.uncompressed_size),
+            )
+            for layer, content in zip(image.layers, contents, strict=True)
+        ],
+    )
+    packages = [
+        (package.type, package.name, package.version, layer.name)
+        for layer, content in zip(image.layers, contents, strict=True)
+        for package in content.packages
+    ]
+    if packages:
+        screen.say("")
+        screen.table("packages", ("TYPE", "PACKAGE", "VERSION", "LAYER"), sorted(packages))
+
+
+def _say_all(screen: Screen, title: str, lines: "Sequence[str]") -> None:
+    if lines:
+        screen.say(f"{title}:")
+        for line in lines:
+            screen.say(f"  {line}")

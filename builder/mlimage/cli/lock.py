@@ -1,0 +1,242 @@
+"""`mlimage lock`."""
+
+import os
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from mlimage.cli.screen import Screen
+    from mlimage.lock.changes import Change
+    from mlimage.lock.lock import Locked
+    from mlimage.lock.model import Lock
+    from mlimage.spec.load import LoadedSpec
+    from mlimage.spec.project import Project
+
+
+def lock(
+    names: NamesArgument = None,
+    *,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Only say whether the locks are up to date, offline; exit status 4 if not."
+        ),
+    ] = False,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", "-U", help="Take the newest of everything that the spec allows.")
+    ] = False,
+    upgrade_package: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--upgrade-package",
+            "-P",
+            metavar="NAME",
+            help="Take the newest of this package, and move others only as far as it must; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    variant: VariantOption = None,
+    project: ProjectOption = Path(),
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Resolve every wheel and .deb to a name and a SHA-256, and write the lock files.
+
+    A lock that is up to date is left as it is. When the spec has changed, versions move only where they must.
+    What changed is shown: read it, then commit the folder `lockfiles/`.
+
+    Examples:
+      mlimage lock                         every image of the project
+      mlimage lock churn                   one image
+      mlimage lock --check                 is every lock up to date? (for CI)
+      mlimage lock churn --upgrade         the newest of everything
+      mlimage lock churn -P numpy          the newest numpy
+    """
+    from mlimage.cli.screen import Screen
+    from mlimage.errors import UsageError
+    from mlimage.spec.project import find_project
+
+    if check and (upgrade or upgrade_package):
+        raise UsageError("`--check` changes nothing, so it cannot upgrade", hint="leave out one of them")
+    if upgrade and upgrade_package:
+        raise UsageError("`--upgrade` upgrades everything", hint="leave out `--upgrade-package`")
+    screen = Screen(json=json, verbose=verbose)
+    found = find_project(project)
+    chosen = found.select(names or (), variant)
+    if check:
+        _check(chosen, found, screen, json=json)
+    else:
+        _lock(chosen, found, screen, everything=upgrade, packages=tuple(upgrade_package or ()), json=json)
+
+
+def _check(
+    chosen: "Sequence[tuple[LoadedSpec, str]]", project: "Project", screen: "Screen", *, json: bool
+) -> None:
+    from mlimage.errors import LockError
+    from mlimage.lock.check import check
+    from mlimage.lock.text import read_lock
+
+    failed: list[LockError] = []
+    results: list[dict[str, Any]] = []
+    for loaded, variant in chosen:
+        name = f"{loaded.spec.name}:{variant}"
+        problem: LockError | None = None
+        try:
+            check(loaded, read_lock(project.lock_folder(loaded.spec.name), variant))
+        except LockError as error:
+            problem = error
+            failed.append(error)
+        else:
+            screen.say(f"{name} is up to date")
+        results.append({
+            "image": loaded.spec.name, "variant": variant, "up_to_date": problem is None,
+            "problem": str(problem) if problem else None,
+        })  # fmt: skip
+    if json:
+        screen.json(results)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        raise LockError(
+            f"{len(failed)} of {len(chosen)} locks cannot be used:\n" + "\n".join(map(str, failed)),
+            hint="`mlimage lock` brings them up to date",
+        )
+
+
+def _lock(
+    chosen: "Sequence[tuple[LoadedSpec, str]]",
+    project: "Project",
+    screen: "Screen",
+    *,
+    everything: bool,
+    packages: tuple[str, ...],
+    json: bool,
+) -> None:
+    from mlimage.cache import default_cache
+    from mlimage.lock.changes import Upgrade
+    from mlimage.lock.lock import lock_image
+    from mlimage.lock.sources import Sources
+    from mlimage.lock.text import write_lock
+    from mlimage.process import run
+
+    cache = default_cache(os.environ)
+    results = []
+    for loaded, variant in chosen:
+        name = loaded.spec.name
+        previous = _previous(project.lock_folder(name), variant, screen)
+        with (
+            cache.in_use(),
+            Sources(loaded.spec, cache=cache, environ=os.environ, progress=screen.progress) as sources,
+        ):
+            locked = lock_image(
+                loaded,
+                variant,
+                previous=previous,
+                upgrade=Upgrade(everything=everything, packages=packages),
+                now=datetime.now(UTC),
+                sources=sources,
+                run=run,
+                places=partial(_places, project, name),
+            )
+        written = write_lock(project.lock_folder(name), locked.lock)
+        _show(screen, locked, first=previous is None, written=written)
+        results.append(_result(locked, written))
+    if json:
+        screen.json(results)
+
+
+def _places(project: "Project", name: str) -> "Mapping[str, str]":
+    from mlimage.lock.base import package_places
+
+    file = project.spec_file(name)
+    return package_places(file.read_bytes(), f"images/{name}/{file.name}")
+
+
+def _previous(folder: Path, variant: str, screen: "Screen") -> "Lock | None":
+    """The lock that is there. One that cannot be read is made anew, and that is said."""
+    from mlimage.errors import LockError
+    from mlimage.lock.text import read_lock
+
+    if not (folder / f"{variant}.toml").exists():
+        return None
+    try:
+        return read_lock(folder, variant)
+    except LockError as error:
+        screen.warn(f"{error}; everything is locked anew")
+        return None
+
+
+def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence[Path]") -> None:
+    from mlimage.cli.style import size_text
+
+    lock = locked.lock
+    name = f"{lock.image}:{lock.variant}"
+    if locked.fresh:
+        screen.say(f"{name} is up to date")
+        return
+    debs, wheels = sum(deb.size for deb in lock.base.debs), sum(package.size for package in lock.packages)
+    listed = [change for change in locked.changes if not (first and change.kind == "deb")]
+    if listed:
+        screen.table(
+            f"{name}: what changed",
+            ("package", "", "before", "now", "size", "note"),
+            [_row(change) for change in listed],
+        )
+    elif not first:
+        screen.say(f"{name}: no package changed")
+    screen.say(
+        f"{name}: {len(lock.base.debs)} debs ({size_text(debs)}) and "
+        f"{len(lock.packages)} wheel{'' if len(lock.packages) == 1 else 's'} ({size_text(wheels)}), "
+        f"as of {lock.as_of:%Y-%m-%d %H:%M:%S} UTC; "
+        + (f"wrote {', '.join(path.name for path in written)}" if written else "the files stay as they were")
+    )
+    for change in locked.changes:
+        if change.note.startswith("yanked"):
+            screen.warn(f"`{change.name}=={change.new}` was withdrawn by its authors ({change.note})")
+
+
+def _row(change: "Change") -> tuple[str, ...]:
+    from mlimage.cli.style import size_text
+
+    sign = "-" if change.size < 0 else "+"
+    return (
+        change.name,
+        change.kind,
+        change.old or "-",
+        change.new or "-",
+        f"{sign}{size_text(abs(change.size))}" if change.size else "",
+        change.note if change.note or change.what == "changed" else change.what,
+    )
+
+
+def _result(locked: "Locked", written: "Sequence[Path]") -> dict[str, Any]:
+    lock = locked.lock
+    return {
+        "image": lock.image,
+        "variant": lock.variant,
+        "up_to_date": locked.fresh,
+        "inputs": lock.inputs,
+        "as_of": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "debs": len(lock.base.debs),
+        "wheels": len(lock.packages),
+        "written": [path.name for path in written],
+        "changes": [
+            {
+                "kind": change.kind,
+                "name": change.name,
+                "old": change.old,
+                "new": change.new,
+                "size": change.size,
+                "note": change.note,
+            }
+            for change in locked.changes
+        ],
+    }

@@ -1,0 +1,55 @@
+"""Options that several verbs take, with one spelling and one line of help each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _said_before_or_after(context: typer.Context, value: bool) -> bool:
+    return value or bool(context.find_root().params.get("verbose"))
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        callback=_said_before_or_after,
+        help="Say more, on standard error.",
+        show_default=False,
+    ),
+]
+"""True as well when `--verbose` stands before the verb."""
+
+VariantOption = Annotated[
+    str | None,
+    typer.Option("--variant", metavar="NAME", help="Only this variant of the image, `cpu` for instance."),
+]
+
+NamesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="IMAGE",
+        help="Names of image folders; all of the project when none is given.",
+        show_default=False,
+    ),
+]
+
+NameArgument = Annotated[
+    str, typer.Argument(metavar="IMAGE", help="The name of an image folder.", show_default=False)
+]
+
+ProjectOption = Annotated[
+    Path,
+    typer.Option(
+        "--project",
+        "-C",
+        metavar="FOLDER",
+        help="Start looking for the project (`images/`, `lockfiles/`) here and not in the current folder.",
+        show_default=False,
+    ),
+]
+"""Give it the default `Path()`."""

@@ -1,0 +1,148 @@
+"""`mlimage run`."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mlimage.cli.options import ProjectOption, VerboseOption
+
+
+def run(
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE", help="NAME, NAME:VARIANT, or the beginning of a digest.", show_default=False
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="train|serve|shell|-- COMMAND",
+            help="The role, with its own arguments behind `--`; or any command behind `--`.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    runtime: Annotated[
+        Literal["auto", "docker", "sandbox"],
+        typer.Option("--runtime", help="Where: `auto` is Docker if its daemon answers, else the sandbox."),
+    ] = "auto",
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--data", metavar="NAME=FOLDER", help="Folder of this data name of the image.", show_default=False
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models",
+            metavar="FOLDER",
+            help="Where models are written and read; by default `models/NAME` in the project.",
+            show_default=False,
+        ),
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable.", show_default=False),
+    ] = None,
+    port: Annotated[
+        str | None,
+        typer.Option(
+            "--port",
+            "-p",
+            metavar="[ADDRESS:]PORT",
+            help="Where the server is reached; by default its own port on 127.0.0.1. 0 is any free port.",
+            show_default=False,
+        ),
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", "-m", metavar="SIZE", help="Memory at most, `2g`.", show_default=False),
+    ] = None,
+    cpus: Annotated[
+        float | None,
+        typer.Option("--cpus", min=0.01, help="Processors at most, `1.5`.", show_default=False),
+    ] = None,
+    shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Size of /dev/shm.")] = "1g",
+    user: Annotated[
+        str | None,
+        typer.Option(
+            "--user",
+            metavar="UID[:GID]",
+            help="Who it runs as; by default you, and for root the image's own user.",
+            show_default=False,
+        ),
+    ] = None,
+    writable: Annotated[
+        bool, typer.Option("--writable", help="Let the image's files be written; what is written is lost.")
+    ] = False,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", "-i", help="Hand standard input to the command.")
+    ] = False,
+    health_timeout: Annotated[
+        float, typer.Option("--health-timeout", min=0.1, help="Seconds until a server must be healthy.")
+    ] = 120.0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be run, as JSON, and run nothing.")
+    ] = False,
+    project: ProjectOption = Path(),
+    verbose: VerboseOption = False,
+) -> None:
+    """Train, serve or open a shell in a sealed image.
+
+    The exit status is that of the command. Ctrl-C is passed on, and a second one kills. For a server Ctrl-C
+    is the ordinary end, with status 0 when it ends within 10 seconds.
+
+    Examples:
+      mlimage run churn train --data events=/mnt/events
+      mlimage run churn train -- --epochs 3       arguments of the role
+      mlimage run churn serve --port 9000
+      mlimage run churn shell
+      mlimage run churn --runtime sandbox -- python -c 'import numpy'
+    """
+    from mlimage.cache import default_cache
+    from mlimage.cli.screen import Screen
+    from mlimage.host.choose import choose
+    from mlimage.host.contract import User, read_contract
+    from mlimage.host.launch import dry_run as described
+    from mlimage.host.launch import launch
+    from mlimage.host.prepare import Wishes, prepare
+    from mlimage.oci.reference import resolve
+    from mlimage.oci.store import Store
+
+    screen = Screen(json=False, verbose=verbose)
+    cache = default_cache(os.environ)
+    store = Store(cache.store)
+    found = resolve(store, image)
+    wishes = Wishes(
+        arguments=tuple(arguments or ()),
+        data=tuple(data or ()),
+        models=models,
+        project=project,
+        env=tuple(env or ()),
+        port=port,
+        memory=memory,
+        cpus=cpus,
+        shm=shm_size,
+        user=user,
+        writable=writable,
+        interactive=interactive,
+        patience=health_timeout,
+    )
+    own = User(os.geteuid(), os.getegid())
+    request = prepare(
+        found, read_contract(found, store), wishes, own=own, environ=os.environ, acts=not dry_run
+    )
+    choice = choose(runtime, os.environ)
+    screen.progress.detail(choice.why)
+    if dry_run:
+        screen.json(described(request, choice, cache))
+        return
+    status = launch(
+        request, choice, store=store, cache=cache, progress=screen.progress, say=screen.progress.note
+    )
+    if status:
+        raise typer.Exit(status)

@@ -1,0 +1,144 @@
+"""The group of verbs: knows each one's name and line of help, and imports its module when it is called."""
+
+import importlib
+import inspect
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from mlimage.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VERBS: Final = {
+    "init": "Make a new image folder that builds as it is",
+    "lock": "Pin every wheel and .deb by name and SHA-256",
+    "build": "Turn spec and lock into one sealed image, without Docker",
+    "run": "Train, serve or open a shell in an image",
+    "inspect": "Show an image's layers, configuration and packages",
+    "cache": "List, prune and verify what was fetched and built",
+    "schema": "Print the JSON Schema of mlimage.yaml, for editors",
+}
+"""In the order of the pipeline, as `mlimage --help` lists them."""
+
+_EPILOG: Final = """\
+\b
+Examples:
+  mlimage init churn --from requirements.txt
+  mlimage lock churn && mlimage build churn
+  mlimage run churn train
+
+\b
+Exit statuses:
+  0 done    1 defect in mlimage    2 usage    3 spec    4 lock missing or stale
+  5 cannot resolve    6 fetch failed or hash differs    7 build failed
+  8 verification failed    9 registry    10 cannot run here
+  11 refused by this machine (disk full, no permission)    130 interrupted
+
+\b
+`mlimage VERB --help` tells more. MLIMAGE_DEBUG=1 shows tracebacks.
+"""
+
+
+def application() -> Any:
+    """The whole command line as a click group (typer's own class for it has no public name)."""
+    app = typer.Typer(
+        cls=_Verbs,
+        name="mlimage",
+        help="One locked, reproducible image for training and serving a model.",
+        epilog=_EPILOG,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        invoke_without_command=True,
+        subcommand_metavar="VERB ...",
+        options_metavar="[--verbose]",
+        context_settings={"max_content_width": 100},
+    )
+    app.callback()(_root)
+    return typer.main.get_command(app)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from mlimage import __version__
+
+        typer.echo(f"mlimage {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    *,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say more, on standard error; also allowed after the verb."),
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    del verbose, version  # options.VerboseOption looks the first one up; the second one's callback has acted
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+class _Verbs(TyperGroup):
+    """Loads verbs lazily. Contexts and commands are `Any`: their classes have no public name in typer."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        del ctx
+        return load_verb(cmd_name) if cmd_name in VERBS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name not in VERBS and not name.startswith("-") and not ctx.resilient_parsing:
+            raise UsageError(f"no such verb `{name}`", hint=_verb_hint(name))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _verb_hint(name: str) -> str:
+    near = get_close_matches(name, VERBS, n=1)
+    return f"did you mean `mlimage {near[0]}`?" if near else "`mlimage --help` lists the verbs"
+
+
+def load_verb(name: str) -> Any:
+    """Import the module of this verb and make a click command of its function, or of its `typer.Typer`."""
+    module = importlib.import_module(f"mlimage.cli.{name}")
+    member: Callable[..., None] | typer.Typer = getattr(module, name)
+    if isinstance(member, typer.Typer):
+        command = typer.main.get_command(member)
+    else:
+        app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        app.command(
+            name,
+            help=help_text(inspect.getdoc(member) or VERBS.get(name, "")),
+        )(member)
+        command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+def help_text(docstring: str) -> str:
+    r"""The docstring as help: sections for readers of code go, examples keep their lines (click's ``\b``)."""
+    kept = re.split(r"^(?:Args|Raises|Returns):\s*$", docstring, maxsplit=1, flags=re.MULTILINE)[0]
+    blocks = (block for block in re.split(r"\n\s*\n", kept.strip("\n")) if block.strip())
+    return "\n\n".join(_keep_lines(block) for block in blocks)
+
+
+def _keep_lines(block: str) -> str:
+    literal = any(line.startswith((" ", "\t")) for line in block.splitlines()) and not block.startswith("\b")
+    return f"\b\n{block}" if literal else block

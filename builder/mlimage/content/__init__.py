@@ -1,0 +1,1 @@
+"""Locked inputs to files: wheels, debs, the application, bytecode."""

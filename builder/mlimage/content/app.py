@@ -1,0 +1,174 @@
+"""The application's folder to the files of the app layer."""
+
+import io
+import os
+import stat
+import unicodedata
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from mlimage.content.entry import Entry, Kind, symlink
+from mlimage.content.ignore import Ignore, read_ignore
+from mlimage.errors import BuildError
+
+ALWAYS_IGNORED: Final = (
+    "**/__pycache__",
+    "**/*.py[co]",
+    "**/.git",
+    "**/.hg",
+    "**/.svn",
+    "**/.venv",
+    "**/.DS_Store",
+    "**/.ipynb_checkpoints",
+    "**/.mypy_cache",
+    "**/.pytest_cache",
+    "**/.ruff_cache",
+    "**/.*.sw[op]",
+    "**/*~",
+)
+"""What no image needs and every machine has differently; a `!` pattern of the user's brings it back."""
+
+_ORIGIN: Final = "app"
+
+
+def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = "app") -> tuple[Entry, ...]:
+    """The application's files and links, sorted by path; the folders above them are left to `arrange`.
+
+    Only what a version control system keeps matters, so that a fresh clone gives the same image: modes are
+    0755 for what its owner may execute, else 0644, whatever the umask; empty folders are left out; names are
+    in Unicode's composed form (NFC), which some file systems take apart.
+
+    Args:
+        folder: the application.
+        ignore: lines of a `.dockerignore`, relative to the folder; they come after `ALWAYS_IGNORED`.
+        destination: where it goes in the image, without a leading `/`.
+
+    Raises:
+        BuildError: the folder is missing or empty, something cannot be read or is neither file, folder nor
+            link, or a link leads out or nowhere; while an entry is read: the file has changed.
+    """
+    if not folder.is_dir():
+        raise BuildError(f"the app folder `{folder}` does not exist", hint="make it, or change `app.source`")
+    rules = read_ignore((*ALWAYS_IGNORED, *(unicodedata.normalize("NFC", line) for line in ignore)))
+    entries = sorted(_walk(folder, "", rules, destination), key=lambda entry: entry.path.encode())
+    if not entries:
+        raise BuildError(
+            f"the app folder `{folder}` has no files, or all are ignored",
+            hint="put the train and serve code there, or change `app.ignore`",
+        )
+    for entry, after in pairwise(entries):
+        if entry.path == after.path:
+            raise BuildError(f"the app has two files named `{entry.path}`, which differ in Unicode form only")
+    return tuple(entries)
+
+
+def _walk(folder: Path, relative: str, rules: Ignore, destination: str) -> Iterator[Entry]:
+    try:
+        with os.scandir(folder / relative) as listing:
+            found = [(item.name, item.stat(follow_symlinks=False).st_mode) for item in listing]
+    except OSError as error:
+        raise BuildError(f"cannot read the app folder `{folder / relative}`: {error.strerror}") from error
+    for name, mode in found:
+        path = f"{relative}/{name}" if relative else name
+        ignored = rules.ignores(unicodedata.normalize("NFC", path))
+        if stat.S_ISDIR(mode):
+            if not ignored or rules.includes_again:
+                yield from _walk(folder, path, rules, destination)
+        elif not ignored:
+            yield _entry(folder, path, mode, rules, destination)
+
+
+def _entry(folder: Path, path: str, mode: int, rules: Ignore, destination: str) -> Entry:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise BuildError(f"the app has a file whose name is not UTF-8: {path!r}") from error
+    source = folder / path
+    composed = f"{destination}/{unicodedata.normalize('NFC', path)}"
+    if stat.S_ISLNK(mode):
+        return symlink(composed, _target(folder, path, rules), origin=_ORIGIN)
+    if not stat.S_ISREG(mode):
+        raise BuildError(
+            f"the app's `{path}` is neither file, folder nor link",
+            hint="remove it, or add it to `app.ignore`",
+        )
+    try:
+        with source.open("rb") as stream:
+            found = os.fstat(stream.fileno())
+    except OSError as error:
+        raise BuildError(f"cannot read the app's `{path}`: {error.strerror}") from error
+    return Entry(
+        path=composed,
+        kind=Kind.FILE,
+        mode=0o755 if mode & stat.S_IXUSR else 0o644,
+        origin=_ORIGIN,
+        size=found.st_size,
+        open=partial(_open, source, path, found.st_size, found.st_mtime_ns),
+    )
+
+
+def _target(folder: Path, path: str, rules: Ignore) -> str:
+    """Where a link leads, which must be a file or folder that the image has."""
+    target = (folder / path).readlink()
+    try:
+        end = (folder / path).resolve(strict=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle, before Python 3.13
+        raise BuildError(f"the app's link `{path}` leads to `{target}`, which does not exist") from error
+    root = folder.resolve()
+    if target.is_absolute() or not end.is_relative_to(root):
+        raise BuildError(
+            f"the app's link `{path}` leads out of the app, to `{target}`",
+            hint="copy the file into the app, or add the link to `app.ignore`",
+        )
+    inside = unicodedata.normalize("NFC", end.relative_to(root).as_posix())
+    if rules.ignores(inside):
+        raise BuildError(f"the app's link `{path}` leads to `{inside}`, which is ignored")
+    return unicodedata.normalize("NFC", target.as_posix())
+
+
+def _open(source: Path, path: str, size: int, modified: int) -> BinaryIO:
+    try:
+        raw = source.open("rb", buffering=0)
+    except OSError as error:
+        raise BuildError(f"cannot read the app's `{path}`: {error.strerror}") from error
+    watched = _Watched(raw, path, size, modified)
+    try:
+        watched.check()
+    except BuildError:
+        watched.close()
+        raise
+    return io.BufferedReader(watched, 256 * 1024)
+
+
+class _Watched(io.RawIOBase):
+    """A file that must keep the size and the time with which it was found until its last byte is read."""
+
+    def __init__(self, raw: io.FileIO, path: str, size: int, modified: int) -> None:
+        self._raw = raw
+        self._path = path
+        self._found = (size, modified)
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read on; a file that has changed is an error before its last bytes are given."""
+        count = self._raw.readinto(memoryview(buffer)[: self._left]) if self._left else 0
+        self._left -= count
+        if not count or not self._left:
+            self.check()
+        return count
+
+    def check(self) -> None:
+        """Raise `BuildError` if the file has changed."""
+        now = os.fstat(self._raw.fileno())
+        if (now.st_size, now.st_mtime_ns) != self._found:
+            raise BuildError(f"the app's `{self._path}` changed while it was read", hint="build again")
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -1,0 +1,157 @@
+"""Runs the python of an unpacked base on this machine, through the base's own dynamic loader.
+
+No privileges, containers or chroot are needed, and python sees the C library that the image will have.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlimage.errors import BuildError
+from mlimage.platforms import Platform, host_platform
+from mlimage.process import Command, Runner
+
+_LOADER: Final = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
+
+_DESCRIBE: Final = """\
+import json, os, platform
+from packaging.markers import default_environment
+from packaging.tags import sys_tags
+print(json.dumps({
+    "markers": dict(default_environment()),
+    "tags": [str(tag) for tag in sys_tags()],
+    "version": platform.python_version(),
+    "glibc": os.confstr("CS_GNU_LIBC_VERSION"),
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What an image's python is, as packaging tools see it.
+
+    Attributes:
+        markers: the environment of PEP 508 markers. The release and version of the kernel are empty: they are
+            the machine's that locks, not the image's.
+        tags: compatibility tags of PEP 425, the preferred first.
+        version: full version of python.
+        glibc: version of the C library.
+    """
+
+    markers: Mapping[str, str]
+    tags: tuple[str, ...]
+    version: str
+    glibc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """The python `X.Y` of the root file system at `root`."""
+
+    root: Path
+    python: str
+    platform: Platform
+
+    @property
+    def loader(self) -> Path:
+        """The dynamic loader of the base; not the path that programs name, which may be an absolute link."""
+        return self.root / "usr" / "lib" / self.platform.multiarch / _LOADER[self.platform.architecture]
+
+    @property
+    def program(self) -> Path:
+        """The python itself."""
+        return self.root / "usr" / "bin" / f"python{self.python}"
+
+    def command(
+        self, *args: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None
+    ) -> Command:
+        """The command that runs python with these arguments.
+
+        Nothing of this machine's configuration gets in: the environment holds only what stands here and in
+        `env`, and `sys.path` has neither site folders (add some with `PYTHONPATH`) nor the current one.
+
+        Raises:
+            BuildError: this machine cannot run programs of the platform, or the base has no such python.
+        """
+        self._check()
+        usr = self.root / "usr"
+        libraries = usr / "lib" / self.platform.multiarch
+        return Command(
+            argv=(
+                str(self.loader),
+                "--inhibit-cache",
+                "--library-path",
+                f"{libraries}:{usr / 'lib'}",
+                "--argv0",
+                str(self.program),
+                str(self.program),
+                "-S",
+                "-s",
+                "-B",
+                *args,
+            ),
+            env={
+                "PYTHONHOME": str(usr),
+                "PYTHONSAFEPATH": "1",
+                "PYTHONHASHSEED": "0",
+                "PYTHONUTF8": "1",
+                "LC_ALL": "C.UTF-8",
+                "LOCPATH": str(usr / "lib" / "locale"),
+                "GCONV_PATH": str(libraries / "gconv"),
+                "OPENSSL_CONF": "/dev/null",
+                "TZ": "UTC",
+                "PATH": "/usr/bin:/bin",
+                **(env or {}),
+            },
+            stdin=stdin,
+        )
+
+    def describe(self, run: Runner) -> Target:
+        """Ask the interpreter what it is.
+
+        Raises:
+            BuildError: it cannot be run, or does not answer.
+        """
+        import packaging
+
+        command = self.command(
+            "-c", _DESCRIBE, env={"PYTHONPATH": str(Path(packaging.__file__).parent.parent)}
+        )
+        done = run(command)
+        if done.status != 0:
+            raise BuildError(f"python {self.python} of the base does not run: {_last_line(done.errors)}")
+        try:
+            answer = json.loads(done.text)
+            return Target(
+                markers={**answer["markers"], "platform_release": "", "platform_version": ""},
+                tags=tuple(answer["tags"]),
+                version=answer["version"],
+                glibc=answer["glibc"].removeprefix("glibc "),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise BuildError(
+                f"python {self.python} of the base does not say what it is: {_last_line(done.text)}"
+            ) from None
+
+    def _check(self) -> None:
+        try:
+            host = host_platform()
+        except ValueError:
+            host = None
+        if host != self.platform:
+            raise BuildError(
+                f"this machine cannot run python of `{self.platform}`",
+                hint=f"lock and build it on a {self.platform.machine} machine",
+            )
+        for path in (self.loader, self.program):
+            if not path.exists():
+                raise BuildError(
+                    f"the base has no `/{path.relative_to(self.root)}`",
+                    hint="the python of the spec must be the one of the base's Debian suite",
+                )
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["it says nothing"])[-1]

@@ -1,0 +1,61 @@
+"""The runtime layer: mlimage's runtime, the skeleton of the virtual environment, and the folders of an image.
+
+Nothing here depends on mlimage's version or on the image, so that all images of one python share the layer.
+"""
+
+from typing import Final
+
+from mlimage import resources
+from mlimage.content.entry import Entry, arrange, directory, file_of_bytes, file_of_path, symlink
+from mlimage.digest import canonical_json
+
+RUNTIME_FORMAT: Final = 1
+"""Version of what the runtime understands: its arguments, its variables and `roles.json`."""
+
+_ORIGIN: Final = "mlimage runtime"
+_LIBRARY: Final = "opt/mlimage/lib/mlimage"
+_EVERYBODY: Final = 0o1777
+"""Any user may write, and none may remove what another wrote: who runs an image, its runner chooses."""
+
+
+def runtime_entries(python: str) -> tuple[Entry, ...]:
+    """The files of the runtime layer, arranged.
+
+    Args:
+        python: version of the base's python, `X.Y`; its interpreter is `/usr/bin/pythonX.Y`.
+    """
+    return arrange([*_runtime(python), *_environment(python), *_folders()])
+
+
+def _runtime(python: str) -> list[Entry]:
+    version = canonical_json({"python": python, "runtime": RUNTIME_FORMAT}) + b"\n"
+    entries = [
+        file_of_bytes("opt/mlimage/version", version, origin=_ORIGIN),
+        # Not mlimage's own `__init__`, which changes with every release.
+        file_of_bytes(f"{_LIBRARY}/__init__.py", b"", origin=_ORIGIN),
+    ]
+    for source in sorted(resources.runtime().glob("*.py")):
+        folder = "opt/mlimage" if source.name == "entrypoint.py" else f"{_LIBRARY}/runtime"
+        entries.append(file_of_path(f"{folder}/{source.name}", source, origin=_ORIGIN))
+    return entries
+
+
+def _environment(python: str) -> list[Entry]:
+    # What `python -m venv --without-pip` makes, less the activation scripts: PATH already leads here.
+    settings = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n"
+    return [
+        file_of_bytes("opt/venv/pyvenv.cfg", settings.encode(), origin=_ORIGIN),
+        symlink("opt/venv/bin/python", f"/usr/bin/python{python}", origin=_ORIGIN),
+        symlink("opt/venv/bin/python3", "python", origin=_ORIGIN),
+        symlink(f"opt/venv/bin/python{python}", "python", origin=_ORIGIN),
+        symlink("opt/venv/lib64", "lib", origin=_ORIGIN),
+        directory(f"opt/venv/lib/python{python}/site-packages", origin=_ORIGIN),
+    ]
+
+
+def _folders() -> list[Entry]:
+    return [
+        directory("app", origin=_ORIGIN),
+        directory("data", origin=_ORIGIN),
+        directory("models", origin=_ORIGIN, mode=_EVERYBODY),
+    ]

@@ -1,0 +1,1 @@
+"""`BuildPlan` to files to `SealedImage`: the direct engine, and later Docker."""

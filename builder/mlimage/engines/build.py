@@ -1,0 +1,78 @@
+"""One variant of an image from its spec and lock to the store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlimage.cache import Cache
+from mlimage.engines.direct import BuiltLayer, make_layers
+from mlimage.engines.recorded import compare, records_of
+from mlimage.lock.records import read_digests, write_digests
+from mlimage.oci.model import SealedImage
+from mlimage.oci.seal import seal
+from mlimage.oci.store import Store
+from mlimage.plan.model import BuildPlan
+from mlimage.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlimage.lock.inputs import Inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build gave.
+
+    Attributes:
+        image: the sealed image, in the store.
+        layers: bottom first.
+        unrecorded: names of the layers that `digests.toml` does not know, or knows of other inputs.
+    """
+
+    image: SealedImage
+    layers: tuple[BuiltLayer, ...]
+    unrecorded: tuple[str, ...]
+
+
+def build_image(
+    plan: BuildPlan,
+    *,
+    folder: Path,
+    lock_folder: Path,
+    record: bool,
+    inputs: "Callable[[], Inputs]",
+    cache: Cache,
+    store: Store,
+    progress: Progress,
+    jobs: int | None = None,
+) -> Built:
+    """Build the planned image, hold it against `digests.toml`, and only then give it its name in the store.
+
+    Args:
+        plan: what to build.
+        folder: the image's folder in the project.
+        lock_folder: the folder of its lock.
+        record: write what the layers gave to `digests.toml` instead of comparing.
+        inputs: opens what gives the locked files; it is called only when a layer has to be made.
+        cache: where results of layers are kept.
+        store: where the image goes.
+        progress: where it is shown.
+        jobs: how many layers are made at once; by default one per core.
+
+    Raises:
+        BuildError: a layer cannot be made, or has other bytes than were recorded for the same inputs.
+        FetchError: an input cannot be had, or is not what was locked.
+    """
+    layers = make_layers(
+        plan, folder=folder, inputs=inputs, cache=cache, store=store, progress=progress, jobs=jobs
+    )
+    name = f"{plan.image}:{plan.variant}"
+    built = records_of(layers)
+    unrecorded: tuple[str, ...] = ()
+    if record:
+        write_digests(lock_folder, built)
+    else:
+        unrecorded = compare(read_digests(lock_folder), built, name=name)
+    image = seal(plan, [layer.blob for layer in layers], store)
+    return Built(image=image, layers=layers, unrecorded=unrecorded)

@@ -1,0 +1,58 @@
+"""The layers that no lock names: mlimage's runtime, and the application. Their own bytes are their key."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from mlimage.content.app import app_entries
+from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
+from mlimage.content.runtime import runtime_entries
+from mlimage.digest import Digest, canonical_json
+from mlimage.errors import BuildError
+from mlimage.plan.config import APP, ROLES
+from mlimage.plan.layers import SEAL_VERSION
+from mlimage.plan.model import AppLayer, BuildPlan, Compression, RuntimeLayer
+
+_LARGE: Final = 100_000_000
+"""A file of an application from this size on is most likely data or a model that got there by mistake."""
+
+
+def own_files(layer: RuntimeLayer | AppLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ...]:
+    """The files of a layer that no lock names: mlimage's runtime, or the application."""
+    match layer:
+        case RuntimeLayer():
+            return arrange(runtime_entries(plan.python))
+        case AppLayer():
+            roles = file_of_bytes(ROLES, layer.roles, origin="roles")
+            return arrange([*app_entries(folder / layer.source, ignore=layer.ignore, destination=APP), roles])
+
+
+def large_files(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What to say of files that are most likely in the application by mistake, largest first."""
+    found = sorted((-entry.size, entry.path) for entry in entries if entry.size >= _LARGE)
+    return tuple(
+        f"`{path}` has {-size / 1e6:.0f} MB and goes into the image; data and models stay outside: "
+        f"ignore it in `app.ignore` or .dockerignore"
+        for size, path in found
+    )
+
+
+def key_of_own(entries: Sequence[Entry], compression: Compression) -> Digest:
+    """The key of a layer that no lock names: its files themselves. Reads each of them once."""
+    listing = [
+        [entry.path, entry.kind.value, entry.mode, entry.uid, entry.gid, entry.target, _content(entry)]
+        for entry in entries
+    ]
+    return Digest.of(
+        canonical_json({"seal": SEAL_VERSION, "kind": "own", "files": listing, "compression": compression})
+    )
+
+
+def _content(entry: Entry) -> str:
+    if entry.kind is not Kind.FILE or entry.open is None:
+        return ""
+    try:
+        with entry.open() as stream:
+            return Digest.of_stream(stream)
+    except OSError as error:
+        raise BuildError(f"cannot read `{entry.path}`: {error.strerror}") from error

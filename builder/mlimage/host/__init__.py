@@ -1,0 +1,1 @@
+"""Where and how images run: Docker, the sandbox, limits."""

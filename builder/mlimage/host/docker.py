@@ -1,0 +1,277 @@
+"""Run a sealed image in Docker: create, attach, start, wait, remove."""
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from signal import SIGKILL
+from typing import Any, BinaryIO, Final
+
+from mlimage.errors import RunError
+from mlimage.host.contract import User
+from mlimage.host.daemon import Client, Daemon, translated
+from mlimage.host.request import Port, RunRequest
+from mlimage.host.session import Ended, out_of_memory, shown_size
+from mlimage.host.terminal import raw_terminal, terminal_size
+from mlimage.oci.archive import archive_size
+from mlimage.oci.model import SealedImage
+from mlimage.progress import Progress
+
+RUN_LABEL: Final = "dev.mlimage.run"
+"""Label of the containers that `mlimage run` makes: `docker ps -a --filter label=dev.mlimage.run`."""
+_TMP: Final = "rw,exec,nosuid,nodev,mode=1777"
+"""`exec`, unlike Docker's default: numba, torch and triton load libraries that they compile there."""
+_RESIZE_PAUSE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a container's two streams go."""
+
+    stdout: BinaryIO
+    stderr: BinaryIO
+
+
+def creation(request: RunRequest, *, image: str, rootless: bool) -> dict[str, Any]:
+    """The arguments of the SDK's `containers.create`: everything that Docker is told. Pure.
+
+    Args:
+        request: what to run.
+        image: id of the image in the daemon.
+        rootless: the daemon's root is the person, so that files belong to them only when it is used.
+    """
+    limits = request.limits
+    user = User(0, 0) if rootless and request.as_person else request.user
+    settings: dict[str, Any] = {
+        "image": image,
+        "command": list(request.arguments),
+        "environment": dict(request.env),
+        "init": True,
+        "labels": {RUN_LABEL: request.image.name},
+        "mounts": [
+            {
+                "Type": "bind",
+                "Source": str(mount.source),
+                "Target": mount.target,
+                "ReadOnly": not mount.writable,
+            }
+            for mount in request.mounts
+        ],
+        "ports": _ports(request.port),
+        "read_only": request.read_only,
+        "security_opt": ["no-new-privileges"],
+        "shm_size": limits.shm,
+        "stdin_open": request.interactive,
+        "tmpfs": {"/tmp": _TMP},  # noqa: S108 - the container's own
+        "tty": request.tty,
+        "user": str(user),
+    }
+    if limits.memory is not None:
+        # Without the second Docker allows the same again in swap.
+        settings |= {"mem_limit": limits.memory, "memswap_limit": limits.memory}
+    if limits.cpus is not None:
+        settings["nano_cpus"] = round(limits.cpus * 1e9)
+    return settings
+
+
+def _ports(port: Port | None) -> dict[str, tuple[str, int]]:
+    return {f"{port.inside}/tcp": (port.address, port.number)} if port else {}
+
+
+def ensure_image(
+    client: Client,
+    image: SealedImage,
+    archive: Callable[[], Iterable[bytes]],
+    progress: Progress,
+) -> str:
+    """The id by which the daemon knows the image; it is loaded when the daemon lacks it.
+
+    Args:
+        client: the connection to the daemon.
+        image: the image.
+        archive: gives the image as a `docker load` stream.
+        progress: where loading is shown.
+
+    Raises:
+        RunError: the daemon does not take it.
+    """
+    found = _find(client, image, ())
+    if found:
+        return found
+    names: list[str] = []
+    size = archive_size(image)
+    with (
+        translated(f"cannot load `{image.name}` into Docker"),
+        progress.task(f"loading {image.name} into Docker", total=size, unit="bytes") as task,
+    ):
+
+        def counted() -> Iterator[bytes]:
+            for chunk in archive():
+                task.advance(len(chunk))
+                yield chunk
+
+        names += [loaded.id for loaded in client.images.load(counted())]
+    found = _find(client, image, names)
+    if not found:
+        raise RunError(
+            f"Docker took `{image.name}`, but has another image now",
+            hint="`mlimage cache verify` checks the store; `docker system df` shows whether its disk is full",
+        )
+    return found
+
+
+def _find(client: Client, image: SealedImage, loaded: Iterable[str]) -> str | None:
+    """Look for the image by what is in it.
+
+    With Docker's older image store an image's id is the digest of its configuration; with containerd's it is
+    that of the manifest which `docker load` wrote, so there the layers decide.
+    """
+    from docker.errors import ImageNotFound
+
+    layers = [layer.diff_id for layer in image.layers]
+    for name in (image.image_id, image.digest, *loaded):
+        with translated(f"cannot ask Docker for `{image.name}`"):
+            try:
+                known = client.images.get(name)
+            except ImageNotFound:
+                continue
+        if known.attrs["RootFS"]["Layers"] == layers:
+            identity: str = known.id
+            return identity
+    return None
+
+
+class Container:
+    """A container that runs; see `session.Started`."""
+
+    def __init__(self, container: Any, stream: Any, request: RunRequest, output: Output) -> None:
+        self._container = container
+        self._stream = stream
+        self._request = request
+        self._output = output
+
+    def wait(self) -> Ended:
+        """Show its output until it ends; raises `RunError` when the daemon goes away."""
+        from docker.utils import socket as streams
+
+        frames: Any = streams.frames_iter  # its types are missing
+        for number, chunk in frames(self._stream, self._request.tty):
+            target = self._output.stderr if number == streams.STDERR else self._output.stdout
+            target.write(chunk)
+            target.flush()
+        with translated("lost the container"):
+            status = int(self._container.wait()["StatusCode"])
+            self._container.reload()
+        return Ended(status=status, reason=self._reason(self._container.attrs["State"], status))
+
+    def _reason(self, state: Mapping[str, Any], status: int) -> str | None:
+        limit = self._request.limits.memory
+        if state.get("OOMKilled"):
+            return out_of_memory(limit)
+        if status == 128 + SIGKILL and limit is not None:
+            # cgroup 1 does not tell Docker when it was not the first process that was killed.
+            return f"killed (status {status}); its memory limit is {shown_size(limit)}"
+        return None
+
+    def signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        from docker.errors import APIError, NotFound
+
+        try:
+            with translated("cannot signal the container"):
+                self._container.kill(signal=number)
+        except RunError as error:
+            ended = isinstance(error.__cause__, NotFound) or (
+                isinstance(error.__cause__, APIError) and error.__cause__.status_code == 409
+            )
+            if not ended:
+                raise
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.signal(SIGKILL)
+
+
+@contextmanager
+def started(request: RunRequest, daemon: Daemon, image: str, output: Output) -> Iterator[Container]:
+    """A started container, removed when the block ends, however it ends.
+
+    Raises:
+        RunError: Docker refuses it.
+    """
+    settings = creation(request, image=image, rootless=daemon.rootless)
+    with translated("cannot create the container"):
+        container = daemon.client.containers.create(**settings)
+    try:
+        with ExitStack() as stack:
+            # Attached before the start, so that no line is lost.
+            with translated("cannot attach to the container"):
+                stream = container.attach_socket(
+                    params={"stdin": int(request.interactive), "stdout": 1, "stderr": 1, "stream": 1}
+                )
+            stack.callback(stream.close)
+            with suppress(AttributeError, OSError):
+                _socket(stream).settimeout(None)
+            _start(container, request)
+            if request.tty:
+                stack.enter_context(raw_terminal())
+                _background(lambda: _follow_size(container))
+            if request.interactive:
+                _background(lambda: _feed(stream))
+            yield Container(container, stream, request, output)
+    finally:
+        with suppress(RunError), translated("cannot remove the container"):
+            container.remove(force=True, v=True)
+
+
+def _start(container: Any, request: RunRequest) -> None:
+    try:
+        with translated("cannot start the container"):
+            container.start()
+    except RunError as error:
+        text = error.message.lower()
+        if "already allocated" in text or "already in use" in text:
+            number = request.port.number if request.port else 0
+            raise RunError(
+                f"port {number} is taken", hint="choose another with --port NUMBER, or any with --port 0"
+            ) from error
+        if "mounts denied" in text or "not shared" in text:
+            raise RunError(
+                error.message, hint="share the folder in Docker Desktop's settings, Resources, File sharing"
+            ) from error
+        raise
+
+
+def _background(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
+def _follow_size(container: Any) -> None:
+    known: tuple[int, int] | None = None
+    while True:
+        try:
+            size = terminal_size()
+            if size != known:
+                with translated("cannot resize the terminal"):
+                    container.resize(height=size[0], width=size[1])
+                known = size
+        except (RunError, OSError):
+            return  # it has ended
+        time.sleep(_RESIZE_PAUSE)
+
+
+def _feed(stream: Any) -> None:
+    """Hand mlimage's standard input to the container until one of them ends."""
+    connection = _socket(stream)
+    with suppress(OSError):
+        while chunk := os.read(sys.stdin.fileno(), 65536):
+            connection.sendall(chunk)
+        connection.shutdown(socket.SHUT_WR)
+
+
+def _socket(stream: Any) -> Any:
+    return getattr(stream, "_sock", stream)

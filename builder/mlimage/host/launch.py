@@ -1,0 +1,92 @@
+"""A request to its end: choose where it runs, bring the image there, start it, stay with it."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mlimage.cache import Cache
+from mlimage.errors import RunError
+from mlimage.host import docker, sandbox
+from mlimage.host.choose import Choice
+from mlimage.host.ports import free_port
+from mlimage.host.request import RunRequest
+from mlimage.host.session import supervise
+from mlimage.oci.archive import docker_archive_stream
+from mlimage.oci.store import Store
+from mlimage.oci.unpack import unpacked_in_use
+from mlimage.progress import SILENT, Progress, Task
+
+
+def launch(
+    request: RunRequest,
+    choice: Choice,
+    *,
+    store: Store,
+    cache: Cache,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> int:
+    """Run the request and return its exit status.
+
+    Args:
+        request: what to run.
+        choice: where.
+        store: has the image.
+        cache: where the sandbox's files are kept.
+        progress: where loading and unpacking are shown.
+        say: shows the user a line.
+
+    Raises:
+        RunError: it cannot be run, or is a server that did not get healthy.
+        BuildError: the image is damaged in the store.
+    """
+    daemon = choice.daemon
+    if request.port is not None:
+        if daemon is not None and not daemon.local:
+            raise RunError(
+                f"the Docker daemon at {daemon.address} is on another machine, as the server would be",
+                hint="--runtime sandbox serves from here; `mlimage build --output docker-archive:FILE` and "
+                "`docker load` bring the image there",
+            )
+        number = free_port(request.port.address, request.port.number)
+        request = replace(request, port=replace(request.port, number=number))
+    if daemon is not None:
+        identity = docker.ensure_image(
+            daemon.client, request.image, lambda: docker_archive_stream(request.image, store), progress
+        )
+        output = docker.Output(stdout=sys.stdout.buffer, stderr=sys.stderr.buffer)
+        with docker.started(request, daemon, identity, output) as container:
+            return supervise(container, request, say=say)
+    with ExitStack() as stack:
+        with _unpacking(request, cache, progress) as task:
+            root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
+        with sandbox.started(request, root, say=say) as started:
+            return supervise(started, request, say=say)
+
+
+def _unpacking(request: RunRequest, cache: Cache, progress: Progress) -> AbstractContextManager[Task]:
+    if (cache.unpacked / request.image.image_id.hex).is_dir():
+        progress = SILENT
+    size = sum(layer.uncompressed_size for layer in request.image.layers)
+    return progress.task(f"unpacking {request.image.name} for the sandbox", total=size, unit="bytes")
+
+
+def dry_run(request: RunRequest, choice: Choice, cache: Cache) -> dict[str, Any]:
+    """What `launch` would tell Docker or `unshare`, as a JSON value; nothing is loaded or started."""
+    daemon = choice.daemon
+    if daemon is not None:
+        settings = docker.creation(request, image=request.image.image_id, rootless=daemon.rootless)
+        return {"runtime": "docker", "daemon": daemon.address, "containers.create": settings}
+    machine = sandbox.this_machine()
+    root = cache.unpacked / request.image.image_id.hex
+    scratch = None if request.read_only else Path(tempfile.gettempdir(), "mlimage-sandbox-…")
+    told = sandbox.settings(request, machine, root=root, scratch=scratch, cgroup=None)
+    return {
+        "runtime": "sandbox",
+        "command": list(sandbox.command(machine, 3, 4).argv),
+        "settings": told.as_dict(),
+    }

@@ -1,0 +1,222 @@
+"""One run from start to end, whatever runs it: health, signals, grace, exit status."""
+
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final, Protocol
+
+from mlimage.errors import RunError
+from mlimage.host.health import NotReady, Ready, wait_healthy
+from mlimage.host.request import RunRequest
+
+GRACE: Final = 10.0
+"""Seconds that a server has to end after SIGTERM; Docker's own figure."""
+CLEAN_STOPS: Final = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGINT})
+"""Statuses of a server that ended as asked. uvicorn and others end themselves by the signal that they got."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How the container ended: its exit status, and what the user should know beyond it."""
+
+    status: int
+    reason: str | None = None
+
+
+def out_of_memory(limit: int | None) -> str:
+    """What a person is told when the kernel ended a run for its memory."""
+    had = f"its limit of {shown_size(limit)}; give it more with --memory" if limit else "this machine has"
+    return f"killed by the kernel (status 137): it used more memory than {had}"
+
+
+def shown_size(size: int) -> str:
+    """A number of bytes as `--memory` takes it, rounded to three digits: `1.5g`."""
+    for unit, name in ((1 << 30, "g"), (1 << 20, "m")):
+        if size >= unit:
+            return f"{size / unit:.3g}{name}"
+    return f"{size / 1024:.3g}k"
+
+
+class Started(Protocol):
+    """A container that runs."""
+
+    def wait(self) -> Ended:
+        """Wait for its end and show its output; called once, on a thread of its own."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its main process; nothing happens when it has ended."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    error: BaseException
+
+
+_Event = Ended | Ready | NotReady | _Signal | _Broken
+
+
+def supervise(
+    started: Started, request: RunRequest, *, say: Callable[[str], None], grace: float = GRACE
+) -> int:
+    """Go with a started container to its end and return the exit status for mlimage.
+
+    SIGINT, SIGTERM and SIGHUP are passed on, a second one kills. A server is asked to end with SIGTERM
+    instead, for Ctrl-C is the ordinary way to stop one: its clean end within `grace` seconds is status 0.
+
+    Args:
+        started: the container.
+        request: what it is.
+        say: shows a line to the user.
+        grace: seconds that a server has to end.
+
+    Raises:
+        RunError: a server ended, or was not healthy in time.
+    """
+    events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+    stop = threading.Event()
+    # Handlers only put into the queue (which `SimpleQueue` allows them): they may interrupt anything.
+    with _signals(lambda number: events.put(_Signal(number)), ignore_interrupt=request.tty):
+        _background("wait", events, started.wait)
+        if request.port is not None and request.health is not None:
+            port, health = request.port, request.health
+            _background("health", events, lambda: wait_healthy(port, health, stop))
+        try:
+            return _Course(started, request, say, grace).follow(events)
+        finally:
+            stop.set()
+
+
+class _Course:
+    """The state of one run, moved by its events."""
+
+    def __init__(
+        self, started: Started, request: RunRequest, say: Callable[[str], None], grace: float
+    ) -> None:
+        self._started = started
+        self._request = request
+        self._say = say
+        self._grace = grace
+        self._healthy = False
+        self._failure: RunError | None = None
+        self._asked = False
+        self._killed = False
+
+    def follow(self, events: "queue.SimpleQueue[_Event]") -> int:
+        while True:
+            waits = self._asked and self._request.serves and not self._killed
+            try:
+                event = events.get(timeout=self._grace if waits else None)
+            except queue.Empty:
+                self._say(f"it did not end within {self._grace:.0f} s after SIGTERM: killed")
+                self._kill()
+                continue
+            match event:
+                case Ended():
+                    return self._end(event)
+                case Ready():
+                    self._ready()
+                case NotReady():
+                    self._not_ready(event)
+                case _Signal():
+                    self._pass_on(event.number)
+                case _Broken():
+                    raise event.error
+
+    def _ready(self) -> None:
+        self._healthy = True
+        request = self._request
+        if request.port is not None and request.health is not None and not self._asked:
+            self._say(
+                f"serving {request.image.name} on {request.port.url}  "
+                f"(health {request.health.path}, Ctrl-C stops)"
+            )
+
+    def _not_ready(self, found: NotReady) -> None:
+        if self._request.health is None or self._asked:
+            return
+        self._failure = RunError(
+            f"`{self._request.image.name}` was not healthy after {found.seconds:.0f} s: "
+            f"`{self._request.health.path}` gave {found.last}",
+            hint="its last lines above may say why; --health-timeout SECONDS waits longer",
+        )
+        self._stop()
+
+    def _pass_on(self, number: int) -> None:
+        if self._asked:
+            self._kill()
+        elif self._request.serves:
+            self._stop()
+        else:
+            self._asked = True
+            self._started.signal(number)
+
+    def _stop(self) -> None:
+        self._asked = True
+        self._started.signal(signal.SIGTERM)
+
+    def _kill(self) -> None:
+        self._killed = True
+        self._started.kill()
+
+    def _end(self, ended: Ended) -> int:
+        if self._failure:
+            raise self._failure
+        if ended.reason:
+            self._say(ended.reason)
+        if not self._request.serves:
+            return ended.status
+        if self._asked:
+            return 0 if ended.status in CLEAN_STOPS else ended.status
+        if not self._healthy:
+            raise RunError(
+                f"`{self._request.image.name}` ended with status {ended.status} before it was healthy",
+                hint="its last lines above should say why",
+            )
+        return ended.status
+
+
+def _background(name: str, events: "queue.SimpleQueue[_Event]", work: Callable[[], _Event | None]) -> None:
+    def act() -> None:
+        try:
+            event = work()
+        # Whatever happens on this thread, the main one must hear of it, or it waits for ever.
+        except BaseException as error:  # noqa: BLE001
+            event = _Broken(error)
+        if event is not None:
+            events.put(event)
+
+    threading.Thread(target=act, name=name, daemon=True).start()
+
+
+@contextmanager
+def _signals(handle: Callable[[int], None], *, ignore_interrupt: bool) -> Iterator[None]:
+    """Take these signals while the block runs; a container with a terminal hears Ctrl-C itself."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handler(number: int, _frame: FrameType | None) -> None:
+        if not (ignore_interrupt and number == signal.SIGINT):
+            handle(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` wants it
+        numbers.append(signal.SIGHUP)  # a closed terminal, which would leave the container behind
+    previous = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)

@@ -1,0 +1,180 @@
+"""Locks an assembled base: which debs, with which scripts; and unpacks it, so that its python can resolve."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from mlimage.atomic import scratch_folder
+from mlimage.content.base import assemble
+from mlimage.content.deb import read_control
+from mlimage.content.interpreter import Interpreter
+from mlimage.content.maintainer import check_scripts
+from mlimage.errors import BuildError, FetchError, ResolveError
+from mlimage.lock.apt import STAND_INS, Apt, archives_of, default_packages, find_keyring, unknown
+from mlimage.lock.inputs import Inputs
+from mlimage.lock.model import BaseLock, Deb, Wanted
+from mlimage.lock.root import has_root, interpreter_of, root_folder, write_root
+from mlimage.lock.sources import Sources
+from mlimage.process import Runner
+from mlimage.progress import Progress
+from mlimage.spec import nodes
+from mlimage.spec.explain import place
+from mlimage.spec.source import read_yaml
+from mlimage.spec.suites import PYTHON_OF_SUITE
+
+_FETCHES = 8
+
+
+def requested(wanted: Wanted) -> tuple[str, ...]:
+    """Everything that apt is asked for: what each base has, and what the spec adds."""
+    return tuple(sorted({*default_packages(wanted.python), *wanted.packages}))
+
+
+def reusable(previous: BaseLock | None, wanted: Wanted) -> BaseLock | None:
+    """The base of the lock before, if it is what is wanted now."""
+    if previous is None:
+        return None
+    same = (previous.suite, previous.platform, previous.python, previous.packages) == (
+        wanted.suite,
+        wanted.platform,
+        wanted.python,
+        requested(wanted),
+    )
+    return previous if same else None
+
+
+def resolve_base(
+    wanted: Wanted,
+    *,
+    places: Callable[[], Mapping[str, str]],
+    sources: Sources,
+    run: Runner,
+) -> BaseLock:
+    """Resolve the base with apt, and fetch its debs to see which scripts they have.
+
+    Args:
+        wanted: what the user wrote.
+        places: tells, when asked, where in the spec each added package stands, as `path:line:column`.
+        sources: where the archives are and the debs come from.
+        run: starts processes.
+
+    Raises:
+        ResolveError: an unknown package, no solution, or a script that mlimage does not know what to do for.
+        FetchError: no mirror of the archives can be read, its signature does not hold, or it lacks a deb.
+        UsageError: this machine has no apt, no keys, or no mirror.
+    """
+    keyring, progress = find_keyring(), sources.progress
+    failed: list[FetchError] = []
+    for archives in archives_of(wanted.suite, sources.mirrors):
+        with tempfile.TemporaryDirectory(prefix="mlimage-apt-") as scratch:
+            apt = Apt(
+                Path(scratch),
+                platform=wanted.platform,
+                archives=archives,
+                keyring=keyring,
+                run=run,
+                environ=sources.environ,
+            )
+            with progress.task(f"apt: lists of {wanted.suite}"):
+                try:
+                    apt.update()
+                except FetchError as error:
+                    failed.append(error)
+                    progress.detail(str(error))
+                    continue
+            with progress.task("apt: resolving the base"):
+                _refuse_unknown(wanted, apt, places)
+                stand_ins = {
+                    name: provides for name, provides in STAND_INS.items() if name not in wanted.packages
+                }
+                debs = apt.resolve(requested(wanted), stand_ins=stand_ins)
+            return BaseLock(
+                suite=wanted.suite,
+                platform=wanted.platform,
+                python=wanted.python,
+                packages=requested(wanted),
+                debs=_with_scripts(debs, sources.inputs, progress),
+            )
+    raise failed[0]
+
+
+def _refuse_unknown(wanted: Wanted, apt: Apt, places: Callable[[], Mapping[str, str]]) -> None:
+    missing = unknown(requested(wanted), apt.names())
+    if not missing:
+        return
+    if f"python{wanted.python}" in missing:
+        suite = PYTHON_OF_SUITE.get(wanted.suite)
+        raise ResolveError(
+            f"Debian {wanted.suite} has no python {wanted.python}",
+            hint=f'write `python: "{suite}"`' if suite else "take the python of the suite",
+        )
+    found = places()
+    if len(missing) == 1:
+        [(name, near)] = missing.items()
+        raise ResolveError(
+            f"Debian {wanted.suite} has no package `{name}`",
+            where=found.get(name),
+            hint=f"did you mean `{near}`?" if near else "look for it with `apt-cache search`",
+        )
+    lines = [
+        f"  {found.get(name, 'base.packages')}: `{name}`" + (f" (did you mean `{near}`?)" if near else "")
+        for name, near in missing.items()
+    ]
+    raise ResolveError("\n".join([f"Debian {wanted.suite} does not have these packages:", *lines]))
+
+
+def package_places(content: bytes, path: str) -> Mapping[str, str]:
+    """Where each package of `base.packages` stands in a spec, as `path:line:column`.
+
+    Args:
+        content: the spec's file, which is a good one.
+        path: what messages call it.
+    """
+    root, _ = read_yaml(content, path=path)
+    packages = nodes.at(root, ("base", "packages"))
+    found = {}
+    for number, item in enumerate(packages.items if isinstance(packages, nodes.Sequence) else ()):
+        line, column = place(root, ("base", "packages", number))
+        found[str(nodes.plain(item))] = f"{path}:{line}:{column}"
+    return found
+
+
+def _with_scripts(debs: Sequence[Deb], inputs: Inputs, progress: Progress) -> tuple[Deb, ...]:
+    total = sum(deb.size for deb in debs if not inputs.has(deb))
+    with (
+        progress.task("fetching debs", total=total, unit="bytes") as task,
+        ThreadPoolExecutor(_FETCHES) as pool,
+    ):
+        paths = list(pool.map(lambda deb: inputs.get(deb, task), debs))
+    return tuple(_with_script(deb, path) for deb, path in zip(debs, paths, strict=True))
+
+
+def _with_script(deb: Deb, path: Path) -> Deb:
+    control = read_control(path)
+    try:
+        check_scripts(control)
+    except BuildError as error:
+        raise ResolveError(error.message, hint=error.hint) from error
+    return replace(deb, postinst=control.script("postinst"))
+
+
+def unpacked(base: BaseLock, sources: Sources) -> Interpreter:
+    """The python of the base, which is unpacked for it if it is not yet.
+
+    Raises:
+        FetchError: a deb cannot be had.
+        BuildError: the debs cannot be assembled.
+    """
+    cache = sources.cache
+    if not has_root(cache, base):
+        with (
+            cache.locked(f"root-{root_folder(cache, base).name}"),
+            sources.progress.task("unpacking the base", total=len(base.debs)) as task,
+            scratch_folder(cache.root) as scratch,
+        ):
+            if not root_folder(cache, base).is_dir():
+                paths = [sources.inputs.get(deb, task) for deb in base.debs]
+                write_root(cache, base, assemble(paths, scratch=scratch, platform=base.platform))
+    return interpreter_of(cache, base)

@@ -1,0 +1,223 @@
+"""Whether a lock is still what its spec asks for; offline, without pip, and naming what differs."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from packaging.requirements import Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import Version
+
+from mlimage.digest import Digest
+from mlimage.errors import LockError, UsageError
+from mlimage.lock.model import BaseLock, Lock, Wanted, WantedIndex
+from mlimage.platforms import LINUX_AMD64, Platform
+from mlimage.spec.load import LoadedSpec
+from mlimage.spec.model import DebianBase
+from mlimage.spec.requirements import SpecRequirement
+
+
+def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AMD64) -> Wanted:
+    """What the spec asks for, in one spelling: order, spaces, comments and repetition do not count.
+
+    Raises:
+        UsageError: the spec has no such variant, or asks for what this version cannot lock.
+    """
+    spec = loaded.spec
+    if variant not in spec.variants:
+        known = ", ".join(f"`{name}`" for name in spec.variants)
+        raise UsageError(f"`{spec.name}` has no variant `{variant}`", hint=f"its variants: {known}")
+    if len(spec.variants) > 1:
+        raise UsageError(
+            f"`{spec.name}` has {len(spec.variants)} variants; this version of mlimage locks only one",
+            hint="keep one entry under `variants:`",
+        )
+    if not isinstance(spec.base, DebianBase):
+        raise UsageError(
+            f"`{spec.name}` has a registry image as its base, which this version of mlimage cannot lock",
+            hint="write `base: {debian: bookworm}`",
+        )
+    chosen = requirements_of(loaded, variant)
+    indexes = (
+        WantedIndex(
+            name=name,
+            url=Digest.of(index.url.rstrip("/").encode()),
+            packages=tuple(sorted({canonicalize_name(package) for package in index.packages})),
+        )
+        for name, index in sorted(spec.indexes.items())
+    )
+    return Wanted(
+        python=spec.python,
+        platform=platform,
+        suite=spec.base.debian,
+        packages=tuple(sorted(set(spec.base.packages))),
+        requirements=tuple(sorted({normalized(item.text) for item in chosen})),
+        indexes=tuple(indexes),
+    )
+
+
+def requirements_of(loaded: LoadedSpec, variant: str) -> tuple[SpecRequirement, ...]:
+    """The requirements in effect for a variant: those of all roles, and its own."""
+    return tuple(item for item in loaded.requirements if item.variant in (None, variant))
+
+
+def normalized(text: str) -> str:
+    """A requirement in one spelling.
+
+    >>> normalized("Scikit_Learn [b,a] <2, >= 1.3 ; python_version<'3.12'")
+    'scikit-learn[a,b]<2,>=1.3; python_version < "3.12"'
+    """
+    requirement = Requirement(text)
+    requirement.name = canonicalize_name(requirement.name)
+    requirement.extras = {canonicalize_name(extra) for extra in requirement.extras}
+    return str(requirement)
+
+
+def check(loaded: LoadedSpec, lock: Lock) -> None:
+    """A lock must be what its spec asks for. That its files agree with each other is for `read_lock`.
+
+    Raises:
+        LockError: it is stale or was changed by hand; the message names each thing that differs.
+    """
+    wanted = wanted_by(loaded, lock.variant, platform=lock.base.platform)
+    changed = differences(lock.wanted, wanted)
+    if changed:
+        raise LockError(
+            f"the lock of `{lock.image}:{lock.variant}` is stale:"
+            + "".join(f"\n  {line}" for line in changed),
+            hint=f"`mlimage lock {lock.image}` brings it up to date",
+        )
+    wrong = contradictions(loaded, lock)
+    if wrong:
+        raise LockError(
+            f"the lock of `{lock.image}:{lock.variant}` is not what was resolved:"
+            + "".join(f"\n  {line}" for line in wrong),
+            hint="lock files are not edited by hand: restore the folder from version control, "
+            f"or delete it and run `mlimage lock {lock.image}`",
+        )
+
+
+def differences(locked: Wanted, wanted: Wanted) -> tuple[str, ...]:
+    """What differs between what a lock was made for and what is wanted now, a line for each thing."""
+    lines = [
+        f"{name}: {old} → {new}"
+        for name, old, new in (
+            ("python", locked.python, wanted.python),
+            ("platform", str(locked.platform), str(wanted.platform)),
+            ("base", locked.suite, wanted.suite),
+        )
+        if old != new
+    ]
+    lines += [
+        *_added_and_removed("base package", locked.packages, wanted.packages),
+        *_requirements(locked.requirements, wanted.requirements),
+        *_indexes(locked.indexes, wanted.indexes),
+    ]
+    return tuple(lines)
+
+
+def _added_and_removed(what: str, old: Iterable[str], new: Iterable[str]) -> list[str]:
+    before, after = set(old), set(new)
+    return [f"{what} added: {name}" for name in sorted(after - before)] + [
+        f"{what} removed: {name}" for name in sorted(before - after)
+    ]
+
+
+def _requirements(old: Sequence[str], new: Sequence[str]) -> list[str]:
+    before, after = _by_name(set(old) - set(new)), _by_name(set(new) - set(old))
+    lines = [
+        f"requirement changed: {' and '.join(before[name])} → {' and '.join(after[name])}"
+        for name in sorted(before.keys() & after.keys())
+    ]
+    lines += [
+        f"requirement added: {text}" for name in sorted(after.keys() - before.keys()) for text in after[name]
+    ]
+    lines += [
+        f"requirement removed: {text}"
+        for name in sorted(before.keys() - after.keys())
+        for text in before[name]
+    ]
+    return lines
+
+
+def _by_name(texts: Iterable[str]) -> Mapping[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for text in sorted(texts):
+        found.setdefault(Requirement(text).name, []).append(text)
+    return found
+
+
+def _indexes(old: Iterable[WantedIndex], new: Iterable[WantedIndex]) -> list[str]:
+    before = {index.name: index for index in old}
+    after = {index.name: index for index in new}
+    lines = _added_and_removed("index", before, after)
+    for name in sorted(before.keys() & after.keys()):
+        if before[name].url != after[name].url:
+            lines.append(f"index `{name}`: its URL changed")
+        lines += _added_and_removed(f"index `{name}`: package", before[name].packages, after[name].packages)
+    return lines
+
+
+def contradictions(loaded: LoadedSpec, lock: Lock) -> tuple[str, ...]:
+    """What in a lock that is not stale cannot have been resolved: somebody wrote it."""
+    lines = []
+    pins = {package.name: package for package in lock.packages}
+    environment = _markers(lock.base)
+    for item in requirements_of(loaded, lock.variant):
+        requirement = Requirement(item.text)
+        if requirement.marker is not None and not requirement.marker.evaluate(environment):
+            continue
+        pin = pins.get(canonicalize_name(requirement.name))
+        if pin is None:
+            lines.append(f"`{requirement}` is asked for, and no package of that name is locked")
+        elif not requirement.specifier.contains(pin.version, prereleases=True):
+            lines.append(f"`{pin.name}=={pin.version}` is locked, and `{requirement}` is asked for")
+    bound = {package: index.name for index in lock.wanted.indexes for package in index.packages}
+    for pin in lock.packages:
+        index = bound.get(pin.name, "default")
+        if pin.index != index:
+            lines.append(f"`{pin.name}` is locked from the index `{pin.index}`, and must come from `{index}`")
+        if not _names(pin.file, pin.name, pin.version):
+            lines.append(f"`{pin.name}=={pin.version}` is locked, and its file is `{pin.file}`")
+    base = lock.base
+    if (base.suite, base.python, base.platform) != (
+        lock.wanted.suite,
+        lock.wanted.python,
+        lock.wanted.platform,
+    ):
+        lines.append(f"the base is {base.suite} for {base.platform} with python {base.python}")
+    debs = {deb.name for deb in base.debs}
+    lines += [
+        f"base package `{name}` is asked for, and not locked"
+        for name in lock.wanted.packages
+        if name not in debs
+    ]
+    return tuple(lines)
+
+
+def _names(file: str, name: str, version: Version) -> bool:
+    """Whether a wheel's file name is of this package and version."""
+    try:
+        return parse_wheel_filename(file)[:2] == (name, version)
+    except InvalidWheelFilename:
+        return False
+
+
+def _markers(base: BaseLock) -> dict[str, str]:
+    """PEP 508's environment as far as it is known without running the image's python."""
+    interpreter = (deb.version for deb in base.debs if deb.name == f"python{base.python}-minimal")
+    upstream = re.match(r"(?:\d+:)?(\d+(?:\.\d+)+)", next(interpreter, ""))
+    full = upstream[1] if upstream else f"{base.python}.0"
+    return {
+        "os_name": "posix",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": base.platform.machine,
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "python_version": base.python,
+        "python_full_version": full,
+        "implementation_version": full,
+        "platform_release": "",
+        "platform_version": "",
+        "extra": "",
+    }

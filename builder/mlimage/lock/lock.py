@@ -1,0 +1,121 @@
+"""Locks one variant of an image: the base with apt, versions with pip-compile, files from the indexes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import mlimage
+from mlimage.errors import LockError
+from mlimage.lock.base import resolve_base, reusable, unpacked
+from mlimage.lock.changes import Change, Upgrade, changes
+from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
+from mlimage.lock.compile import tool_versions
+from mlimage.lock.model import Lock, Wanted
+from mlimage.lock.packages import lock_packages
+from mlimage.lock.sources import Sources
+from mlimage.platforms import LINUX_AMD64, Platform
+from mlimage.process import Runner
+from mlimage.spec.load import LoadedSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """What locking gave; `fresh` when the lock was up to date and nothing was resolved."""
+
+    lock: Lock
+    changes: tuple[Change, ...]
+    fresh: bool
+
+
+def lock_image(
+    loaded: LoadedSpec,
+    variant: str,
+    *,
+    previous: Lock | None,
+    upgrade: Upgrade,
+    now: datetime,
+    sources: Sources,
+    run: Runner,
+    places: Callable[[], Mapping[str, str]] = dict,
+    platform: Platform = LINUX_AMD64,
+) -> Locked:
+    """Lock one variant; writes nothing into the project.
+
+    Without `upgrade`, a lock that is what the spec asks for stays as it is, and of one that is not, the base
+    and every version stay where the spec allows it, as does the date up to which indexes are looked at.
+
+    Args:
+        loaded: the spec.
+        variant: which one.
+        previous: the lock that is there.
+        upgrade: what may move.
+        now: the time; the new lock's date when there is none before or something is upgraded.
+        sources: where locked files come from.
+        run: starts processes.
+        places: tells, when asked, where in the spec each package of the base stands, as `path:line:column`.
+        platform: of the image, when there is no lock yet.
+
+    Raises:
+        ResolveError: there is no solution, or it cannot be locked.
+        FetchError: an index or an archive cannot be reached.
+        UsageError: the spec asks for what this version cannot lock, or this machine lacks a tool.
+    """
+    wanted = wanted_by(loaded, variant, platform=previous.base.platform if previous else platform)
+    _refuse_unknown_upgrades(upgrade, previous, wanted)
+    if previous is not None and not upgrade and not _stale(loaded, previous, wanted):
+        return Locked(lock=previous, changes=(), fresh=True)
+    as_of = (
+        previous.as_of if previous is not None and not upgrade else now.astimezone(UTC).replace(microsecond=0)
+    )
+    base = None if upgrade.everything else reusable(previous.base if previous else None, wanted)
+    if base is None:
+        base = resolve_base(wanted, places=places, sources=sources, run=run)
+    interpreter = unpacked(base, sources)
+    packages, notes = lock_packages(
+        requirements_of(loaded, variant),
+        interpreter,
+        image=loaded.spec.name,
+        previous=previous,
+        upgrade=upgrade,
+        as_of=as_of,
+        sources=sources,
+        run=run,
+    )
+    lock = Lock(
+        image=loaded.spec.name,
+        variant=variant,
+        base=base,
+        packages=packages,
+        wanted=wanted,
+        as_of=as_of,
+        tools=tuple(sorted({"mlimage": mlimage.__version__, **tool_versions()}.items())),
+    )
+    return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
+
+
+def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted) -> bool:
+    return bool(differences(lock.wanted, wanted) or contradictions(loaded, lock))
+
+
+def _refuse_unknown_upgrades(upgrade: Upgrade, previous: Lock | None, wanted: Wanted) -> None:
+    if not upgrade.packages:
+        return
+    if previous is None:
+        raise LockError(
+            "there is no lock yet whose packages could be upgraded", hint="`mlimage lock` makes one"
+        )
+    known = {package.name for package in previous.packages}
+    known |= {Requirement(text).name for text in wanted.requirements}
+    for name in upgrade.packages:
+        if canonicalize_name(name) not in known:
+            near = get_close_matches(canonicalize_name(name), known, n=1)
+            raise LockError(
+                f"no package `{name}` is in the lock of `{previous.image}:{previous.variant}`",
+                hint=f"did you mean `{near[0]}`?"
+                if near
+                else "name a package of the lock, without its version",
+            )

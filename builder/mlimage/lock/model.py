@@ -1,0 +1,173 @@
+"""What is locked, as values. The text form is in `lock.text`; nothing here reads or writes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from packaging.version import Version
+
+from mlimage.digest import Digest, canonical_json
+from mlimage.platforms import Platform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deb:
+    """One Debian package of an assembled base.
+
+    Attributes:
+        name: package name.
+        version: Debian version, with epoch.
+        architecture: Debian architecture, `all` included.
+        archive: name of the archive that has it (`debian`, `debian-security`), which a mirror stands for.
+        path: its place in that archive, `pool/…`; never absolute, never with a host.
+        size: bytes.
+        sha256: digest of the file.
+        postinst: digest of its postinst script, in which `{version}` stands for the package's own version;
+            None when it has none.
+    """
+
+    name: str
+    version: str
+    architecture: str
+    archive: str
+    path: str
+    size: int
+    sha256: Digest
+    postinst: Digest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseLock:
+    """An assembled base: the debs, in order of their names, and the python that they bring."""
+
+    suite: str
+    platform: Platform
+    python: str
+    packages: tuple[str, ...]
+    debs: tuple[Deb, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    """One wheel.
+
+    Attributes:
+        name: normalized name (PEP 503).
+        version: version, with its local label if it has one.
+        index: name of the index that has it; a mirror stands for it.
+        file: name of the one file chosen for the target.
+        sha256: digest of that file.
+        size: bytes of that file.
+        hashes: digests of every file that pip may install on the target, `sha256` among them, sorted.
+        required_by: names of the packages that ask for it, sorted; a requirement of the spec is
+            `-r` followed by the spec's place for it (`-r dependencies`, `-r serve.dependencies`).
+    """
+
+    name: str
+    version: Version
+    index: str
+    file: str
+    sha256: Digest
+    size: int
+    hashes: tuple[Digest, ...]
+    required_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedIndex:
+    """An index of the spec: its URL only as a digest, since a lock names no hosts.
+
+    Attributes:
+        name: name of the index.
+        url: digest of its URL.
+        packages: normalized names of the packages that come only from it, sorted.
+    """
+
+    name: str
+    url: Digest
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user wrote that decides what is resolved, in one spelling.
+
+    It is kept in the lock, so that a stale lock can say what changed.
+
+    Attributes:
+        python: `X.Y`.
+        platform: of the image.
+        suite: Debian suite of the base.
+        packages: Debian packages that the spec adds to the base, sorted.
+        requirements: requirements of all roles, normalized and sorted.
+        indexes: indexes other than the default one, in order of their names.
+    """
+
+    python: str
+    platform: Platform
+    suite: str
+    packages: tuple[str, ...]
+    requirements: tuple[str, ...]
+    indexes: tuple[WantedIndex, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """The input digest, which stands in every file of a lock."""
+        return Digest.of(
+            canonical_json(
+                {
+                    "format": 1,
+                    "python": self.python,
+                    "platform": str(self.platform),
+                    "suite": self.suite,
+                    "packages": self.packages,
+                    "requirements": self.requirements,
+                    "indexes": [[index.name, index.url, index.packages] for index in self.indexes],
+                }
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Everything that decides the content of one variant's image, but the application's own files.
+
+    Attributes:
+        image: name of the image.
+        variant: name of the variant.
+        base: the base.
+        packages: the wheels, in order of their names.
+        wanted: what the user wrote that decides the result (see `lock.check.wanted_by`).
+        as_of: when it was resolved, in UTC to the second; it is the image's creation date.
+        tools: versions of what resolved it, for the record: (name, version), sorted.
+    """
+
+    image: str
+    variant: str
+    base: BaseLock
+    packages: tuple[LockedPackage, ...]
+    wanted: Wanted
+    as_of: datetime
+    tools: tuple[tuple[str, str], ...]
+
+    @property
+    def inputs(self) -> Digest:
+        """Digest of what the user wrote that decides the result."""
+        return self.wanted.digest
+
+    @property
+    def digest(self) -> Digest:
+        """Digest of all that decides the image's content; `tools` and hashes for pip do not count."""
+        return Digest.of(
+            canonical_json(
+                {
+                    "format": 1,
+                    "image": self.image,
+                    "variant": self.variant,
+                    "platform": str(self.base.platform),
+                    "python": self.base.python,
+                    "as_of": self.as_of.isoformat(),
+                    "debs": [[deb.name, deb.version, deb.sha256] for deb in self.base.debs],
+                    "packages": [[p.name, str(p.version), p.file, p.sha256] for p in self.packages],
+                }
+            )
+        )

@@ -1,0 +1,210 @@
+"""Locks the packages: versions by pip-compile for the target, then the one file of each from its index."""
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.tags import Tag, parse_tag
+from packaging.utils import canonicalize_name
+
+from mlimage.content.interpreter import Interpreter, Target
+from mlimage.errors import ResolveError
+from mlimage.lock.changes import Upgrade
+from mlimage.lock.check import normalized
+from mlimage.lock.compile import CompileError, Pin, compile_pins
+from mlimage.lock.explain import explain
+from mlimage.lock.files import IndexFile
+from mlimage.lock.index import Indexes
+from mlimage.lock.model import Lock, LockedPackage
+from mlimage.lock.simple import serve_simple
+from mlimage.lock.sources import Sources
+from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.wheels import Candidate, Chosen, candidates, choose
+from mlimage.process import Runner
+from mlimage.spec.requirements import SpecRequirement
+
+
+def lock_packages(
+    requirements: Sequence[SpecRequirement],
+    interpreter: Interpreter,
+    *,
+    image: str,
+    previous: Lock | None,
+    upgrade: Upgrade,
+    as_of: datetime,
+    sources: Sources,
+    run: Runner,
+) -> tuple[tuple[LockedPackage, ...], Mapping[str, str]]:
+    """The packages in order of their names, and remarks for people by name.
+
+    Args:
+        requirements: all that are in effect.
+        interpreter: the image's python.
+        image: name of the image, for messages.
+        previous: the lock before, whose versions are kept where the requirements allow it.
+        upgrade: whose versions are not kept.
+        as_of: files that came later do not count.
+        sources: where files come from.
+        run: starts processes.
+
+    Raises:
+        ResolveError: there is no solution, or a file cannot be locked.
+        FetchError: an index cannot be reached.
+    """
+    indexes = sources.indexes
+    target = interpreter.describe(run)
+    pins = _resolve(
+        requirements,
+        interpreter,
+        situation=Situation(
+            image=image,
+            requirements=requirements,
+            target=target,
+            python=interpreter.python,
+            as_of=as_of,
+            index_of=indexes.index_of,
+            files=indexes.files,
+        ),
+        previous=None if upgrade.everything else previous,
+        upgrade=upgrade,
+        sources=sources,
+        run=run,
+    )
+    kept = {} if previous is None else {package.name: package for package in previous.packages}
+    found = {pin.name: candidates(indexes.files(pin.name), target, as_of) for pin in pins}
+    chosen = {pin.name: _choose(pin, found[pin.name], kept.get(pin.name), upgrade, indexes) for pin in pins}
+    sizes = _sizes([item.file for item in chosen.values()], kept.values(), sources)
+    packages = tuple(
+        LockedPackage(
+            name=pin.name,
+            version=pin.version,
+            index=chosen[pin.name].file.index,
+            file=chosen[pin.name].file.filename,
+            sha256=chosen[pin.name].sha256,
+            size=sizes[chosen[pin.name].file.filename],
+            hashes=chosen[pin.name].hashes,
+            required_by=(*_asked_at(pin, requirements, target), *pin.required_by),
+        )
+        for pin in pins
+    )
+    return packages, {
+        pin.name: note for pin in pins if (note := _note(pin, chosen[pin.name], found[pin.name], upgrade))
+    }
+
+
+def _note(pin: Pin, chosen: Chosen, found: Sequence[Candidate], upgrade: Upgrade) -> str:
+    """What a person should know of a package: it was withdrawn, or did not move as far as was asked."""
+    if chosen.file.yanked is not None:
+        return f"yanked: {chosen.file.yanked}" if chosen.file.yanked else "yanked"
+    if upgrade.names(pin.name):
+        newest = max(
+            (each.version for each in found if not each.version.is_prerelease and each.file.yanked is None),
+            default=pin.version,
+        )
+        if newest > pin.version:
+            return f"{newest} does not fit what is asked for or locked"
+    return ""
+
+
+def _resolve(
+    requirements: Sequence[SpecRequirement],
+    interpreter: Interpreter,
+    *,
+    situation: Situation,
+    previous: Lock | None,
+    upgrade: Upgrade,
+    sources: Sources,
+    run: Runner,
+) -> tuple[Pin, ...]:
+    with (
+        sources.progress.task("resolving packages with pip-compile"),
+        serve_simple(
+            sources.indexes,
+            as_of=situation.as_of,
+            tags=_tags(situation.target),
+            expected=[Requirement(item.text).name for item in requirements],
+        ) as server,
+        tempfile.TemporaryDirectory(prefix="mlimage-resolve-") as scratch,
+    ):
+        try:
+            pins = compile_pins(
+                interpreter,
+                [normalized(item.text) for item in requirements],
+                index_url=server.url,
+                seeds={package.name: package.version for package in previous.packages} if previous else {},
+                upgrade_packages=[canonicalize_name(name) for name in upgrade.packages],
+                scratch=Path(scratch),
+                run=run,
+            )
+        except CompileError as error:
+            sources.progress.detail(error.output)
+            # The resolver saw a package that is not there; that its index could not be asked is the reason.
+            if server.failures:
+                raise server.failures[0] from error
+            raise explain(error.output, situation) from error
+        if server.failures:
+            raise server.failures[0]
+    return pins
+
+
+def _tags(target: Target) -> frozenset[Tag]:
+    return frozenset(tag for text in target.tags for tag in parse_tag(text))
+
+
+def _choose(
+    pin: Pin, found: Sequence[Candidate], kept: LockedPackage | None, upgrade: Upgrade, indexes: Indexes
+) -> Chosen:
+    """The file of a pin: that of the lock before, if its version stays and the index still has it."""
+    if (
+        kept is not None
+        and kept.version == pin.version
+        and not (upgrade.everything or upgrade.names(pin.name))
+    ):
+        for each in found:
+            if (each.file.filename, each.file.sha256, each.file.index) == (
+                kept.file,
+                kept.sha256,
+                kept.index,
+            ):
+                return Chosen(file=each.file, sha256=kept.sha256, hashes=kept.hashes)
+    chosen = choose(found, pin.version)
+    if chosen is None:
+        raise ResolveError(
+            f"index `{indexes.index_of(pin.name)}` has no file of `{pin.name}=={pin.version}` any more",
+            hint=f"`mlimage lock --upgrade-package {pin.name}` takes another version",
+        )
+    return chosen
+
+
+def _asked_at(pin: Pin, requirements: Sequence[SpecRequirement], target: Target) -> tuple[str, ...]:
+    """The places of the spec that ask for a package, as pip writes its sources."""
+    if not pin.direct:
+        return ()
+    places = set()
+    for item in requirements:
+        requirement = Requirement(item.text)
+        applies = requirement.marker is None or requirement.marker.evaluate(dict(target.markers))
+        if applies and canonicalize_name(requirement.name) == pin.name:
+            file, colon, line = item.place.rpartition(":")
+            places.add(f"-r {file if colon and line.isdigit() else item.place}")
+    return tuple(sorted(places))
+
+
+def _sizes(files: Sequence[IndexFile], kept: Iterable[LockedPackage], sources: Sources) -> Mapping[str, int]:
+    known = {package.sha256: package.size for package in kept}
+
+    def size_of(file: IndexFile) -> int:
+        return known[file.sha256] if file.sha256 in known else sources.indexes.size(file)
+
+    with (
+        sources.progress.task("sizes of the files", total=len(files)) as task,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        sizes: dict[str, int] = {}
+        for file, size in zip(files, pool.map(size_of, files), strict=True):
+            sizes[file.filename] = size
+            task.advance(1)
+    return sizes

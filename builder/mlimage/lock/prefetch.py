@@ -1,0 +1,123 @@
+"""Asks for what the resolver will probably want next, while it is still busy with what it has.
+
+The resolver asks for one thing at a time. This walks the same requirements ahead of it, taking the newest
+wheel of each project, with several requests at once. A wrong guess costs a request; nothing is decided here.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from datetime import datetime
+from email.parser import BytesHeaderParser
+from typing import Final, Self
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from mlimage.lock.files import IndexFile
+from mlimage.lock.index import Indexes
+from mlimage.lock.wheels import offered
+
+_WORKERS: Final = 8
+_GRACE: Final = 1.0
+"""Seconds that the last answers are waited for."""
+
+
+class Prefetch:
+    """A few threads that walk ahead while the block runs.
+
+    Args:
+        indexes: keeps what comes, for who asks later.
+        as_of: nothing that came later is looked at.
+        tags: what the target's interpreter takes.
+    """
+
+    def __init__(self, indexes: Indexes, *, as_of: datetime | None, tags: AbstractSet[Tag]) -> None:
+        self._indexes = indexes
+        self._as_of = as_of
+        self._tags = tags
+        self._python = _python_of(tags)
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._ended = threading.Event()
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        # Daemons, not a pool: nobody waits for a guess that a silent server holds up.
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(_WORKERS)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for _thread in self._threads:
+            self._queue.put(None)
+        until = time.monotonic() + _GRACE
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def want(self, projects: Iterable[str]) -> None:
+        """These will be asked for soon; returns at once."""
+        with self._lock:
+            for project in projects:
+                name = canonicalize_name(project)
+                if name not in self._asked:
+                    self._asked.add(name)
+                    self._queue.put(name)
+
+    def _work(self) -> None:
+        while (project := self._queue.get()) is not None:
+            if not self._ended.is_set():
+                self._walk(project)
+
+    def _walk(self, project: str) -> None:
+        try:
+            files = self._indexes.files(project)
+            newest = self._newest(offered(files, as_of=self._as_of, tags=self._tags))
+            if newest is not None and not self._ended.is_set():
+                self.want(_required(self._indexes.metadata(newest)))
+        except Exception:  # noqa: BLE001 - a guess; who really needs it meets the same error, and reports it
+            return
+
+    def _newest(self, files: Iterable[IndexFile]) -> IndexFile | None:
+        stable = {
+            version: file
+            for file in files
+            if not (version := parse_wheel_filename(file.filename)[1]).is_prerelease
+            and file.yanked is None
+            and self._fits(file.requires_python)
+        }
+        return stable[max(stable)] if stable else None
+
+    def _fits(self, requires_python: str | None) -> bool:
+        try:
+            return self._python is None or SpecifierSet(requires_python or "").contains(self._python)
+        except InvalidSpecifier:
+            return False
+
+
+def _required(metadata: bytes) -> set[str]:
+    """Names of what a wheel requires without extras, by this machine's markers: near enough for a guess."""
+    found: set[str] = set()
+    for text in BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist", []):
+        try:
+            requirement = Requirement(str(text))
+        except InvalidRequirement:
+            continue
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            found.add(requirement.name)
+    return found
+
+
+def _python_of(tags: AbstractSet[Tag]) -> str | None:
+    versions = {
+        (int(tag.interpreter[2]), int(tag.interpreter[3:]))
+        for tag in tags
+        if tag.interpreter.startswith("cp") and tag.interpreter[3:].isdecimal() and tag.abi == tag.interpreter
+    }
+    return "{}.{}".format(*max(versions)) if versions else None

@@ -1,0 +1,98 @@
+"""`digests.toml`: what a build gave for each layer that comes from the lock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlimage.atomic import write_atomically
+from mlimage.digest import Digest
+from mlimage.errors import LockError
+from mlimage.lock.toml import Table, joined, read_table, table
+
+FILE: Final = "digests.toml"
+_HEADER: Final = """\
+# What a build gave for each layer that comes from the lock. Written by `mlimage build --record`.
+format = 1
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One layer.
+
+    Attributes:
+        layer: its name.
+        key: digest of what it was made of.
+        diff_id: digest of its uncompressed tar.
+        digest: digest of its blob.
+        size: bytes of its blob.
+    """
+
+    layer: str
+    key: Digest
+    diff_id: Digest
+    digest: Digest
+    size: int
+
+
+def render_digests(records: Sequence[Record]) -> str:
+    """The text of `digests.toml`; records in order of layer and key, each once."""
+    ordered = sorted(set(records), key=lambda record: (record.layer, record.key))
+    tables = [
+        table(
+            "[[layer]]",
+            {
+                "name": record.layer,
+                "key": record.key,
+                "diff_id": record.diff_id,
+                "digest": record.digest,
+                "size": record.size,
+            },
+        )
+        for record in ordered
+    ]
+    return joined([_HEADER, *tables])
+
+
+def write_digests(folder: Path, records: Sequence[Record]) -> None:
+    """Write `digests.toml` of the lock in this folder."""
+    write_atomically(folder / FILE, render_digests(records).encode())
+
+
+def read_digests(folder: Path) -> tuple[Record, ...]:
+    """What was recorded; nothing when the file is not there.
+
+    Raises:
+        LockError: the file is not as `write_digests` writes it.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return ()
+    try:
+        return _parse(read_table(path))
+    except LockError as error:
+        raise LockError(
+            error.message,
+            where=error.where,
+            hint=f"`mlimage build {folder.name} --record` writes it anew; look at the difference",
+        ) from error
+
+
+def _parse(root: Table) -> tuple[Record, ...]:
+    if root.whole("format") != 1:
+        raise root.error("written by a newer mlimage", "format")
+    records = []
+    for layer in root.tables("layer"):
+        records.append(
+            Record(
+                layer=layer.text("name"),
+                key=layer.digest("key"),
+                diff_id=layer.digest("diff_id"),
+                digest=layer.digest("digest"),
+                size=layer.whole("size"),
+            )
+        )
+        layer.done()
+    root.done()
+    return tuple(records)

@@ -1,0 +1,54 @@
+"""The unpacked base of a lock, whose interpreter resolves and compiles for the image."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from mlimage import process
+from mlimage.atomic import atomic_folder, scratch_folder
+from mlimage.cache import Cache
+from mlimage.content.entry import Entry
+from mlimage.content.interpreter import Interpreter
+from mlimage.content.unpack import write_entries
+from mlimage.digest import Digest, canonical_json
+from mlimage.lock.model import BaseLock
+from mlimage.process import Runner
+
+_FORMAT: Final = 1
+"""Counts up when the same debs unpack to something else."""
+
+
+def root_folder(cache: Cache, base: BaseLock) -> Path:
+    """Where the base is unpacked, or will be."""
+    key = {"format": _FORMAT, "suite": base.suite, "debs": [deb.sha256 for deb in base.debs]}
+    return cache.roots / Digest.of(canonical_json(key)).hex
+
+
+def has_root(cache: Cache, base: BaseLock, *, run: Runner = process.run) -> bool:
+    """Whether the base is unpacked and its python starts; a root that was damaged is removed.
+
+    Raises:
+        BuildError: this machine cannot run programs of the platform.
+    """
+    interpreter = interpreter_of(cache, base)
+    if not interpreter.root.is_dir():
+        return False
+    if interpreter.loader.exists() and interpreter.program.exists():
+        started = run(interpreter.command("-c", "import importlib.util, json, struct"))
+        if started.status == 0:
+            return True
+    with scratch_folder(cache.roots) as trash, suppress(FileNotFoundError):
+        interpreter.root.rename(trash / "root")  # half of it is never found under its name
+    return False
+
+
+def write_root(cache: Cache, base: BaseLock, entries: Sequence[Entry]) -> None:
+    """Unpack the assembled base; whole, or not at all."""
+    with atomic_folder(root_folder(cache, base)) as folder:
+        write_entries(entries, folder)
+
+
+def interpreter_of(cache: Cache, base: BaseLock) -> Interpreter:
+    """The python of the unpacked base."""
+    return Interpreter(root=root_folder(cache, base), python=base.python, platform=base.platform)

@@ -1,0 +1,57 @@
+"""What a spec's locked files come from on this machine: mirrors, indexes and the cache, opened together."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from mlimage.cache import Cache
+from mlimage.fetch import Http
+from mlimage.lock.index import Indexes
+from mlimage.lock.inputs import Inputs
+from mlimage.mirrors import load_mirrors
+from mlimage.progress import Progress
+from mlimage.spec.model import ImageSpec
+
+
+class Sources:
+    """Opens nothing before something is asked of it.
+
+    Attributes:
+        cache: where fetched files and unpacked bases are kept.
+        environ: environment variables, of which apt gets the proxies.
+        progress: where it is shown.
+        mirrors: where indexes and archives are.
+        indexes: the spec's package indexes.
+        inputs: gives locked files.
+    """
+
+    def __init__(
+        self, spec: ImageSpec, *, cache: Cache, environ: Mapping[str, str], progress: Progress
+    ) -> None:
+        self.cache = cache
+        self.environ = environ
+        self.progress = progress
+        self._http = Http(environ=environ)
+        self.mirrors = load_mirrors(environ)
+        self.indexes = Indexes(
+            http=self._http,
+            cache=cache,
+            mirrors=self.mirrors,
+            urls={name: index.url for name, index in spec.indexes.items()},
+            bound={package: name for name, index in spec.indexes.items() for package in index.packages},
+            progress=progress,
+        )
+        self.inputs = Inputs(
+            cache=cache, http=self._http, mirrors=self.mirrors, indexes=self.indexes, progress=progress
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._http.close()

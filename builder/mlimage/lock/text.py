@@ -1,0 +1,78 @@
+"""The text form of a lock: `base.toml`, `<variant>.txt` and `<variant>.toml`; no host and no path is in it.
+
+A lock has exactly one text. The reader writes again what it read and compares, so nothing in a file that
+was changed by hand goes unseen.
+"""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from mlimage.atomic import PARTIAL, atomic_file
+from mlimage.digest import Digest
+from mlimage.errors import LockError
+from mlimage.lock.model import Lock
+from mlimage.lock.reader import check_format, parse_base, parse_variant
+from mlimage.lock.toml import difference, read_table, read_text, shown
+from mlimage.lock.writer import BASE, render_lock
+
+_ABANDONED: Final = 3600.0
+"""Seconds after which an unfinished file is taken for what a killed process left."""
+
+
+def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
+    """Write the files that differ from what is there; all, or none when one cannot be. Returns those.
+
+    The variant's own file gets its name last: it holds the digest of the base's, so a lock that was torn by
+    `kill -9` between two names is seen when it is read.
+    """
+    texts = {folder / name: text.encode() for name, text in render_lock(lock).items()}
+    written = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text]
+    with ExitStack() as stack:  # which gives the names in the reverse of this order
+        for path in reversed(written):
+            stream = stack.enter_context(atomic_file(path))
+            stream.write(texts[path])
+            stream.flush()
+    for left in folder.glob(f"{PARTIAL}*"):
+        if left.stat().st_mtime < time.time() - _ABANDONED:
+            left.unlink(missing_ok=True)
+    return tuple(written)
+
+
+def read_lock(folder: Path, variant: str) -> Lock:
+    """The lock of one variant.
+
+    Raises:
+        LockError: a file is missing, is not as `write_lock` writes it, or was changed by hand.
+    """
+    path = folder / f"{variant}.toml"
+    if not path.exists():
+        raise LockError(
+            f"`{folder.name}` has no lock for the variant `{variant}`",
+            where=shown(path),
+            hint=f"`mlimage lock {folder.name}` writes it",
+        )
+    root = read_table(path)
+    check_format(root)
+    base_digest = root.digest("base")
+    base_text = read_text(folder / BASE)
+    base = parse_base(read_table(folder / BASE))
+    lock = parse_variant(root, base)
+    if lock.image != folder.name or lock.variant != variant:
+        raise root.error(
+            f"this is the lock of `{lock.image}:{lock.variant}`, not of `{folder.name}:{variant}`", "image"
+        )
+    expected = render_lock(lock)
+    if Digest.of(base_text.encode()) != base_digest and base_text == expected[BASE]:
+        raise root.error(f"`{BASE}` is not the one that this lock was made with", "base")
+    found = {name: read_text(folder / name) for name in expected}
+    for name, text in expected.items():
+        line = difference(text, found[name])
+        if line is not None:
+            raise LockError(
+                "changed by hand, or not as this mlimage writes it",
+                where=f"{shown(folder / name)}:{line}",
+                hint=f"restore it from version control, or write it anew: `mlimage lock {lock.image}`",
+            )
+    return lock

@@ -1,0 +1,192 @@
+"""Why no file fulfils a requirement: what the index has of that package, held against the target."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+
+from packaging.requirements import Requirement
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import Version
+
+from mlimage.content.interpreter import Target
+from mlimage.errors import ResolveError
+from mlimage.lock.files import IndexFile
+from mlimage.lock.metadata import ELSEWHERE
+from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN
+from mlimage.lock.wheels import candidates
+from mlimage.spec.requirements import SpecRequirement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What was to be resolved.
+
+    Attributes:
+        image: name of the image.
+        requirements: as they stood in pip-compile's input, line by line.
+        target: the image's python.
+        python: its version, `X.Y`.
+        as_of: files known to be newer did not count.
+        index_of: the index of a package.
+        files: what the index has of a package.
+    """
+
+    image: str
+    requirements: Sequence[SpecRequirement]
+    target: Target
+    python: str
+    as_of: datetime | None
+    index_of: Callable[[str], str]
+    files: Callable[[str], Sequence[IndexFile]]
+
+    @property
+    def about(self) -> str:
+        """The target in a few words."""
+        machine = self.target.markers.get("platform_machine", "this machine")
+        return f"python {self.python} on {machine} with glibc {self.target.glibc}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asks for a package: the spec, or a package and the requirement of the spec that brought it."""
+
+    requirement: SpecRequirement | None
+    package: str | None = None
+
+    @property
+    def where(self) -> str | None:
+        """Where the user wrote the requirement."""
+        item = self.requirement
+        return f"{item.path}:{item.line}:{item.column}" if item else None
+
+    @property
+    def clause(self) -> str:
+        """What a sentence says about a package that another one asks for."""
+        return f", which `{self.package}` asks for," if self.package else ""
+
+
+def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveError:
+    """The error for a requirement that no file fulfils.
+
+    Args:
+        text: the requirement that pip could not fulfil.
+        asker: who asks for it.
+        situation: what was to be resolved.
+    """
+    requirement = Requirement(text)
+    name = canonicalize_name(requirement.name)
+    index = situation.index_of(name)
+    files = situation.files(name)
+    fits = {found.version for found in candidates(files, situation.target, situation.as_of)}
+    later = {found.version for found in candidates(files, situation.target, None)} - fits
+    sdists = _of(files, requirement, wheels=False)
+    hint: str | None
+    if str(requirement.specifier) == f"==={ELSEWHERE}":
+        message = f"`{asker.package}` asks for `{name}` at an address of its own, which cannot be locked"
+        hint = f"ask for another version of `{asker.package}`, whose packages all come from an index"
+    elif not files:
+        message = f"index `{index}` has no package `{name}`{asker.clause.rstrip(',')}"
+        hint = _other_name(name)
+    elif requirement.specifier and any(requirement.specifier.contains(v, prereleases=True) for v in later):
+        message = (
+            f"`{text}`{asker.clause} needs a release that is newer than this lock, "
+            f"which holds what there was at {situation.as_of:%Y-%m-%dT%H:%M:%SZ}"
+        )
+        hint = f"`mlimage lock {situation.image} --upgrade-package {name}` looks at newer ones"
+    elif wheels := _of(files, requirement, wheels=True):
+        message, hint = _no_fitting_wheel(text, asker, wheels, fits, situation)
+    elif sdists:
+        message = (
+            f"`{text}`{asker.clause} has no wheels on index `{index}`, only sources to build: {_few(sdists)}"
+        )
+        hint = _instead(name) or (
+            f"ask for a package that has wheels, or build it once (`pip wheel {name}`), put the wheel into "
+            "a folder, and bind that under `indexes:`"
+        )
+    elif fits:
+        message = (
+            f"index `{index}` has no version of `{name}` that fits `{text}`{asker.clause.rstrip(',')}; "
+            f"it has {_few(_sorted(fits))}"
+        )
+        hint = f"ask for one that there is, as `{name}=={max(fits)}`"
+    else:
+        message = f"index `{index}` has no version of `{name}`{asker.clause} for {situation.about}"
+        hint = None
+    return ResolveError(message, where=asker.where, hint=hint)
+
+
+def _no_fitting_wheel(
+    text: str, asker: Asker, wheels: Sequence[str], fits: set[Version], situation: Situation
+) -> tuple[str, str]:
+    """Message and hint for wheels of which none can be installed on the target."""
+    requirement = Requirement(text)
+    matching = [version for version in fits if requirement.specifier.contains(version, prereleases=True)]
+    if matching:  # pip takes unfinished versions only when they are asked for
+        message = f"`{text}`{asker.clause} fits unfinished versions only: {_few(_sorted(matching))}"
+        return message, f"name the one that you want: `{requirement.name}=={max(matching)}`"
+    named = {file.filename: file for file in situation.files(canonicalize_name(requirement.name))}
+    tags = set(situation.target.tags)
+    pythons = {
+        requires
+        for filename in wheels
+        if (requires := named[filename].requires_python)
+        and tags & {str(tag) for tag in parse_wheel_filename(filename)[3]}
+    }
+    if pythons:
+        wanted = "` or `".join(sorted(pythons))
+        message = (
+            f"`{text}`{asker.clause} needs python `{wanted}`, and the image has python {situation.python}"
+        )
+    else:
+        message = f"`{text}`{asker.clause} has no wheel for {situation.about}; there are {_few(wheels)}"
+    finished = [version for version in fits if not version.is_prerelease]
+    if finished:
+        return message, f"versions for this target are {_few(_sorted(finished))}"
+    return message, "ask for another package, or change `python` and the suite of the base"
+
+
+def _of(files: Sequence[IndexFile], requirement: Requirement, *, wheels: bool) -> list[str]:
+    """Names of the wheels, or of the sources, of the versions asked for; the newest first."""
+    found: list[tuple[Version, str]] = []
+    for file in files:
+        if file.is_wheel != wheels or not (file.is_wheel or file.is_sdist):
+            continue
+        try:
+            name = file.filename
+            version = parse_wheel_filename(name)[1] if wheels else parse_sdist_filename(name)[1]
+        except (InvalidWheelFilename, InvalidSdistFilename):
+            continue
+        if requirement.specifier.contains(version, prereleases=True):
+            found.append((version, name))
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def _other_name(name: str) -> str:
+    instead = _instead(name)
+    if instead:
+        return instead
+    near = get_close_matches(name, WELL_KNOWN, n=1, cutoff=0.7)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return "look for its name on the index; a package of another index is bound to it under `indexes:`"
+
+
+def _instead(name: str) -> str | None:
+    known = IMPORTED_AS.get(name)
+    return f"the package is called `{known}`" if known else None
+
+
+def _sorted(versions: Sequence[Version] | set[Version]) -> list[str]:
+    return [str(version) for version in sorted(versions, reverse=True)]
+
+
+def _few(items: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(f"`{item}`" for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

@@ -1,0 +1,131 @@
+"""Writes a lock as text; a lock has exactly one. Pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from mlimage.digest import Digest
+from mlimage.lock.model import Deb, Lock, LockedPackage
+from mlimage.lock.toml import joined, table
+
+BASE: Final = "base.toml"
+FORMAT: Final = 1
+"""Counted up when a file could no longer be read by an older mlimage, or means something else."""
+
+
+def render_lock(lock: Lock) -> Mapping[str, str]:
+    """The files of the lock: name and text, in the order in which they must be written."""
+    base = _render_base(lock)
+    requirements = render_requirements(lock)
+    return {
+        BASE: base,
+        f"{lock.variant}.txt": requirements,
+        f"{lock.variant}.toml": _render_variant(lock, Digest.of(base.encode())),
+    }
+
+
+def render_requirements(lock: Lock) -> str:
+    """What pip reads with `--require-hashes`: each package with the digests of all that fits the target."""
+    header = (
+        f"# {lock.image}:{lock.variant} for {lock.base.platform}, python {lock.base.python}\n"
+        f"# To write it anew: mlimage lock {lock.image}\n"
+        f"# inputs: {lock.inputs}\n"
+    )
+    return header + "".join(_requirement(package) for package in lock.packages)
+
+
+def _requirement(package: LockedPackage) -> str:
+    hashes = " \\\n".join(f"    --hash={digest}" for digest in package.hashes)
+    via = f"    # via {', '.join(package.required_by)}\n" if package.required_by else ""
+    return f"{package.name}=={package.version} \\\n{hashes}\n{via}"
+
+
+def _header(lock: Lock, what: str) -> str:
+    return (
+        f"# {what}, locked by mlimage; not edited by hand.\n"
+        f"# To write it anew: mlimage lock {lock.image}\n"
+        f"format = {FORMAT}\n"
+    )
+
+
+def _render_base(lock: Lock) -> str:
+    base = lock.base
+    head = table(
+        "",
+        {
+            "suite": base.suite,
+            "platform": str(base.platform),
+            "python": base.python,
+            "packages": base.packages,
+        },
+    )
+    return joined([_header(lock, f"The base of {lock.image}") + head, *map(_render_deb, base.debs)])
+
+
+def _render_deb(deb: Deb) -> str:
+    values: dict[str, str | int] = {
+        "name": deb.name,
+        "version": deb.version,
+        "architecture": deb.architecture,
+        "archive": deb.archive,
+        "path": deb.path,
+        "size": deb.size,
+        "sha256": deb.sha256,
+    }
+    if deb.postinst is not None:
+        values["postinst"] = deb.postinst
+    return table("[[deb]]", values)
+
+
+def _render_variant(lock: Lock, base: Digest) -> str:
+    wanted = lock.wanted
+    head = table(
+        "",
+        {
+            "image": lock.image,
+            "variant": lock.variant,
+            "inputs": lock.inputs,
+            "as_of": lock.as_of,
+            "base": base,
+        },
+    )
+    asked = table(
+        "[wanted]",
+        {
+            "python": wanted.python,
+            "platform": str(wanted.platform),
+            "suite": wanted.suite,
+            "packages": wanted.packages,
+            "requirements": wanted.requirements,
+        },
+    )
+    indexes = [
+        table("[[wanted.index]]", {"name": index.name, "url": index.url, "packages": index.packages})
+        for index in wanted.indexes
+    ]
+    tools = table("[tools]", dict(lock.tools))
+    packages = [_render_package(package) for package in lock.packages]
+    return joined(
+        [
+            _header(lock, f"The packages of {lock.image}:{lock.variant}") + head,
+            tools,
+            asked,
+            *indexes,
+            *packages,
+        ]
+    )
+
+
+def _render_package(package: LockedPackage) -> str:
+    values: dict[str, str | int | tuple[str, ...]] = {
+        "name": package.name,
+        "version": str(package.version),
+        "index": package.index,
+        "file": package.file,
+        "size": package.size,
+        "sha256": package.sha256,
+    }
+    others = tuple(digest for digest in package.hashes if digest != package.sha256)
+    if others:
+        values["other_files"] = others
+    values["required_by"] = package.required_by
+    return table("[[package]]", values)

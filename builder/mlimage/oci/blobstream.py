@@ -1,0 +1,120 @@
+"""The tar of a layer in the store, decompressed as it is read, and its digest verified at the end."""
+
+import gzip
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from mlimage.errors import BuildError
+from mlimage.oci.compress import zstandard
+from mlimage.oci.model import LayerBlob
+from mlimage.oci.store import Store
+from mlimage.oci.untar import Readable
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_PIECE: Final = 1 << 20
+
+
+class LayerStream:
+    """Bytes of a layer's tar."""
+
+    def __init__(
+        self, layer: LayerBlob, raw: "_Hashed", unpacked: Readable, errors: tuple[type[Exception], ...]
+    ) -> None:
+        self._layer = layer
+        self._raw = raw
+        self._unpacked = unpacked
+        self._errors = errors
+        self._done = 0
+
+    def read(self, size: int, /) -> bytes:
+        """Some of the next bytes; raises `BuildError` when it is damaged or larger than it should be."""
+        try:
+            piece = self._unpacked.read(size)
+        except self._errors as error:
+            raise self._damaged() from error
+        self._done += len(piece)
+        if self._layer.uncompressed_size and self._done > self._layer.uncompressed_size:
+            raise BuildError(
+                f"layer `{self._layer.name}` unpacks to more than the {self._layer.uncompressed_size} bytes "
+                "it should have",
+                hint="do not use this image; build it again",
+            )
+        return piece
+
+    def finish(self) -> None:
+        """Read the rest; raises `BuildError` when the blob is not what its digest says."""
+        while self.read(_PIECE):
+            pass
+        while self._raw.read(_PIECE):
+            pass
+        if self._raw.hexdigest() != self._layer.blob.digest.hex:
+            raise self._damaged()
+
+    def _damaged(self) -> BuildError:
+        return BuildError(
+            f"layer `{self._layer.name}` in the store is damaged: {self._layer.blob.digest}",
+            hint="`mlimage cache verify` removes it; then build the image again",
+        )
+
+
+class _Hashed(io.RawIOBase):
+    """A file that hashes what is read of it."""
+
+    def __init__(self, stream: io.FileIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        size = self._stream.readinto(buffer) or 0
+        self._hash.update(memoryview(buffer)[:size])
+        return size
+
+    def read(self, size: int = -1, /) -> bytes:
+        return super().read(size) or b""
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+@contextmanager
+def open_layer(layer: LayerBlob, store: Store) -> Iterator[LayerStream]:
+    """The tar of a layer; whoever trusts what it read calls `finish`.
+
+    Raises:
+        BuildError: the store lacks the layer, or it is packed in a way that is not known here.
+    """
+    try:
+        stream = io.FileIO(store.blob(layer.blob.digest))
+    except FileNotFoundError:
+        raise BuildError(
+            f"the store lacks layer `{layer.name}`: {layer.blob.digest}", hint="build the image again"
+        ) from None
+    with stream:
+        raw = _Hashed(stream)
+        yield LayerStream(layer, raw, *_unpacker(layer, raw))
+
+
+def _unpacker(layer: LayerBlob, raw: _Hashed) -> tuple[Readable, tuple[type[Exception], ...]]:
+    """The tar of the layer, and what its decompressor raises where it is damaged."""
+    media_type = layer.blob.media_type
+    if media_type.endswith((".tar.gzip", "+gzip")):
+        from isal import igzip, igzip_lib
+
+        open_gzip: Callable[..., Readable] = igzip.IGzipFile
+        damaged: Any = igzip_lib.IsalError  # isal's stub says that this class is a value
+        return open_gzip(fileobj=raw, mode="rb"), (damaged, gzip.BadGzipFile, EOFError)
+    if media_type.endswith("+zstd"):
+        library = zstandard()
+        return library.ZstdDecompressor().stream_reader(raw, read_across_frames=True), (library.ZstdError,)
+    if media_type.endswith(".tar"):
+        return raw, ()
+    raise BuildError(f"layer `{layer.name}` is of a kind that is not known here: `{media_type}`")

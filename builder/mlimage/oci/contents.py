@@ -1,0 +1,89 @@
+"""What is in a layer: its packages, found where package managers of an image look for them."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from os import sched_getaffinity
+from typing import Final, Literal
+
+from mlimage.errors import BuildError
+from mlimage.oci.blobstream import open_layer
+from mlimage.oci.model import LayerBlob, SealedImage
+from mlimage.oci.store import Store
+from mlimage.oci.untar import MemberKind, TarError, TarReader
+
+_WHEEL: Final = re.compile(r"(?:^|/)(?:site|dist)-packages/[^/]+\.dist-info/METADATA\Z")
+_DEB: Final = re.compile(r"(?:^|/)var/lib/dpkg/(?:status|status\.d/[^/]+(?<!\.md5sums))\Z")
+_MAX: Final = 32 << 20
+_END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Package:
+    """A package that an image says it has."""
+
+    type: Literal["deb", "python"]
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What is in a layer: how many files (and links, but not folders), and the packages by type and name."""
+
+    files: int
+    packages: tuple[Package, ...]
+
+
+def image_contents(image: SealedImage, store: Store) -> tuple[Contents, ...]:
+    """The contents of each layer, bottom first; reads them all, each verified, all cores at once.
+
+    Raises:
+        BuildError: a layer is missing or damaged.
+    """
+    with ThreadPoolExecutor(len(sched_getaffinity(0)), "contents") as pool:
+        return tuple(pool.map(lambda layer: layer_contents(layer, store), image.layers))
+
+
+def layer_contents(layer: LayerBlob, store: Store) -> Contents:
+    """The contents of one layer; raises `BuildError` when it is missing or damaged."""
+    files = 0
+    packages: list[Package] = []
+    with open_layer(layer, store) as stream:
+        reader = TarReader(stream)
+        try:
+            for member in reader:
+                files += member.kind is not MemberKind.DIRECTORY
+                if member.kind is not MemberKind.FILE or not 0 < member.size <= _MAX:
+                    continue
+                if member.path.endswith("METADATA") and _WHEEL.search(member.path):
+                    packages += _python(b"".join(reader.content()))
+                elif "var/lib/dpkg/status" in member.path and _DEB.search(member.path):
+                    packages += _debs(b"".join(reader.content()))
+        except TarError as error:
+            stream.finish()  # whose error is the truer one
+            raise BuildError(f"layer `{layer.name}` cannot be read: {error}") from error
+        stream.finish()
+    return Contents(files=files, packages=tuple(sorted(set(packages))))
+
+
+def _python(metadata: bytes) -> list[Package]:
+    headers = BytesHeaderParser().parsebytes(_END_OF_HEADERS.split(metadata, maxsplit=1)[0])
+    name, version = headers.get("Name"), headers.get("Version")
+    return [Package(type="python", name=str(name), version=str(version))] if name and version else []
+
+
+def _debs(status: bytes) -> list[Package]:
+    found = []
+    for paragraph in re.split(rb"\n[ \t]*\n", status):
+        fields = dict(
+            line.split(b":", 1)
+            for line in paragraph.splitlines()
+            if line.startswith((b"Package:", b"Version:", b"Status:"))
+        )
+        state = fields.get(b"Status", b" installed").split()[-1:]
+        if b"Package" in fields and b"Version" in fields and state == [b"installed"]:
+            name, version = (fields[key].strip().decode(errors="replace") for key in (b"Package", b"Version"))
+            found.append(Package(type="deb", name=name, version=version))
+    return found

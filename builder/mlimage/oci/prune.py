@@ -1,0 +1,202 @@
+"""What of the cache is not needed any more, and how it goes."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mlimage.atomic import PARTIAL, scratch_folder
+from mlimage.cache import Cache
+from mlimage.digest import Digest
+from mlimage.errors import BuildError
+from mlimage.oci.blobs import sweep
+from mlimage.oci.model import SealedImage
+from mlimage.oci.records import parse_record
+from mlimage.oci.store import Store
+from mlimage.oci.survey import size_of, things_in
+
+DAY: Final = 86_400
+"""Seconds after which an unfinished file is taken for one that a killed process left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """One thing to delete: what it is for people, where, and how many bytes that frees."""
+
+    kind: str
+    path: Path
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlan:
+    """What would be deleted, and the names of images that would mean nothing afterwards."""
+
+    removals: tuple[Removal, ...]
+    names: tuple[str, ...]
+
+
+def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, now: float) -> PrunePlan:
+    """What to delete.
+
+    Without `everything`: blobs that no named image needs, records of layers that are gone, unpacked images
+    that are not in the store, and what killed processes left. With it also images, fetched files, metadata
+    and bases: all of it can be had again.
+
+    Args:
+        cache: the cache.
+        store: its store.
+        everything: whether what may be needed again goes too.
+        before: only what was last written before this time (seconds since the epoch).
+        now: the time.
+
+    Raises:
+        BuildError: the index of the store is damaged.
+    """
+    kept, names = _images(store, everything=everything, before=before)
+    reachable = {blob.hex for image in kept for blob in _digests(image)}
+    found = list(_files("blob", _old(store.blobs, before), spare=reachable))
+    gone = {removal.path.name for removal in found}
+    found += _records(cache, store, gone, everything=everything, before=before)
+    wanted = {image.image_id.hex for image in kept}
+    found += [
+        Removal(kind="unpacked image", path=path, size=size_of(path))
+        for path in _old(cache.unpacked, before)
+        if path.name not in wanted
+    ]
+    if everything:
+        found += _files(
+            "fetched file", (path for folder in things_in(cache.inputs) for path in _old(folder, before))
+        )
+        found += _files("metadata", _old(cache.metadata, before))
+        found += _files("base", _old(cache.roots, before))
+    for folder in (
+        cache.root,
+        cache.inputs,
+        *things_in(cache.inputs),
+        cache.metadata,
+        cache.roots,
+        cache.unpacked,
+        cache.layers,
+        store.folder,
+    ):
+        found += [
+            Removal(kind="unfinished", path=path, size=size_of(path))
+            for path in sorted(folder.glob(f"{PARTIAL}*"))
+            if path.lstat().st_mtime < now - DAY
+        ]
+    return PrunePlan(removals=tuple(found), names=names)
+
+
+def prune(plan: PrunePlan, store: Store, *, now: float) -> tuple[Removal, ...]:
+    """Delete it; returns what went. Unpacked images that run, and files that are being written, stay.
+
+    The caller is in a block of `Cache.alone`.
+
+    Raises:
+        OSError: something cannot be deleted.
+    """
+    if plan.names:
+        store.untag(*plan.names)
+    removed = []
+    for removal in plan.removals:
+        if removal.path.is_dir() and not removal.path.is_symlink():
+            if not _remove_folder(removal.path):
+                continue
+        else:
+            removal.path.unlink(missing_ok=True)
+        removed.append(removal)
+    removed += [
+        Removal(kind="unfinished", path=path, size=size)
+        for path, size in sweep(store.blobs, before=now - DAY)
+    ]
+    return tuple(removed)
+
+
+def _images(
+    store: Store, *, everything: bool, before: float
+) -> tuple[tuple[SealedImage, ...], tuple[str, ...]]:
+    """(images that stay, names that go). A name whose manifest cannot be read means nothing already."""
+    stay = []
+    go = []
+    for name, manifest in store.tags().items():
+        try:
+            image = store.load(manifest, name=name)
+        except BuildError:
+            go.append(name)
+            continue
+        if everything and store.blob(manifest.digest).stat().st_mtime < before:
+            go.append(name)
+        else:
+            stay.append(image)
+    return tuple(stay), tuple(go)
+
+
+def _digests(image: SealedImage) -> Iterator[Digest]:
+    yield image.manifest.digest
+    yield image.config.digest
+    for layer in image.layers:
+        yield layer.blob.digest
+
+
+def _records(
+    cache: Cache, store: Store, gone: set[str], *, everything: bool, before: float
+) -> Iterator[Removal]:
+    for path in things_in(cache.layers):
+        if path.suffix != ".json":  # what the direct engine notes beside a record; it goes with the record
+            if not path.with_suffix(".json").exists() and path.stat().st_mtime < before:
+                yield Removal(kind="note on layers", path=path, size=size_of(path))
+            continue
+        try:
+            layer = parse_record(path.read_bytes())
+        except (OSError, ValueError):
+            useless = True
+        else:
+            useless = layer.blob.digest.hex in gone or not store.holds(layer.blob)
+        if useless or (everything and path.stat().st_mtime < before):
+            yield Removal(kind="record of a layer", path=path, size=size_of(path))
+
+
+def _old(folder: Path, before: float) -> Iterator[Path]:
+    for path in things_in(folder):
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime < before:
+                yield path
+
+
+def _files(kind: str, paths: Iterable[Path], *, spare: Iterable[str] = ()) -> Iterator[Removal]:
+    spared = frozenset(spare)
+    for path in paths:
+        if path.name not in spared:
+            yield Removal(kind=kind, path=path, size=size_of(path))
+
+
+def _remove_folder(path: Path) -> bool:
+    """Delete a folder that nobody has locked; first it loses its name, so that half of it is never found."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if not path.name.startswith(PARTIAL):
+            with scratch_folder(path.parent) as trash:
+                path.rename(trash / path.name)
+        else:
+            shutil.rmtree(path)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def seconds_of(text: str) -> float:
+    """A span of time as people type it: `90m`, `12h`, `30d`, `2w`; raises `ValueError` for anything else."""
+    units = {"m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
+    number, unit = text[:-1], text[-1:]
+    if not number.isascii() or not number.isdigit() or unit not in units:
+        raise ValueError(f"no span of time: {text!r}")
+    return int(number) * units[unit]

@@ -1,0 +1,66 @@
+"""What was packed before, by the key of its inputs, so that it is not packed again."""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlimage.atomic import write_atomically
+from mlimage.digest import Digest, canonical_json
+from mlimage.oci.model import Descriptor, LayerBlob
+from mlimage.oci.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRecords:
+    """Records of layers, one small file each; a record counts only while the store has its blob."""
+
+    folder: Path
+    store: Store
+
+    def get(self, key: Digest) -> LayerBlob | None:
+        """The layer that these inputs gave, if it is still there; a damaged record counts as none."""
+        try:
+            layer = parse_record((self.folder / f"{key.hex}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        return layer if self.store.holds(layer.blob) else None
+
+    def put(self, key: Digest, layer: LayerBlob) -> None:
+        """Record what the inputs gave."""
+        write_atomically(self.folder / f"{key.hex}.json", record_of(layer))
+
+
+def record_of(layer: LayerBlob) -> bytes:
+    """The text form of a record: canonical JSON."""
+    return canonical_json(
+        {
+            "name": layer.name,
+            "diff_id": layer.diff_id,
+            "digest": layer.blob.digest,
+            "media_type": layer.blob.media_type,
+            "size": layer.blob.size,
+            "uncompressed_size": layer.uncompressed_size,
+        }
+    )
+
+
+def parse_record(text: bytes) -> LayerBlob:
+    """The layer that a record tells of; raises `ValueError` for anything that is no record."""
+    with suppress(KeyError, TypeError):
+        match json.loads(text):
+            case {
+                "name": str(name),
+                "diff_id": str(diff_id),
+                "digest": str(digest),
+                "media_type": str(media_type),
+                "size": int(size),
+                "uncompressed_size": int(uncompressed),
+            }:
+                return LayerBlob(
+                    name=name,
+                    diff_id=Digest(diff_id),
+                    blob=Descriptor(media_type=media_type, digest=Digest(digest), size=size),
+                    uncompressed_size=uncompressed,
+                )
+    raise ValueError("not a record of a layer")

@@ -1,0 +1,48 @@
+"""Layers and a plan to a sealed image: configuration, manifest and tag in the store."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from mlimage.errors import BuildError
+from mlimage.oci.config import config_json, manifest_json
+from mlimage.oci.model import CONFIG, MANIFEST, LayerBlob, SealedImage
+from mlimage.oci.store import Store
+from mlimage.plan.model import BuildPlan
+
+MAX_LAYERS: Final = 127
+"""What overlay file systems hold: moby `layer.maxLayerDepth` and containerd's limit of mount options."""
+
+
+def seal(plan: BuildPlan, layers: Sequence[LayerBlob], store: Store) -> SealedImage:
+    """Write the image's configuration and manifest, and name it in the store.
+
+    Args:
+        plan: what was planned.
+        layers: what it gave, bottom first, one for each planned layer.
+        store: where the layers are.
+
+    Raises:
+        BuildError: there are more layers than Docker runs, or one of them is not in the store.
+        ValueError: the layers are not those of the plan; that is a defect of the caller.
+    """
+    name = f"{plan.image}:{plan.variant}"
+    if [layer.name for layer in layers] != [layer.name for layer in plan.layers]:
+        raise ValueError(f"the layers are not those of the plan of {name}")
+    if len(layers) > MAX_LAYERS:
+        raise BuildError(
+            f"`{name}` would have {len(layers)} layers, and Docker runs at most {MAX_LAYERS}",
+            hint="raise `layers.single` or lower `layers.bins` in the spec",
+        )
+    for layer in layers:
+        if not store.holds(layer.blob):
+            raise BuildError(
+                f"layer `{layer.name}` of `{name}` is not in the store: {layer.blob.digest}",
+                hint="something deleted it meanwhile; build again",
+            )
+    config = store.put(config_json(plan, layers), CONFIG)
+    manifest = store.put(manifest_json(plan, config, layers), MANIFEST)
+    image = SealedImage(
+        name=name, platform=plan.platform, manifest=manifest, config=config, layers=tuple(layers)
+    )
+    store.tag(image)
+    return image

@@ -1,0 +1,183 @@
+"""The local store: an OCI image layout folder that many processes may use at once.
+
+A blob is written under another name and renamed, so it is whole or not there; only `index.json` changes,
+under a lock.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mlimage.atomic import atomic_file
+from mlimage.digest import Digest, canonical_json
+from mlimage.errors import BuildError
+from mlimage.oci.blobs import BlobWriter
+from mlimage.oci.config import descriptor_json
+from mlimage.oci.model import INDEX, Descriptor, SealedImage
+from mlimage.oci.read import read_descriptor, read_image, read_object
+
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+MAX_JSON: Final = 16 << 20
+"""Bytes of the largest document that is read; registries take 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Sealed images in a folder. Making one touches nothing; the folder appears with the first blob."""
+
+    folder: Path
+
+    @property
+    def blobs(self) -> Path:
+        """The folder of blobs."""
+        return self.folder / "blobs" / "sha256"
+
+    def blob(self, digest: Digest) -> Path:
+        """Where the blob with this digest lies, or will."""
+        return self.blobs / digest.hex
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is there."""
+        return self.blob(digest).is_file()
+
+    def holds(self, blob: Descriptor) -> bool:
+        """Whether the blob is there with its right size; `verify.verify` also reads it."""
+        try:
+            return self.blob(blob.digest).stat().st_size == blob.size
+        except FileNotFoundError:
+            return False
+
+    def blob_writer(self) -> BlobWriter:
+        """A writer for a blob whose digest is not known before it is whole."""
+        return BlobWriter(self.blobs)
+
+    def put(self, content: bytes, media_type: str) -> Descriptor:
+        """Store a small blob; raises `OSError` when the folder cannot be written."""
+        blob = Descriptor(media_type=media_type, digest=Digest.of(content), size=len(content))
+        path = self.blob(blob.digest)
+        if not (self.holds(blob) and path.read_bytes() == content):
+            with self.blob_writer() as writer:
+                writer.write(content)
+                writer.commit(media_type)
+        return blob
+
+    def read(self, blob: Descriptor) -> bytes:
+        """The bytes of a small blob, verified.
+
+        Raises:
+            BuildError: it is not there, or damaged.
+        """
+        path = self.blob(blob.digest)
+        try:
+            with path.open("rb") as stream:
+                content = stream.read(MAX_JSON + 1)
+        except FileNotFoundError:
+            raise BuildError(
+                f"the store lacks {blob.digest}",
+                hint="build the image again; `mlimage cache verify` tells what else is missing",
+            ) from None
+        if Digest.of(content) != blob.digest:
+            raise BuildError(
+                f"the store's {blob.digest} is damaged",
+                hint="`mlimage cache verify` removes it; then build the image again",
+            )
+        return content
+
+    def load(self, manifest: Descriptor, *, name: str | None = None) -> SealedImage:
+        """The image of a manifest in the store.
+
+        Raises:
+            BuildError: manifest or configuration are not there, damaged, or no image.
+        """
+        text = self.read(manifest)
+        try:
+            config = read_descriptor(read_object(text).get("config") or {})
+            return read_image(manifest, text, self.read(config), name=name)
+        except ValueError as error:
+            raise BuildError(
+                f"{manifest.digest} in the store is no image that mlimage can read: {error}"
+            ) from error
+
+    def tags(self) -> dict[str, Descriptor]:
+        """The manifests of all images that have a name, by name.
+
+        Raises:
+            BuildError: the index is damaged.
+        """
+        found = {}
+        for entry in self._index():
+            name = (entry.get("annotations") or {}).get(REF_NAME)
+            if name:
+                found[str(name)] = read_descriptor(entry)
+        return dict(sorted(found.items()))
+
+    def images(self) -> tuple[SealedImage, ...]:
+        """All images that have a name, in its order; raises `BuildError` when one is damaged."""
+        return tuple(self.load(manifest, name=name) for name, manifest in self.tags().items())
+
+    def tag(self, image: SealedImage) -> None:
+        """Let the image's name mean this image; what it meant before stays until it is pruned."""
+        self.ready()
+        entry: dict[str, Any] = {
+            **descriptor_json(image.manifest),
+            "platform": {"os": image.platform.os, "architecture": image.platform.architecture},
+            "annotations": {REF_NAME: image.name},
+        }
+        with self._locked():
+            self._rewrite({image.name: entry})
+
+    def untag(self, *names: str) -> None:
+        """Let these names mean nothing."""
+        with self._locked():
+            self._rewrite(dict.fromkeys(names))
+
+    def ready(self) -> None:
+        """Make the folder an OCI layout."""
+        layout = self.folder / "oci-layout"
+        if not layout.is_file():
+            with atomic_file(layout) as stream:
+                stream.write(LAYOUT)
+
+    def _index(self) -> list[dict[str, Any]]:
+        path = self.folder / "index.json"
+        try:
+            document = read_object(path.read_bytes())
+            entries = document["manifests"]
+            for entry in entries:
+                read_descriptor(entry)
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise BuildError(
+                f"the index of the store is damaged: `{path}`",
+                hint="delete that file, and build the images again",
+            ) from None
+        return list(entries)
+
+    def _rewrite(self, changes: dict[str, dict[str, Any] | None]) -> None:
+        before = self._index()
+        kept = {(entry.get("annotations") or {}).get(REF_NAME, entry["digest"]): entry for entry in before}
+        kept.update({name: entry for name, entry in changes.items() if entry is not None})
+        for name in (name for name, entry in changes.items() if entry is None):
+            kept.pop(name, None)
+        after = [kept[name] for name in sorted(kept)]
+        if json.dumps(after, sort_keys=True) == json.dumps(before, sort_keys=True) and after:
+            return
+        with atomic_file(self.folder / "index.json", durable=True) as stream:
+            stream.write(canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": after}))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

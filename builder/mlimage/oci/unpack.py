@@ -1,0 +1,91 @@
+"""An image's layers onto a folder, for machines that run it without Docker."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlimage.atomic import atomic_folder
+from mlimage.cache import Cache
+from mlimage.errors import BuildError
+from mlimage.oci.blobstream import open_layer
+from mlimage.oci.model import SealedImage
+from mlimage.oci.store import Store
+from mlimage.oci.tree import Tree
+from mlimage.oci.untar import TarError, TarReader
+
+
+def unpack_image(
+    image: SealedImage, store: Store, folder: Path, *, advance: Callable[[int], None] = lambda _: None
+) -> None:
+    """Write the image's root file system into a folder.
+
+    Files have the owners that the image says when this process is root's, else its own.
+
+    Args:
+        image: which.
+        store: where its layers are.
+        folder: an empty folder.
+        advance: is told bytes of files that are written; their sum is at most the layers' uncompressed sizes.
+
+    Raises:
+        BuildError: a layer is missing or damaged, or has an entry that would be outside of the image.
+        OSError: the folder cannot be written.
+    """
+    if next(folder.iterdir(), None) is not None:
+        raise BuildError(f"`{folder}` is not empty")
+    tree = Tree(folder, owners=os.geteuid() == 0)
+    for layer in image.layers:
+        tree.begin(layer.name)
+        with open_layer(layer, store) as stream:
+            reader = TarReader(stream)
+            try:
+                for member in reader:
+                    tree.place(member, reader.content)
+                    if member.size:
+                        advance(member.size)
+            except TarError as error:
+                stream.finish()  # whose error is the truer one
+                raise BuildError(
+                    f"layer `{layer.name}` of `{image.name}` cannot be unpacked: {error}"
+                ) from error
+            stream.finish()
+    tree.finish()
+
+
+def unpacked(
+    image: SealedImage, store: Store, cache: Cache, *, advance: Callable[[int], None] = lambda _: None
+) -> Path:
+    """The image's root file system in the cache, unpacked if it is not yet there.
+
+    What runs in it must not write to it: other runs use the same folder. Raises as `unpack_image` does.
+    """
+    folder = cache.unpacked / image.image_id.hex
+    if not folder.is_dir():
+        with cache.locked(f"unpacked-{image.image_id.hex}"):
+            if not folder.is_dir():
+                with atomic_folder(folder) as partial:
+                    unpack_image(image, store, partial, advance=advance)
+    return folder
+
+
+@contextmanager
+def unpacked_in_use(
+    image: SealedImage, store: Store, cache: Cache, *, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[Path]:
+    """The same, and `mlimage cache prune` lets it be while the block runs."""
+    while True:
+        folder = unpacked(image, store, cache, advance=advance)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            # It may have been pruned, and unpacked anew, between the look and the lock.
+            if folder.is_dir() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+                yield folder
+                return
+        finally:
+            os.close(descriptor)

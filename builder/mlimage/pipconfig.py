@@ -1,0 +1,70 @@
+"""What pip on this machine is configured to: its index and its certificate authorities, and nothing else.
+
+`extra-index-url` and `find-links` are never read: a package that both an inner and a public index could give
+is how dependency confusion happens. Further indexes are named in the spec and bound to packages.
+"""
+
+from collections.abc import Mapping
+
+from mlimage.errors import UsageError
+
+
+def index_url(environ: Mapping[str, str]) -> str:
+    """The URL of pip's package index: `PIP_INDEX_URL`, pip's configuration files, or pip's built-in default.
+
+    Raises:
+        UsageError: pip is told to use no index.
+    """
+    chosen = environ.get("PIP_INDEX_URL")
+    if chosen:
+        return chosen
+    settings = _settings()
+    if _true(environ.get("PIP_NO_INDEX") or settings.get("no-index", "")):
+        raise UsageError(
+            "pip on this machine is told to use no index (`no-index`)",
+            hint="set MLIMAGE_MIRROR_DEFAULT to an index or to a folder of wheels",
+        )
+    configured = settings.get("index-url")
+    if configured:
+        return configured
+    # pip has no public name for its default; the import is pinned by the range in pyproject.toml and tested.
+    from pip._internal.models.index import PyPI
+
+    return PyPI.simple_url
+
+
+def authorities(environ: Mapping[str, str]) -> str | None:
+    """The certificate authorities (a file or folder) that pip or requests are told to trust, if any."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+    return (
+        environ.get("PIP_CERT")
+        or _settings().get("cert")
+        or next((environ[name] for name in names if environ.get(name)), None)
+    )
+
+
+def _settings() -> dict[str, str]:
+    """Options of pip's configuration files, as `pip install` would see them."""
+    # `pip config list` is the public way, at half a second and with tokens on a pipe; same pin as above.
+    from pip._internal.configuration import Configuration
+    from pip._internal.exceptions import ConfigurationError
+
+    configuration = Configuration(isolated=False)
+    try:
+        configuration.load()
+    except ConfigurationError as error:
+        raise UsageError(
+            f"pip's configuration cannot be read: {error}", hint="see `pip config debug`"
+        ) from error
+    by_file = [dict(values) for _, values in configuration.items()]
+    return {
+        key.partition(".")[2]: str(value)
+        for section in ("global", "install")
+        for values in by_file
+        for key, value in values.items()
+        if key.startswith(f"{section}.")
+    }
+
+
+def _true(text: str) -> bool:
+    return text.strip().lower() in {"1", "true", "yes", "on", "y", "t"}

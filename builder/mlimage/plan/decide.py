@@ -1,0 +1,39 @@
+"""`plan`: everything that a build will do, decided before any of it is done."""
+
+from mlimage.lock.model import Lock
+from mlimage.plan.config import image_config, roles_file
+from mlimage.plan.layers import base_layer, package_layers
+from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer
+from mlimage.spec.load import LoadedSpec
+
+
+def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
+    """Decide the layers, bottom first, and the configuration. Pure: reads no file, clock or environment."""
+    spec = loaded.spec
+    compression = Compression(spec.compression)
+    config = image_config(spec, lock)
+    layers: tuple[Layer, ...] = (
+        base_layer(lock.base, compression=compression, bytecode=spec.bytecode),
+        *package_layers(
+            lock.packages,
+            lock.base,
+            single=spec.layers.single,
+            bins=spec.layers.bins,
+            compression=compression,
+            bytecode=spec.bytecode,
+        ),
+        RuntimeLayer(name="runtime"),
+        AppLayer(name="app", source=spec.app.source, ignore=loaded.ignore, roles=roles_file(spec, config)),
+    )
+    return BuildPlan(
+        image=spec.name,
+        variant=lock.variant,
+        platform=lock.base.platform,
+        python=lock.base.python,
+        created=lock.as_of,
+        lock=lock.digest,
+        layers=layers,
+        config=config,
+        compression=compression,
+        bytecode=spec.bytecode,
+    )

@@ -1,0 +1,54 @@
+"""The platform of an image, in the words of OCI, Debian and Python packaging."""
+
+from dataclasses import dataclass
+from typing import Final
+
+_DEBIAN: Final = {"amd64": "amd64", "arm64": "arm64"}
+_MACHINE: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Platform:
+    """`os/architecture` as OCI writes it, for instance `linux/amd64`."""
+
+    os: str
+    architecture: str
+
+    def __str__(self) -> str:
+        return f"{self.os}/{self.architecture}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Platform":
+        """From `os/architecture`; raises `ValueError` for a platform that mlimage does not know."""
+        os, _, architecture = text.partition("/")
+        if os != "linux" or architecture not in _MACHINE:
+            message = f"unknown platform {text!r}; known: " + ", ".join(f"linux/{name}" for name in _MACHINE)
+            raise ValueError(message)
+        return cls(os, architecture)
+
+    @property
+    def debian(self) -> str:
+        """Debian's name of the architecture."""
+        return _DEBIAN[self.architecture]
+
+    @property
+    def machine(self) -> str:
+        """What `uname -m` says there."""
+        return _MACHINE[self.architecture]
+
+    @property
+    def multiarch(self) -> str:
+        """Debian's multiarch tuple, the name of the library folders."""
+        return f"{self.machine}-linux-gnu"
+
+
+LINUX_AMD64: Final = Platform("linux", "amd64")
+
+
+def host_platform() -> Platform:
+    """The platform of this machine; raises `ValueError` where mlimage has no name for it."""
+    import platform
+
+    names = {machine: name for name, machine in _MACHINE.items()} | {"arm64": "arm64", "amd64": "amd64"}
+    machine = platform.machine()
+    return Platform.parse(f"linux/{names.get(machine.lower(), machine)}")

@@ -1,0 +1,100 @@
+"""The only module that starts a process. A command is a value before it runs."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What will be executed: nothing is taken from the environment unless `inherit` says so.
+
+    Attributes:
+        argv: program and arguments.
+        env: variables that are set.
+        inherit: whether `env` adds to mlimage's own environment (else it is all there is).
+        cwd: working directory.
+        stdin: bytes for its standard input; empty when None.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    inherit: bool = False
+    cwd: Path | None = None
+    stdin: bytes | None = None
+
+    def __str__(self) -> str:
+        return shlex.join(self.argv)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment that the process gets."""
+        return {**(os.environ if self.inherit else {}), **self.env}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """How a command ended: exit status (negative: the signal's number) and what it wrote."""
+
+    command: Command
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.stdout.decode(errors="replace")
+
+    @property
+    def errors(self) -> str:
+        """Standard error as text."""
+        return self.stderr.decode(errors="replace")
+
+
+Runner = Callable[[Command], Completed]
+"""The small protocol that code which starts processes asks for, so that tests can record instead."""
+
+
+def run(command: Command) -> Completed:
+    """Run to the end and keep its output; a status other than 0 is the caller's to judge.
+
+    Raises:
+        FileNotFoundError: the program is not on this machine.
+    """
+    done = subprocess.run(
+        command.argv,
+        env=command.environment,
+        cwd=command.cwd,
+        input=command.stdin if command.stdin is not None else b"",
+        capture_output=True,
+        check=False,
+    )
+    return Completed(command=command, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def spawn(
+    command: Command, *, pass_fds: tuple[int, ...] = (), stdin: bool = False, new_session: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a process that goes on beside mlimage, with mlimage's own standard output and error.
+
+    Args:
+        command: what to start; its `stdin` must be None.
+        pass_fds: descriptors that it gets under the same numbers.
+        stdin: whether it reads mlimage's standard input; else it reads nothing.
+        new_session: whether it is out of reach of the terminal's Ctrl-C.
+
+    Raises:
+        FileNotFoundError: the program is not on this machine.
+    """
+    return subprocess.Popen(
+        command.argv,
+        env=command.environment,
+        cwd=command.cwd,
+        stdin=None if stdin else subprocess.DEVNULL,
+        pass_fds=pass_fds,
+        start_new_session=new_session,
+    )

@@ -1,0 +1,99 @@
+"""The environment that a role's command gets. Pure: what this container is comes in as `Facts`.
+
+Who wins, from the strongest:
+
+1. what the caller set (`docker run -e`, a pod's `env`, `mlimage run -e`);
+2. the role's own `env` of the spec;
+3. what the image sets for all roles (`env` of the spec and of the variant);
+4. what a cloud service tells (see `cloud`), then mlimage's defaults.
+
+A container sees 1 and 3 in one environment. A value counts as the caller's when it differs from the one that
+`roles.json` says the image has.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlimage.runtime.cloud import cloud_variables, data_variable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mlimage.runtime.roles import Roles
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""The first one also speaks for the others when only it is set, as OpenMP users expect."""
+_FALLBACK_HOME = "/tmp"  # noqa: S108 - the one folder that everybody may write, also in a read-only container
+_HASH_SEEDS = 2**32
+"""Python takes hash seeds from 0 to 2**32 - 1."""
+
+
+class Facts(NamedTuple):
+    """What this container is.
+
+    Attributes:
+        threads: how many threads numeric libraries should use.
+        user: name of the user in `/etc/passwd`, None when its number has no entry.
+        home: folder of that entry.
+        writable: whether a folder is there and can be written.
+        exists: whether a folder is there.
+    """
+
+    threads: int
+    user: str | None
+    home: str | None
+    writable: Callable[[str], bool]
+    exists: Callable[[str], bool]
+
+
+def environment(environ: Mapping[str, str], roles: Roles, role: str | None, facts: Facts) -> dict[str, str]:
+    """The whole environment of the command.
+
+    Args:
+        environ: what the container was started with.
+        roles: what the image can do.
+        role: the role that starts, None for another command.
+        facts: what this container is.
+    """
+    given = {name: value for name, value in environ.items() if value != roles.env.get(name)}
+    chosen = roles.roles[role].env if role else {}
+    result = {**_defaults(environ, roles, role, facts), **environ, **chosen, **given}
+    # An empty thread count would be read as "all processors of the host".
+    result.update(
+        {name: value for name, value in _threads(result, facts.threads).items() if not result.get(name)}
+    )
+    result["HOME"] = _home(result.get("HOME", ""), facts)
+    if facts.user is None:
+        result.setdefault("USER", "nonroot")  # `getpass.getuser()`, which torch calls, fails without a name
+    if role:
+        result["MLIMAGE_ROLE"] = role
+    return result
+
+
+def _defaults(environ: Mapping[str, str], roles: Roles, role: str | None, facts: Facts) -> dict[str, str]:
+    defaults = {data_variable(name): f"/data/{name}" for name in roles.data}
+    defaults["MLIMAGE_MODELS"] = "/models"
+    defaults["MLIMAGE_SEED"] = str(roles.seed)
+    defaults["PYTHONHASHSEED"] = str(roles.seed % _HASH_SEEDS)
+    server = roles.roles.get("serve")
+    if server:
+        defaults["MLIMAGE_HOST"] = "0.0.0.0"  # noqa: S104 - a container's own network, published by its runtime
+        if server.port is not None:
+            defaults["MLIMAGE_PORT"] = str(server.port)
+        if server.health is not None:
+            defaults["MLIMAGE_HEALTH_ROUTE"] = server.health
+        defaults["MLIMAGE_PREDICT_ROUTE"] = "/invocations"
+    return {**defaults, **cloud_variables(environ, role=role, data=roles.data, exists=facts.exists)}
+
+
+def _threads(environ: Mapping[str, str], threads: int) -> dict[str, str]:
+    first = environ.get(THREADS[0], "").partition(",")[0].strip()
+    return dict.fromkeys(THREADS, first if first.isdecimal() and int(first) else str(threads))
+
+
+def _home(home: str, facts: Facts) -> str:
+    for folder in (home, facts.home):
+        if folder and folder != "/" and facts.writable(folder):
+            return folder
+    return _FALLBACK_HOME if facts.writable(_FALLBACK_HOME) else home or "/"

@@ -1,0 +1,96 @@
+"""What this image can do: its roles, data names and seed, as the build wrote them to `roles.json`."""
+
+# ruff: noqa: PTH123 - every start of a container would wait for the import of `pathlib`
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from mlimage.runtime.failure import StartError
+
+FILE = "/opt/mlimage/roles.json"
+ROLES = ("train", "serve")
+
+
+class Role(NamedTuple):
+    """One role: its command, its environment and, for a server, its port and health path."""
+
+    command: tuple[str, ...]
+    env: dict[str, str]
+    port: int | None
+    health: str | None
+
+
+class Roles(NamedTuple):
+    """Everything that `roles.json` says.
+
+    Attributes:
+        roles: the roles that the image has, by name, `train` before `serve`.
+        data: names of the data folders that it reads.
+        seed: the seed of every random number generator.
+        profile: the determinism profile.
+        env: what the image itself sets, where the build tells it: a role may replace these values.
+    """
+
+    roles: dict[str, Role]
+    data: tuple[str, ...]
+    seed: int
+    profile: str
+    env: dict[str, str]
+
+
+def parse_roles(content: bytes) -> Roles:
+    """Read `roles.json`; raises `StartError` when it is not what a build writes."""
+    try:
+        said = json.loads(content)
+        determinism = said["determinism"]
+        return Roles(
+            roles={name: _role(said[name]) for name in ROLES if said.get(name) is not None},
+            data=tuple(_text(name) for name in said["data"]),
+            seed=_number(determinism["seed"]),
+            profile=_text(determinism["profile"]),
+            env=_texts(said.get("env") or {}),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise StartError(
+            f"{FILE} is damaged ({type(error).__name__}: {error}); build the image again"
+        ) from error
+
+
+def read_roles(path: str = FILE) -> Roles:
+    """Read the file of this image; raises `StartError` when it is missing or damaged."""
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+    except OSError as error:
+        raise StartError(f"cannot read {path}: {error.strerror}") from error
+    return parse_roles(content)
+
+
+def _role(said: Any) -> Role:
+    command = tuple(_text(word) for word in said["command"])
+    if not command:
+        raise ValueError("a command is empty")
+    port, health = said.get("port"), said.get("health")
+    return Role(
+        command=command,
+        env=_texts(said["env"]),
+        port=None if port is None else _number(port),
+        health=None if health is None else _text(health),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError(f"not a text: {value!r}")
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"not a whole number: {value!r}")
+    return value
+
+
+def _texts(value: Any) -> dict[str, str]:
+    return {_text(name): _text(text) for name, text in value.items()}

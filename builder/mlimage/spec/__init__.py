@@ -1,0 +1,1 @@
+"""`mlimage.yaml` to `ImageSpec`: models, places in the file, JSON Schema."""

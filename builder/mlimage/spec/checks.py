@@ -1,0 +1,121 @@
+"""Rules over several keys of a spec, judged on the document, so that one mistake does not hide another."""
+
+import re
+from collections.abc import Iterator
+from typing import Protocol
+
+from mlimage.errors import Problem
+from mlimage.spec.explain import place
+from mlimage.spec.nodes import Mapping, Path, Scalar, Sequence, at, dotted, scalars, text_at
+from mlimage.spec.scalars import describe
+from mlimage.spec.suites import PYTHON_OF_SUITE, suite_of
+
+
+class _Problem(Protocol):
+    def __call__(self, steps: Path, message: str, hint: str | None = None) -> Problem: ...
+
+
+def check_values(root: Mapping, *, path: str) -> Iterator[tuple[Path, Problem]]:
+    """Values that are wrong whatever their key: nothing where something must stand."""
+    for steps, scalar in scalars(root):
+        if scalar.value is None:
+            line, column = place(root, steps, of_key=True)
+            yield (
+                steps,
+                Problem(
+                    path=path,
+                    line=line,
+                    column=column,
+                    key=dotted(steps),
+                    message=_empty(scalar),
+                    hint=_fill(steps),
+                ),
+            )
+
+
+def _empty(scalar: Scalar) -> str:
+    return "has no value" if not scalar.text else f"`{scalar.text}` is {describe(scalar)} in YAML"
+
+
+def _fill(steps: Path) -> str:
+    if isinstance(steps[-1], int):
+        return "write something behind the `-`, or remove it"
+    if len(steps) == 2 and steps[0] == "variants":
+        return f"write `{steps[-1]}: {{}}`"
+    return "write a value, indented below it or behind the `:`, or remove the key"
+
+
+def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
+    """Rules over several keys; values of the wrong kind are left to the model.
+
+    Args:
+        root: the document.
+        path: what messages call the file.
+        folder: name of the image's folder.
+    """
+
+    def problem(steps: Path, message: str, hint: str | None = None) -> Problem:
+        line, column = place(root, steps)
+        return Problem(path=path, line=line, column=column, key=dotted(steps), message=message, hint=hint)
+
+    name = text_at(root, ("name",))
+    if name and name != folder and re.fullmatch(r"[a-z0-9._-]+", name):
+        yield problem(
+            ("name",),
+            f"`{name}` is in the folder `{folder}`",
+            f"write `name: {folder}`, or rename the folder to `{name}`",
+        )
+    if root.get("train") is None and root.get("serve") is None:
+        yield problem(
+            (),
+            "neither `train` nor `serve` is there",
+            "write `train: {command: python train.py}`, or `serve:` the same way",
+        )
+    suite, python = text_at(root, ("base", "debian")), text_at(root, ("python",))
+    if (
+        suite in PYTHON_OF_SUITE
+        and python
+        and re.fullmatch(r"3\.[0-9]+", python)
+        and python != PYTHON_OF_SUITE[suite]
+    ):
+        other = suite_of(python)
+        hint = f'write `python: "{PYTHON_OF_SUITE[suite]}"`' + (
+            f", or `debian: {other}`, which has {python}" if other else ""
+        )
+        yield problem(("python",), f"Debian {suite} has no python {python}", hint)
+    yield from _indexes(root, problem)
+    yield from _twice(root, problem)
+
+
+def _indexes(root: Mapping, problem: _Problem) -> Iterator[Problem]:
+    """A package can come from one index only."""
+    owner: dict[str, str] = {}
+    indexes = root.get("indexes")
+    for key, value in indexes.entries if isinstance(indexes, Mapping) else ():
+        packages = at(value, ("packages",))
+        for number, item in enumerate(packages.items if isinstance(packages, Sequence) else ()):
+            if not isinstance(item, Scalar) or not isinstance(item.value, str):
+                continue
+            package = re.sub(r"[-_.]+", "-", item.value).lower()
+            steps = ("indexes", key.text, "packages", number)
+            if owner.setdefault(package, key.text) != key.text:
+                yield problem(
+                    steps, f"`{item.value}` comes from `{owner[package]}` already", "keep one of the two"
+                )
+
+
+def _twice(root: Mapping, problem: _Problem) -> Iterator[Problem]:
+    """Data whose variables would have one name."""
+    data = root.get("data")
+    seen: dict[str, str] = {}
+    for number, item in enumerate(data.items if isinstance(data, Sequence) else ()):
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            variable = item.value.upper().replace("-", "_")
+            if variable in seen:
+                what = (
+                    "stands twice"
+                    if seen[variable] == item.value
+                    else f"has the same variable as `{seen[variable]}`"
+                )
+                yield problem(("data", number), f"`{item.value}` {what}", "choose another name")
+            seen.setdefault(variable, item.value)

@@ -1,0 +1,274 @@
+"""What `mlimage.yaml` may say, as values: every key with its type, default and meaning."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from mlimage.spec.fields import (
+    Command,
+    DataName,
+    DebName,
+    Environment,
+    HealthPath,
+    ImageName,
+    ImageReference,
+    IndexName,
+    IndexUrl,
+    LabelName,
+    PackageName,
+    Pattern,
+    Port,
+    Python,
+    RelativePath,
+    RequirementText,
+    Size,
+    User,
+    VariantName,
+)
+
+
+class _Part(BaseModel):
+    """A mapping of the file: nothing unknown in it, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DebianBase(_Part):
+    """A base that mlimage puts together from locked Debian packages."""
+
+    debian: Literal["bookworm", "trixie"] = Field(
+        description="Debian suite; its own python is the python of the image.", examples=["bookworm"]
+    )
+    packages: tuple[DebName, ...] = Field(
+        default=(),
+        description="Debian packages that the image needs besides python, with what they depend on.",
+        examples=[["libgomp1"]],
+    )
+
+
+class RegistryBase(_Part):
+    """A base that is an image of a registry."""
+
+    image: ImageReference = Field(
+        description="Image of a registry; `mlimage lock` locks its digest.",
+        examples=["python:3.11-slim-bookworm"],
+    )
+
+
+def _kind_of_base(value: object) -> str:
+    if isinstance(value, RegistryBase) or (
+        isinstance(value, dict) and "image" in value and "debian" not in value
+    ):
+        return "<image>"
+    return "<debian>"
+
+
+Base = Annotated[
+    Annotated[DebianBase, Tag("<debian>")] | Annotated[RegistryBase, Tag("<image>")],
+    Discriminator(_kind_of_base),
+]
+
+
+class App(_Part):
+    """The application's own files."""
+
+    source: RelativePath = Field(
+        default="app",
+        description="Folder of the files that become `/app` in the image, relative to mlimage.yaml.",
+        examples=["src"],
+    )
+    ignore: tuple[Pattern, ...] = Field(
+        default=(),
+        description="Patterns of files that stay out, as in a `.dockerignore`, relative to the source "
+        "folder. Without this key the `.dockerignore` in the source folder counts. What no person wrote, as "
+        "`__pycache__` and `.git`, stays out anyway.",
+        examples=[["notebooks", "**/*.csv"]],
+    )
+
+
+class Role(_Part):
+    """What the image does when it trains."""
+
+    command: Command = Field(
+        description="Program and arguments, run in `/app`. A string is split into words as a shell does; "
+        "no shell runs it.",
+        examples=["python train.py", ["python", "train.py", "--epochs", "10"]],
+    )
+    env: Environment = Field(
+        default_factory=dict,
+        description="Environment variables of this role; they win over those of variant and image.",
+        examples=[{"OMP_NUM_THREADS": "4"}],
+    )
+    dependencies: tuple[RequirementText, ...] = Field(
+        default=(),
+        description="Python packages that this role asks for (PEP 508). They are resolved together with all "
+        "others and are in the one image, so both roles see the same versions.",
+        examples=[["tqdm>=4.66"]],
+    )
+
+
+class Serve(Role):
+    """What the image does when it serves."""
+
+    port: Port = Field(default=8080, description="TCP port that the server listens on.", examples=[8000])
+    health: HealthPath = Field(
+        default="/ping",
+        description="Path that answers 200 when the server is ready.",
+        examples=["/healthz"],
+    )
+
+
+class Variant(_Part):
+    """One accelerator's image."""
+
+    dependencies: tuple[RequirementText, ...] = Field(
+        default=(),
+        description="Python packages of this variant only (PEP 508).",
+        examples=[["torch==2.13.0"]],
+    )
+    env: Environment = Field(
+        default_factory=dict,
+        description="Environment variables of this variant; they win over those of the image.",
+        examples=[{"CUDA_MODULE_LOADING": "LAZY"}],
+    )
+
+
+class Index(_Part):
+    """A package index besides the default one."""
+
+    url: IndexUrl = Field(
+        description="Address of the index (PEP 503 or PEP 691), without user name and password.",
+        examples=["https://packages.example.com/simple"],
+    )
+    packages: Annotated[tuple[PackageName, ...], Field(min_length=1)] = Field(
+        description="Packages that come from this index and no other; the rest comes from the default index.",
+        examples=[["torch", "torchvision"]],
+    )
+
+
+class Layers(_Part):
+    """How packages are spread over layers."""
+
+    single: Size = Field(
+        default=4_000_000,
+        description="Size of a wheel from which it keeps a layer of its own where packages share layers, as "
+        "bytes or with a unit. They do in images of more than 72 packages; in others each has its own.",
+        examples=["4 MB"],
+    )
+    bins: int = Field(
+        default=16,
+        ge=1,
+        le=64,
+        description="Number of layers that the smaller wheels share then.",
+        examples=[16],
+    )
+
+
+class Determinism(_Part):
+    """How far the numbers of two runs must agree."""
+
+    profile: Literal["fast", "strict"] = Field(
+        default="fast",
+        description="`strict` asks libraries for deterministic algorithms, `fast` leaves them their speed.",
+        examples=["strict"],
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        le=2**32 - 1,
+        description="Seed that the roles get for random numbers.",
+        examples=[42],
+    )
+
+
+class ImageSpec(_Part):
+    """One image for training and serving a model."""
+
+    name: ImageName = Field(
+        description="Name of the image: the name of its folder under `images/`.", examples=["digits-sklearn"]
+    )
+    description: str = Field(
+        default="",
+        description="What it is, for people; a label of the image.",
+        examples=["Handwritten digits"],
+    )
+    python: Python = Field(
+        description='Version of python, in quotes: "3.11" for Debian bookworm, "3.13" for trixie.',
+        examples=["3.11"],
+    )
+    base: Base = Field(
+        description="What is below python: `debian:` with a suite, or `image:` with an image of a registry.",
+        examples=[{"debian": "bookworm", "packages": ["libgomp1"]}],
+    )
+    dependencies: tuple[RequirementText, ...] = Field(
+        default=(),
+        description="Python packages (PEP 508): what you need. `mlimage lock` writes down what you get.",
+        examples=[["numpy>=2", "uvicorn[standard]"]],
+    )
+    requirements: RelativePath | None = Field(
+        default=None,
+        description="File with more of them, one in a line, relative to mlimage.yaml.",
+        examples=["requirements.txt"],
+    )
+    app: App = Field(
+        default_factory=App, description="The application's own files.", examples=[{"source": "src"}]
+    )
+    train: Role | None = Field(
+        default=None,
+        description="How the image trains. One of `train` and `serve` must be there.",
+        examples=[{"command": "python train.py"}],
+    )
+    serve: Serve | None = Field(
+        default=None,
+        description="How the image serves. One of `train` and `serve` must be there.",
+        examples=[{"command": "python serve.py", "port": 8080}],
+    )
+    variants: Annotated[dict[VariantName, Variant], Field(min_length=1)] = Field(
+        default_factory=lambda: {"cpu": Variant()},
+        description="The images that are made, one for each accelerator, by name.",
+        examples=[{"cpu": {}}],
+    )
+    indexes: dict[IndexName, Index] = Field(
+        default_factory=dict,
+        description="Package indexes besides the default one, by name, each with the packages it has.",
+        examples=[{"team": {"url": "https://packages.example.com/simple", "packages": ["our-features"]}}],
+    )
+    env: Environment = Field(
+        default_factory=dict,
+        description="Environment variables of the image.",
+        examples=[{"TOKENIZERS_PARALLELISM": "false"}],
+    )
+    user: User = Field(
+        default=65532,
+        description="User that it runs as, by number, or user and group.",
+        examples=[1000, "1000:100"],
+    )
+    labels: dict[LabelName, str] = Field(
+        default_factory=dict, description="Labels of the image.", examples=[{"com.example.team": "vision"}]
+    )
+    layers: Layers = Field(
+        default_factory=Layers,
+        description="How packages are spread over layers.",
+        examples=[{"single": "4 MB"}],
+    )
+    compression: Literal["gzip", "zstd", "none"] = Field(
+        default="gzip",
+        description="How layers are compressed; the image id does not depend on it.",
+        examples=["zstd"],
+    )
+    bytecode: bool = Field(
+        default=True,
+        description="Whether python's bytecode is in the image: larger, and quicker to start.",
+        examples=[False],
+    )
+    data: tuple[DataName, ...] = Field(
+        default=(),
+        description="Names of the folders of data that a run mounts: `/data/NAME`, also in the variable "
+        "`MLIMAGE_DATA_NAME`.",
+        examples=[["train-set", "test-set"]],
+    )
+    determinism: Determinism = Field(
+        default_factory=Determinism,
+        description="How far the numbers of two runs must agree.",
+        examples=[{"profile": "strict", "seed": 42}],
+    )

@@ -1,0 +1,125 @@
+"""A project on the disk: a folder with `images/`, and the names of what lies where in it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from mlimage.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlimage.spec.load import LoadedSpec
+
+_FILE: Final = "mlimage.yaml"
+_FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with `images/NAME/mlimage.yaml` and `lockfiles/NAME/`."""
+
+    root: Path
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all images, sorted."""
+        return tuple(sorted(file.parent.name for file in (self.root / "images").glob(f"*/{_FILE}")))
+
+    def image_folder(self, name: str) -> Path:
+        """Where the image's spec and app are; raises `UsageError` for what cannot be a folder's name."""
+        return self.root / "images" / self._checked(name)
+
+    def spec_file(self, name: str) -> Path:
+        """The image's `mlimage.yaml`."""
+        return self.image_folder(name) / _FILE
+
+    def lock_folder(self, name: str) -> Path:
+        """Where the image's lock files are, or will be."""
+        return self.root / "lockfiles" / self._checked(name)
+
+    def load(self, name: str) -> "LoadedSpec":
+        """Read an image's spec and the files that it names.
+
+        Raises:
+            UsageError: there is no such image.
+            SpecError: something is wrong with the spec.
+        """
+        if not self.spec_file(name).is_file():
+            raise self._no_such_image(name)
+        from mlimage.spec.load import load_spec
+
+        return load_spec(self.image_folder(name), shown=f"images/{name}")
+
+    def select(self, names: Iterable[str], variant: str | None) -> list[tuple["LoadedSpec", str]]:
+        """The specs of these images, or of all when none is named, each with each of its variants.
+
+        Args:
+            names: of images; one that stands twice counts once.
+            variant: only this one; None for all.
+
+        Raises:
+            UsageError: there is no such image or variant, or none at all.
+            SpecError: something is wrong with a spec.
+        """
+        wanted = tuple(dict.fromkeys(names)) or self.names()
+        if not wanted:
+            raise UsageError(f"no images in `{self.root}`", hint="`mlimage init NAME` makes one")
+        loaded = [self.load(name) for name in wanted]
+        chosen = [(one, each) for one in loaded for each in one.spec.variants if variant in (None, each)]
+        if not chosen:
+            known = sorted({each for one in loaded for each in one.spec.variants})
+            raise UsageError(
+                f"no image has a variant `{variant}`",
+                hint="variants here: " + ", ".join(f"`{each}`" for each in known),
+            )
+        return chosen
+
+    def _checked(self, name: str) -> str:
+        if not _FOLDER_NAME.match(name):
+            raise self._no_such_image(name)
+        return name
+
+    def _no_such_image(self, name: str) -> UsageError:
+        from difflib import get_close_matches
+
+        file = self.root / "images" / name / _FILE
+        if _FOLDER_NAME.match(name) and (file.exists() or file.is_symlink()):
+            return UsageError(
+                f"`images/{name}/{_FILE}` is no file", hint="it is a folder, or a link that leads nowhere"
+            )
+        names = self.names()
+        near = get_close_matches(name.lower().rstrip("/").rpartition("/")[2], names, n=1)
+        if near:
+            hint = f"did you mean `{near[0]}`?"
+        elif names:
+            hint = "images here: " + ", ".join(f"`{one}`" for one in names)
+        else:
+            hint = f"`mlimage init {name if _FOLDER_NAME.match(name) else 'NAME'}` makes one"
+        folder = self.root / "images" / name
+        if _FOLDER_NAME.match(name) and folder.is_dir():
+            return UsageError(f"`images/{name}` has no `{_FILE}`", hint=hint)
+        return UsageError(f"no image `{name}` in `{self.root}`", hint=hint)
+
+
+def find_project(start: Path) -> Project:
+    """The project that a folder is in: the nearest folder, upwards, with `images/` and specs or `lockfiles/`.
+
+    A folder `images/` with neither is somebody's pictures.
+
+    Raises:
+        UsageError: there is none.
+    """
+    start = start.absolute()
+    if not start.is_dir():
+        raise UsageError(f"there is no folder `{start}`", hint="name the folder of a project behind `-C`")
+    for folder in (start, *start.parents):
+        images = folder / "images"
+        try:
+            if images.is_dir() and ((folder / "lockfiles").is_dir() or any(images.glob(f"*/{_FILE}"))):
+                return Project(folder)
+        except OSError:
+            continue
+    raise UsageError(
+        f"no project here: neither `{start}` nor a folder above it has `images/NAME/{_FILE}`",
+        hint="`mlimage init NAME` makes one here",
+    )

@@ -1,0 +1,209 @@
+"""`make bench`: how long builds take, against a peer that runs in turn, and how much memory they hold.
+
+Prints a table and writes `docs/bench.json` and `docs/bench.svg`. Nothing here asserts a time: machines are
+noisy, so ratios of runs in turn are what to look at.
+
+Needs a Docker Engine for the peer (`make engine-up`), and, where the index of torch's CPU wheels is not
+reachable, `MLIMAGE_MIRROR_PYTORCH_CPU` naming a folder with that wheel.
+"""
+
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Run, alternate, median, timed
+from bench.peer import Peer
+from bench.picture import draw
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PROJECT = Path(__file__).with_name("project")
+_MLIMAGE = str(Path(sys.executable).with_name("mlimage"))
+_COUNT = int(os.environ.get("MLIMAGE_BENCH_RUNS", "3"))
+
+
+class Bench:
+    """A copy of the benchmark's project, and a cache that holds the wheels and debs."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.project = folder / "project"
+        self.cache = cache
+        shutil.copytree(_PROJECT, self.project)
+
+    def mlimage(self, *arguments: str) -> Run:
+        """Run mlimage in the project."""
+        return timed([_MLIMAGE, *arguments], env={"MLIMAGE_CACHE": str(self.cache)}, cwd=self.project)
+
+    def forget(self, *, inputs: bool = False) -> None:
+        """Empty the cache, but for the fetched files."""
+        for child in self.cache.iterdir():
+            if inputs or child.name not in ("inputs", "metadata"):
+                shutil.rmtree(child)
+
+    def cold(self) -> Run:
+        """A build with the wheels and debs on the disk and nothing else."""
+        self.forget()
+        return self.mlimage("build", "bench-torch", "--json")
+
+    def changed(self) -> Run:
+        """A build after one small wheel changed: the layer of the other image's joblib is forgotten first."""
+        self.mlimage("build", "bench-torch", "--json")
+        for layer in _layers(self.mlimage("build", "bench-torch-changed", "--json")):
+            if layer["name"] == "joblib":
+                (self.cache / "layers" / f"{layer['key'].removeprefix('sha256:')}.json").unlink()
+        return self.mlimage("build", "bench-torch-changed", "--json")
+
+
+def main() -> None:
+    """Measure, print, and write the files."""
+    with tempfile.TemporaryDirectory(prefix="mlimage-bench-") as scratch:
+        bench = Bench(Path(scratch), _cache())
+        print("locking and fetching (not measured) …", flush=True)
+        bench.mlimage("lock")
+        bench.mlimage("build", "bench-torch-changed")
+        first = _layers(bench.mlimage("build", "bench-torch", "--json"))
+        peer = _peer(bench, first, Path(scratch) / "peer")
+        print("building in turn with the peer …", flush=True)
+        cold, theirs, changed, theirs_changed = alternate(
+            _COUNT,
+            bench.cold,
+            lambda: peer.cold("bench-torch"),
+            bench.changed,
+            lambda: peer.cold("bench-torch-changed"),  # one layer has all packages, so nothing of it is left
+        )
+        again, theirs_again = alternate(
+            2 * _COUNT,
+            lambda: bench.mlimage("build", "bench-torch-changed", "--json"),
+            lambda: peer.again("bench-torch-changed"),
+        )
+        helped = [timed([_MLIMAGE, "--help"]) for _ in range(2 * _COUNT)]
+        result = _result(cold, theirs, again, theirs_again, changed, theirs_changed, helped)
+    _print(result)
+    (_ROOT / "docs" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
+    (_ROOT / "docs" / "bench.svg").write_text(draw(result))
+
+
+def _cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = base / "mlimage-bench"
+    cache.mkdir(parents=True, exist_ok=True)
+    return cache
+
+
+def _layers(run: Run) -> list[dict[str, Any]]:
+    layers: list[dict[str, Any]] = json.loads(run.stdout)[0]["layers"]
+    return layers
+
+
+def _peer(bench: Bench, layers: list[dict[str, Any]], folder: Path) -> Peer:
+    base = layers[0]["digest"].removeprefix("sha256:")
+    return Peer(
+        folder,
+        base_layer=bench.cache / "store" / "blobs" / "sha256" / base,
+        wheels={image: _locked(bench, image) for image in ("bench-torch", "bench-torch-changed")},
+        app=bench.project / "images" / "bench-torch" / "app",
+    )
+
+
+def _locked(bench: Bench, image: str) -> tuple[list[tuple[str, Path]], str]:
+    """The wheels of an image's lock, by file name, and the lock as pip reads it."""
+    lock = bench.project / "lockfiles" / image
+    packages = tomllib.loads((lock / "cpu.toml").read_text())["package"]
+    inputs = bench.cache / "inputs" / "sha256"
+    return [(each["file"], _input(inputs, each["sha256"])) for each in packages], (
+        lock / "cpu.txt"
+    ).read_text()
+
+
+def _input(inputs: Path, digest: str) -> Path:
+    digits = digest.removeprefix("sha256:")
+    return inputs / digits[:2] / digits
+
+
+def _result(
+    cold: list[Run],
+    theirs: list[Run],
+    again: list[Run],
+    theirs_again: list[Run],
+    changed: list[Run],
+    theirs_changed: list[Run],
+    helped: list[Run],
+) -> dict[str, Any]:
+    joblib = next(layer for layer in _layers(changed[-1]) if layer["name"] == "joblib")
+    new = sum(layer["size"] for layer in _layers(changed[-1]) if layer["made"])
+    return {
+        "machine": {
+            "cores": os.cpu_count(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+        },
+        "image": {
+            "layers": len(_layers(cold[-1])),
+            "packed_bytes": sum(layer["size"] for layer in _layers(cold[-1])),
+            "bytes": sum(layer["uncompressed_size"] for layer in _layers(cold[-1])),
+        },
+        "cold": _pair(cold, theirs),
+        "unchanged": _pair(again, theirs_again),
+        "one_wheel_changed": {
+            **_pair(changed, theirs_changed),
+            "new_bytes": new,
+            "wheel_layer_bytes": joblib["size"],
+        },
+        "help": _own(helped),
+    }
+
+
+def _own(runs: list[Run]) -> dict[str, Any]:
+    return {
+        "seconds": round(median([run.seconds for run in runs]), 3),
+        "all_seconds": [round(run.seconds, 3) for run in runs],
+        "peak_memory_bytes": max(run.memory for run in runs),
+    }
+
+
+def _pair(ours: list[Run], theirs: list[Run]) -> dict[str, Any]:
+    ratios = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
+    return {
+        **_own(ours),
+        "peer_seconds": round(median([run.seconds for run in theirs]), 3),
+        "all_peer_seconds": [round(run.seconds, 3) for run in theirs],
+        "ratio": round(median(ratios), 3),
+    }
+
+
+def _print(result: Mapping[str, Any]) -> None:
+    rows = [("", "mlimage", "buildx + uv", "ratio", "most memory")]
+    for key, title in (
+        ("cold", "cold, base included"),
+        ("one_wheel_changed", "one small wheel changed"),
+        ("unchanged", "nothing changed"),
+        ("help", "mlimage --help"),
+    ):
+        each = result[key]
+        peer, ratio = each.get("peer_seconds"), each.get("ratio")
+        rows.append(
+            (
+                title,
+                f"{each['seconds']:.2f} s",
+                f"{peer:.2f} s" if peer else "",
+                f"{ratio:.2f}" if ratio else "",
+                f"{each['peak_memory_bytes'] / 1e6:.0f} MB",
+            )
+        )
+    for row in rows:
+        print(f"{row[0]:<26}" + "".join(f"{cell:>14}" for cell in row[1:]))
+    change = result["one_wheel_changed"]
+    print(
+        f"new bytes after the change: {change['new_bytes']:,}; "
+        f"that wheel's layer: {change['wheel_layer_bytes']:,}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""`make demo`: from a spec to a prediction, with the commands that a user types, shown as they run."""
+
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+IMAGE = "digits-sklearn"
+ROOT = Path(__file__).parent.parent
+MLIMAGE = Path(sys.executable).with_name("mlimage")
+PATIENCE = 120.0
+"""Seconds that the server may take to become healthy."""
+
+ZERO = (
+    (0, 0, 5, 13, 9, 1, 0, 0),
+    (0, 0, 13, 15, 10, 15, 5, 0),
+    (0, 3, 15, 2, 0, 11, 8, 0),
+    (0, 4, 12, 0, 0, 8, 8, 0),
+    (0, 5, 8, 0, 0, 9, 8, 0),
+    (0, 4, 11, 0, 1, 12, 7, 0),
+    (0, 2, 14, 5, 10, 12, 0, 0),
+    (0, 0, 6, 13, 10, 0, 0, 0),
+)
+"""The first image of scikit-learn's digits; 16 is ink."""
+
+
+def main() -> None:
+    """Show it all, and leave with an error where something does not do what it should."""
+    begun = time.monotonic()
+    _say("lock: every wheel and every Debian package by name and SHA-256")
+    if _mlimage("lock", IMAGE, "--check", may_fail=True) != 0:
+        _mlimage("lock", IMAGE)
+    _say("build: one sealed image from what the lock names; no Docker takes part")
+    _mlimage("build", IMAGE)
+    _say("train, in the image")
+    _mlimage("run", IMAGE, "train")
+    _say("serve, from the same image")
+    with _server("run", IMAGE, "serve", "--port", "0") as url:
+        _say("ask it what this is")
+        print(
+            "\n".join(
+                "    " + "".join(" .:-=+*#%@"[min(9, pixel * 10 // 17)] * 2 for pixel in row) for row in ZERO
+            )
+        )
+        answer = _ask(url)
+        print(f"    {answer}")
+        if answer["digit"] != 0:
+            sys.exit("error: that is a 0")
+    digest = json.loads(_output("inspect", IMAGE, "--json"))["digest"]
+    _say(f"done in {time.monotonic() - begun:.0f} s; the image is, on every machine:")
+    print(f"    {IMAGE}@{digest}")
+
+
+def _say(text: str) -> None:
+    print(f"\n# {text}", flush=True)
+
+
+def _command(arguments: Sequence[str]) -> tuple[str, ...]:
+    print(f"$ mlimage {shlex.join(arguments)}", flush=True)
+    return (str(MLIMAGE), *arguments)
+
+
+def _mlimage(*arguments: str, may_fail: bool = False) -> int:
+    status = subprocess.run(_command(arguments), cwd=ROOT, check=False).returncode
+    if status and not may_fail:
+        sys.exit(f"error: `mlimage {shlex.join(arguments)}` ended with status {status}")
+    return status
+
+
+def _output(*arguments: str) -> str:
+    return subprocess.run(
+        (str(MLIMAGE), *arguments), cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+@contextmanager
+def _server(*arguments: str) -> Iterator[str]:
+    """A server in the background, ended as Ctrl-C does; gives its URL once it is healthy."""
+    with subprocess.Popen(
+        _command(arguments),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        found: list[str] = []
+        healthy = threading.Event()
+
+        def read() -> None:
+            assert process.stdout is not None
+            for line in process.stdout:
+                print(f"    {line}", end="", flush=True)
+                match = re.match(r"serving \S+ on (\S+)", line)
+                if match:
+                    found.append(match[1])
+                    healthy.set()
+            healthy.set()
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            healthy.wait(PATIENCE)
+            if not found:
+                sys.exit("error: the server did not become healthy")
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            reader.join()
+    if process.returncode:
+        sys.exit(f"error: the server ended with status {process.returncode}")
+
+
+def _ask(url: str) -> dict[str, float]:
+    request = urllib.request.Request(
+        f"{url}/invocations",
+        data=json.dumps({"instances": [ZERO]}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    # No proxy stands between a machine and itself.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=30) as response:
+        answer: dict[str, float] = json.load(response)["predictions"][0]
+    return answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+"""`mlimage run` as a user has it: a small image, and the shipped one, in both container runtimes."""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import pytest
+
+from mlimage.cache import Cache
+from mlimage.host.docker import RUN_LABEL
+from mlimage.oci.store import Store
+from support.building import IMAGE, MLIMAGE, build, project_at
+from support.running import free_port, small_image
+
+RUNTIMES = (
+    pytest.param("docker", marks=pytest.mark.engine),
+    pytest.param("sandbox", marks=pytest.mark.namespaces),
+)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    found = Cache(tmp_path_factory.mktemp("cache"))
+    found.root.parent.chmod(0o755)
+    found.root.chmod(0o755)
+    small_image(Store(found.store))
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that the user of the image can reach."""
+    for path in (tmp_path, tmp_path.parent):
+        path.chmod(0o755)
+    return tmp_path
+
+
+def command(runtime: str, *arguments: str) -> Sequence[str]:
+    return (MLIMAGE, "run", "--runtime", runtime, *arguments)
+
+
+def environment(cache: Cache) -> dict[str, str]:
+    return {**os.environ, "MLIMAGE_CACHE": str(cache.root)}
+
+
+def run(cache: Cache, folder: Path, runtime: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(runtime, *arguments),
+        cwd=folder,
+        env=environment(cache),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def containers() -> list[object]:
+    client = docker.from_env()
+    try:
+        return [
+            one.id for one in client.containers.list(all=True, filters={"label": f"{RUN_LABEL}=demo:cpu"})
+        ]
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_streams_and_status(cache: Cache, folder: Path, runtime: str) -> None:
+    done = run(cache, folder, runtime, "demo", "--", "sh", "-c", "echo out; echo err >&2; id -u; exit 7")
+    uid = os.geteuid() or 65532
+    assert (done.returncode, done.stdout) == (7, f"out\n{uid}\n"), done.stderr
+    assert done.stderr.endswith("err\n")
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_models_come_out(cache: Cache, folder: Path, runtime: str) -> None:
+    done = run(cache, folder, runtime, "demo", "train")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert (folder / "models/demo/model").read_text() == "trained\n"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_image_cannot_be_written(cache: Cache, folder: Path, runtime: str) -> None:
+    script = "touch /x; touch /tmp/x /dev/shm/x && echo fine"
+    done = run(cache, folder, runtime, "demo", "--", "sh", "-c", script)
+    assert (done.returncode, done.stdout) == (0, "fine\n"), done.stderr
+    assert "touch: cannot touch '/x': Read-only file system\n" in done.stderr
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGINT, "INT\n"), (signal.SIGTERM, "TERM\n")])
+def test_signals_are_passed_on(cache: Cache, folder: Path, runtime: str, number: int, said: str) -> None:
+    script = (
+        "trap 'echo INT; exit 3' INT; trap 'echo TERM; exit 3' TERM; echo up; while :; do sleep 0.1; done"
+    )
+    with subprocess.Popen(
+        command(runtime, "demo", "--", "sh", "-c", script),
+        cwd=folder,
+        env=environment(cache),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == "up\n"
+            process.send_signal(number)
+            assert process.stdout.read() == said
+            assert process.wait() == 3
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_standard_input_is_handed_on(cache: Cache, folder: Path, runtime: str) -> None:
+    done = subprocess.run(
+        command(runtime, "-i", "demo", "--", "cat"),
+        cwd=folder,
+        env=environment(cache),
+        input=b"line\n" * 50_000,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, b"line\n" * 50_000)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_server_that_ends_at_once(cache: Cache, folder: Path, runtime: str) -> None:
+    done = run(cache, folder, runtime, "demo", "serve", "--port", "0")
+    assert done.returncode == 10
+    assert "error: `demo:cpu` ended with status 127 before it was healthy\n" in done.stderr
+
+
+@pytest.mark.engine
+def test_no_container_stays(cache: Cache, folder: Path) -> None:
+    run(cache, folder, "docker", "demo", "--", "sh", "-c", "exit 1")
+    assert containers() == []
+
+
+@pytest.mark.engine
+def test_the_end_for_memory_is_named(cache: Cache, folder: Path) -> None:
+    # A shell variable of 200 MB; the limit is below it.
+    eat = "exec 2>/dev/null; x=$(while :; do echo 0123456789012345678901234567890123456789; done)"
+    done = run(cache, folder, "docker", "--memory", "32m", "demo", "--", "sh", "-c", eat)
+    assert done.returncode == 137
+    assert "limit" in done.stderr.splitlines()[-1]
+
+
+def test_a_dry_run_says_what_would_be(cache: Cache, folder: Path) -> None:
+    done = run(cache, folder, "sandbox", "--dry-run", "demo", "train")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["runtime"]) == (0, "sandbox")
+    assert told["settings"]["command"] == ["/bin/entry", "train"]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (
+            ("no-such", "train"),
+            "error: no image `no-such` in the store\nhint: build it: `mlimage build no-such`\n",
+        ),
+        (("demo", "train", "--data", "x=."), "error: the image reads no data `x`\n"),
+        (("demo", "ls", "--models", "gone"), "error: --models: there is no folder `gone`\n"),
+    ],
+)
+def test_what_cannot_be(cache: Cache, folder: Path, arguments: tuple[str, ...], error: str) -> None:
+    done = run(cache, folder, "sandbox", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(error)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, cache: Cache) -> Path:
+    found = project_at(tmp_path_factory.mktemp("project"))
+    build(found, cache)
+    return found
+
+
+@contextmanager
+def served(cache: Cache, project: Path, runtime: str, port: int) -> Iterator["subprocess.Popen[str]"]:
+    with subprocess.Popen(
+        command(runtime, IMAGE, "serve", "--port", str(port)),
+        cwd=project,
+        env=environment(cache),
+        stderr=subprocess.PIPE,
+        stdout=sys.stderr,
+        text=True,
+    ) as process:
+        try:
+            assert process.stderr
+            lines = []
+            for line in process.stderr:
+                lines.append(line)
+                if line.startswith("serving "):
+                    break
+            assert lines[-1:] == [
+                f"serving {IMAGE}:cpu on http://127.0.0.1:{port}  (health /ping, Ctrl-C stops)\n"
+            ], "".join(lines)
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_shipped_image_trains_serves_and_predicts(cache: Cache, project: Path, runtime: str) -> None:
+    trained = run(cache, project, runtime, IMAGE, "train")
+    assert trained.returncode == 0, trained.stderr
+    metrics = json.loads((project / "models" / IMAGE / "metrics.json").read_text())
+    assert metrics["accuracy"] > 0.95
+    assert f"accuracy {metrics['accuracy']:.4f}" in trained.stdout
+    port = free_port().number
+    zero = [
+        0,
+        0,
+        5,
+        13,
+        9,
+        1,
+        0,
+        0,
+        0,
+        0,
+        13,
+        15,
+        10,
+        15,
+        5,
+        0,
+        0,
+        3,
+        15,
+        2,
+        0,
+        11,
+        8,
+        0,
+        0,
+        4,
+        12,
+        0,
+        0,
+        8,
+        8,
+        0,
+    ]
+    zero += [
+        0,
+        5,
+        8,
+        0,
+        0,
+        9,
+        8,
+        0,
+        0,
+        4,
+        11,
+        0,
+        1,
+        12,
+        7,
+        0,
+        0,
+        2,
+        14,
+        5,
+        10,
+        12,
+        0,
+        0,
+        0,
+        0,
+        6,
+        13,
+        10,
+        0,
+        0,
+        0,
+    ]
+    with served(cache, project, runtime, port) as process:
+        status, answer = post(port, {"instances": [zero, [zero[row * 8 : row * 8 + 8] for row in range(8)]]})
+        assert status == 200
+        assert [one["digit"] for one in answer["predictions"]] == [0, 0]
+        assert post(port, {"instances": [zero[:63]]})[0] == 422
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        process.stderr.read()
+        assert process.wait() == 0
+
+
+def post(port: int, value: object) -> tuple[int, dict[str, list[dict[str, float]]]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(
+            "POST", "/invocations", json.dumps(value), headers={"Content-Type": "application/json"}
+        )
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()

@@ -1,0 +1,349 @@
+"""Locking packages from real indexes on loopback, with the real pip-compile run by this machine's python."""
+
+import io
+import re
+import sys
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from mlimage.cache import Cache
+from mlimage.errors import FetchError, MlimageError, ResolveError
+from mlimage.lock.changes import Upgrade
+from mlimage.lock.model import Lock, LockedPackage
+from mlimage.lock.packages import lock_packages
+from mlimage.lock.sources import Sources
+from mlimage.lock.writer import render_requirements
+from mlimage.process import Command, run
+from mlimage.progress import SILENT
+from mlimage.spec.model import ImageSpec
+from mlimage.spec.requirements import SpecRequirement
+from support import locks
+from support.hostpython import host_python
+from support.webserver import Fault, Offered, WebServer, web_server
+from support.wheels import make_wheel
+
+AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=["json", "html"])
+def style(request: pytest.FixtureRequest) -> Literal["json", "html"]:
+    kind: Literal["json", "html"] = request.param
+    return kind
+
+
+@pytest.fixture
+def web(style: Literal["json", "html"]) -> Iterator[WebServer]:
+    with web_server(style=style) as server:
+        yield server
+
+
+@pytest.fixture
+def index(web: WebServer, tmp_path: Path) -> "Index":
+    return Index(web, tmp_path)
+
+
+class Index:
+    """A small world of packages: `app` needs `lib`, which has versions 1.0 and 2.0."""
+
+    def __init__(self, web: WebServer, folder: Path) -> None:
+        self.web = web
+        self.folder = folder
+        self.add("lib", "1.0")
+        self.add("lib", "2.0")
+        self.add("app", "1.0", requires=["lib>=1"])
+
+    def add(
+        self,
+        name: str,
+        version: str,
+        *,
+        requires: Sequence[str] = (),
+        tag: str = "py3-none-any",
+        **says: object,
+    ) -> Offered:
+        wheel = make_wheel(
+            self.folder / "wheels", name, version, {f"{name}.py": b"x = 1\n"}, requires=requires, tag=tag
+        )
+        return self.web.offer(name, wheel.name, wheel.read_bytes(), **says)
+
+    def lock(
+        self, *texts: str, previous: Lock | None = None, upgrade: Upgrade | None = None, indexes: str = ""
+    ) -> tuple[tuple[LockedPackage, ...], dict[str, str]]:
+        spec = ImageSpec.model_validate(
+            {
+                "name": "digits",
+                "python": "3.11",
+                "base": {"debian": "bookworm"},
+                "train": {"command": ("python", "train.py")},
+                "indexes": {"team": {"url": indexes, "packages": ("inner",)}} if indexes else {},
+            },
+            strict=False,
+        )
+        requirements = [
+            SpecRequirement(
+                text=text, place="dependencies", path="images/digits/mlimage.yaml", line=line, column=5
+            )
+            for line, text in enumerate(texts, 10)
+        ]
+        environ = {"MLIMAGE_MIRROR_DEFAULT": self.web.index, "HOME": str(self.folder)}
+        cache = Cache(self.folder / "cache")
+        with Sources(spec, cache=cache, environ=environ, progress=SILENT) as sources:
+            packages, notes = lock_packages(
+                requirements,
+                host_python(),
+                image="digits",
+                previous=previous,
+                upgrade=upgrade or Upgrade(),
+                as_of=AS_OF,
+                sources=sources,
+                run=run,
+            )
+        return packages, dict(notes)
+
+    def pins(
+        self, *texts: str, previous: Lock | None = None, upgrade: Upgrade | None = None
+    ) -> dict[str, str]:
+        packages, _ = self.lock(*texts, previous=previous, upgrade=upgrade)
+        return {package.name: str(package.version) for package in packages}
+
+    def error(self, *texts: str) -> MlimageError:
+        with pytest.raises(MlimageError) as caught:
+            self.lock(*texts)
+        return caught.value
+
+
+def test_pins_files_and_who_asks(index: Index) -> None:
+    index.add("lib", "2.0", tag="py2.py3-none-any")
+    index.add("lib", "2.0", tag="cp27-cp27m-win32")
+    packages, notes = index.lock("app", "lib!=1.5")
+    app, lib = packages
+    assert notes == {}
+    assert (app.name, str(app.version), app.required_by) == ("app", "1.0", ("-r dependencies",))
+    assert (lib.name, str(lib.version), lib.required_by) == ("lib", "2.0", ("-r dependencies", "app"))
+    offered = index.web.projects["lib"]
+    assert lib.file == "lib-2.0-py2.py3-none-any.whl"
+    assert lib.sha256.hex == offered[lib.file].sha256
+    assert lib.size == len(offered[lib.file].content)
+    assert {digest.hex for digest in lib.hashes} == {
+        offered["lib-2.0-py3-none-any.whl"].sha256,
+        offered["lib-2.0-py2.py3-none-any.whl"].sha256,
+    }
+    assert not [path for path in index.web.paths() if path.endswith(".tar.gz")]
+
+
+def previous(*packages: LockedPackage) -> Lock:
+    return locks.lock(packages)
+
+
+def test_versions_stay_until_they_are_upgraded(index: Index) -> None:
+    old = previous(locks.package("app", "1.0"), locks.package("lib", "1.0"))
+    index.add("app", "1.1", requires=["lib>=1"])
+    assert index.pins("app", previous=old) == {"app": "1.0", "lib": "1.0"}
+    assert index.pins("app", previous=old, upgrade=Upgrade(packages=("App",))) == {"app": "1.1", "lib": "1.0"}
+    assert index.pins("app", previous=old, upgrade=Upgrade(everything=True)) == {"app": "1.1", "lib": "2.0"}
+
+
+def test_an_upgrade_moves_others_only_where_it_must(index: Index) -> None:
+    old = previous(locks.package("app", "1.0"), locks.package("lib", "1.0"))
+    index.add("app", "2.0", requires=["lib>=2"])
+    assert index.pins("app>=2", previous=old) == {"app": "2.0", "lib": "2.0"}
+
+
+def test_an_upgrade_that_others_hold_back_is_said(index: Index) -> None:
+    old = previous(locks.package("app", "1.0"), locks.package("lib", "1.0"))
+    index.add("app", "2.0", requires=["lib>=2"])
+    packages, notes = index.lock("app", "lib<2", previous=old, upgrade=Upgrade(packages=("app",)))
+    assert [str(package.version) for package in packages] == ["1.0", "1.0"]
+    assert notes == {"app": "2.0 does not fit what is asked for or locked"}
+
+
+def test_a_withdrawn_release_is_said(index: Index) -> None:
+    index.add("app", "3.0", yanked="broken on Mondays")
+    packages, notes = index.lock("app==3.0")
+    assert [str(package.version) for package in packages] == ["3.0"]
+    assert notes == {"app": "yanked: broken on Mondays"}
+
+
+def test_the_date_of_the_lock(index: Index, style: str) -> None:
+    index.add("lib", "3.0", upload_time="2026-07-01T00:00:00Z")
+    dated = style == "json"  # HTML pages have no dates
+    assert index.pins("lib") == {"lib": "2.0" if dated else "3.0"}
+    if dated:
+        error = index.error("lib>=3")
+        assert "newer than this lock" in str(error)
+
+
+def test_bound_packages_come_from_their_index_only(index: Index) -> None:
+    index.add("inner", "9.9")
+    with web_server(style="json") as team:
+        wheel = make_wheel(index.folder / "team", "inner", "1.0", {"inner.py": b""}, requires=["lib"])
+        team.offer("inner", wheel.name, wheel.read_bytes())
+        evil = make_wheel(index.folder / "team", "lib", "99.0", {"lib.py": b""})
+        team.offer("lib", evil.name, evil.read_bytes())
+        packages, _ = index.lock("inner", indexes=f"http://127.0.0.1:{team.origin.rpartition(':')[2]}/simple")
+    assert [(p.name, str(p.version), p.index) for p in packages] == [
+        ("inner", "1.0", "team"),
+        ("lib", "2.0", "default"),
+    ]
+
+
+def test_errors_in_the_users_words(index: Index) -> None:
+    error = index.error("app", "lib<1.5", "lib>1.5")
+    assert isinstance(error, ResolveError)
+    assert str(error) == (
+        "images/digits/mlimage.yaml:11:5: these cannot be had together (lib):\n"
+        "  you ask for `lib<1.5`  (images/digits/mlimage.yaml:11:5)\n"
+        "  you ask for `lib>1.5`  (images/digits/mlimage.yaml:12:5)"
+    )
+    index.add("app", "4.0", requires=["lib<2"])
+    assert str(index.error("app>=4", "lib>=2")) == (
+        "images/digits/mlimage.yaml:11:5: these cannot be had together (lib):\n"
+        "  you ask for `lib>=2`  (images/digits/mlimage.yaml:11:5)\n"
+        "  `app 4.0` needs `lib<2`, and you ask for `app>=4`  (images/digits/mlimage.yaml:10:5)"
+    )
+    assert (
+        str(index.error("numpi")) == "images/digits/mlimage.yaml:10:5: index `default` has no package `numpi`"
+    )
+    index.add("app", "5.0", requires=["nowhere>=2"])
+    assert str(index.error("app>=5")) == (
+        "images/digits/mlimage.yaml:10:5: index `default` has no package `nowhere`, which `app` asks for"
+    )
+    index.web.offer("sourced", "sourced-1.0.tar.gz", b"sdist")
+    assert "only sources to build: `sourced-1.0.tar.gz`" in str(index.error("sourced"))
+
+
+def test_an_index_without_digests(index: Index) -> None:
+    index.add("plain", "1.0", hashed=False)
+    error = index.error("plain")
+    assert str(error) == (
+        "index `default` gives no sha256 for `plain-1.0-py3-none-any.whl`, so it cannot be locked"
+    )
+
+
+def test_an_unreachable_index_is_no_unknown_package(index: Index) -> None:
+    index.web.spoil("/simple/lib", Fault(status=403))
+    error = index.error("app")
+    assert isinstance(error, FetchError)
+    assert "403" in str(error)
+    assert re.search(r"no package|from versions", str(error)) is None
+
+
+def test_the_configuration_of_this_machine_does_not_count(
+    index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = make_wheel(index.folder / "evil", "lib", "99.0", {"lib.py": b""})
+    for name, value in {
+        "PIP_FIND_LINKS": str(evil.parent),
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_PRE": "1",
+        "PIP_CONSTRAINT": "/nonexistent",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert index.pins("lib") == {"lib": "2.0"}
+
+
+def test_sizes_that_the_lock_before_knows_are_not_asked_for(index: Index, style: str) -> None:
+    packages, _ = index.lock("lib")
+    index.web.requests.clear()
+    again, _ = index.lock("lib", previous=replace(previous(), packages=packages))
+    assert again == packages
+    asked = [path for path in index.web.paths() if path.startswith("/files/")]
+    assert asked == [], style
+
+
+def test_sizes_come_with_the_metadata(index: Index, style: str) -> None:
+    if style == "html":
+        index.lock("app")
+        asked = [path for path in index.web.paths() if path.startswith("/files/")]
+        assert sorted(asked) == sorted(set(asked))  # one request for a file: its tail, which tells its size
+        index.web.requests.clear()
+        assert [package.size for package in index.lock("app")[0]] == [
+            len(index.web.projects[name][f"{name}-{version}-py3-none-any.whl"].content)
+            for name, version in (("app", "1.0"), ("lib", "2.0"))
+        ]
+        assert not [path for path in index.web.paths() if path.startswith("/files/")]
+
+
+def test_an_upgrade_leaves_the_files_of_other_packages(index: Index) -> None:
+    packages, _ = index.lock("app", "lib")
+    old = replace(previous(), packages=packages)
+    index.add("lib", "2.0", tag="py2.py3-none-any")  # pip would like it better, by its name
+    index.add("app", "1.1", requires=["lib>=1"])
+    again, _ = index.lock("app", "lib", previous=old, upgrade=Upgrade(packages=("app",)))
+    assert again[1] == packages[1]
+    assert str(again[0].version) == "1.1"
+    moved, _ = index.lock("app", "lib", previous=old, upgrade=Upgrade(packages=("lib",)))
+    assert moved[0] == packages[0]
+    assert moved[1].file == "lib-2.0-py2.py3-none-any.whl"
+
+
+def test_nothing_outside_of_the_indexes_is_fetched_or_run(index: Index) -> None:
+    """pip would fetch it, and run its setup.py: for a URL, `--only-binary` does not count."""
+    trace = index.folder / "was-run"
+    with web_server() as elsewhere:
+        elsewhere.files["/evil-1.0.tar.gz"] = _sdist("evil-1.0", f"open({str(trace)!r}, 'w')\n")
+        evil = f"evil @ {elsewhere.origin}/evil-1.0.tar.gz"
+        index.add("app", "2.0", requires=[evil])
+        assert index.pins("app") == {"app": "1.0", "lib": "2.0"}
+        assert str(index.error("app>=2")) == (
+            "images/digits/mlimage.yaml:10:5: `app` asks for `evil` at an address of its own, "
+            "which cannot be locked"
+        )
+        index.add("app", "3.0", requires=["lib", f"{evil} ; extra == 'dev'"])
+        assert index.pins("app>=3") == {"app": "3.0", "lib": "2.0"}
+        assert elsewhere.requests == []
+    assert not trace.exists()
+
+
+def _sdist(name: str, setup: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        member = tarfile.TarInfo(f"{name}/setup.py")
+        member.size = len(setup)
+        archive.addfile(member, io.BytesIO(setup.encode()))
+    return buffer.getvalue()
+
+
+def test_pip_accepts_what_is_locked(index: Index, tmp_path: Path) -> None:
+    index.add("Odd.Name_x", "1!2.0.post1+local", requires=["lib[extra]>=1; python_version>'3'"])
+    packages, _ = index.lock("app", "odd-name-x")
+    requirements = tmp_path / "cpu.txt"
+
+    def install() -> tuple[int, str]:
+        requirements.write_text(render_requirements(previous(*packages)))
+        done = run(
+            Command(
+                argv=(
+                    *(
+                        sys.executable,
+                        "-m",
+                        "pip",
+                        "install",
+                        "--require-hashes",
+                        "--no-deps",
+                        "--no-cache-dir",
+                    ),
+                    *("--quiet", "--disable-pip-version-check", "--index-url", index.web.index),
+                    *("--target", str(tmp_path / "site"), "-r", str(requirements)),
+                ),
+                env={"PATH": "/nowhere", "PIP_CONFIG_FILE": "/dev/null", "HOME": str(tmp_path)},
+            )
+        )
+        return done.status, done.errors
+
+    assert install() == (0, "")
+    assert sorted(path.name for path in (tmp_path / "site").glob("*.py")) == [
+        "Odd.Name_x.py",
+        "app.py",
+        "lib.py",
+    ]
+    wrong = locks.digest_of("wrong")
+    packages = (replace(packages[0], sha256=wrong, hashes=(wrong,)), *packages[1:])
+    status, errors = install()
+    assert (status, "DO NOT MATCH THE HASHES" in errors) == (1, True)

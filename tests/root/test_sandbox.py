@@ -1,0 +1,287 @@
+"""The sandbox over a small root of this machine's own programs: as this user, and as an ordinary one."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlimage.content.unpack import write_entries
+from mlimage.errors import RunError
+from mlimage.host import inside
+from mlimage.host.contract import User
+from mlimage.host.request import Limits, Mount, RunRequest
+from mlimage.host.sandbox import NOT_ISOLATED, Machine, command, settings, started
+from mlimage.host.session import supervise
+from support.running import request, small_root
+
+pytestmark = pytest.mark.namespaces
+
+OWN = User(os.geteuid(), os.getegid())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("image")
+    folder.chmod(0o755)
+    write_entries(small_root(), folder)
+    return folder
+
+
+def execute(asked: RunRequest, root: Path) -> int:
+    said: list[str] = []
+    with started(asked, root, say=said.append) as sandbox:
+        status = supervise(sandbox, asked, say=said.append)
+    assert said[0].startswith(f"sandbox: {NOT_ISOLATED}")
+    return status
+
+
+def sh(script: str, **changes: Any) -> RunRequest:
+    user = User(65532, 65532) if OWN.uid == 0 else OWN
+    return request("/bin/sh", "-c", script, **{"user": user, **changes})
+
+
+def test_output_and_status(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh("echo out; echo err >&2; exit 7"), root) == 7
+    assert capfd.readouterr() == ("out\n", "err\n")
+
+
+def test_who_it_is(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh("id -u; id -g", user=User(1234, 5678)), root) == 0
+    assert capfd.readouterr().out == "1234\n5678\n"
+
+
+def test_it_is_alone(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh("cd /proc; ls -d [0-9]*"), root) == 0
+    # The sandbox's first process, and the shell or what it became.
+    assert capfd.readouterr().out.split()[:2] == ["1", "2"]
+
+
+def test_its_environment_is_the_images(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh("env", env=(("A", "ä\n b"),)), root) == 0
+    lines = capfd.readouterr().out
+    assert sorted(lines.split("\n")) == sorted(["A=ä", " b", "PATH=/usr/bin:/bin", "PWD=/", ""])
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/x", 1), ("/usr/bin/sh", 1), ("/etc/hosts", 1), ("/dev/x", 1), ("/tmp/x", 0), ("/dev/shm/x", 0)],  # noqa: S108
+)
+def test_what_can_be_written(root: Path, path: str, status: int, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh(f"touch {path}"), root) == status
+    capfd.readouterr()
+
+
+def test_even_root_cannot_change_the_machine(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    script = "echo 1 > /proc/sys/kernel/panic; echo 1 > /proc/sysrq-trigger; touch /sys/x; echo done"
+    assert execute(sh(script, user=User(0, 0)), root) == 0
+    found = capfd.readouterr()
+    assert found.out == "done\n"
+    assert found.err.count("\n") == 3
+
+
+def test_devices(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    script = "ls /dev; head -c 3 /dev/zero > /dev/null && head -c 8 /dev/urandom > /tmp/r && echo fine"
+    assert execute(sh(script), root) == 0
+    words = "fd full null ptmx pts random shm stderr stdin stdout tty urandom zero fine"
+    assert capfd.readouterr().out.split() == words.split()
+
+
+def test_mounts(root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data, models = tmp_path / "data", tmp_path / "models"
+    data.mkdir()
+    models.mkdir()
+    (data / "f").write_text("content\n")
+    models.chmod(0o777)
+    mounts = (
+        Mount(source=data, target="/data/events", writable=False),
+        Mount(source=models, target="/models", writable=True),
+    )
+    script = "cat /data/events/f; touch /data/events/g || echo refused; echo trained > /models/m"
+    assert execute(sh(script, mounts=mounts), root) == 0
+    assert capfd.readouterr().out == "content\nrefused\n"
+    assert (models / "m").read_text() == "trained\n"
+    assert [path.name for path in data.iterdir()] == ["f"]
+    assert list((root / "data").iterdir()) == []
+
+
+def test_a_writable_image_keeps_nothing(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    asked = sh("touch /app/x && ls /app", user=User(0, 0), read_only=False)
+    for _ in range(2):
+        assert execute(asked, root) == 0
+        assert capfd.readouterr().out == "x\n"
+    assert list((root / "app").iterdir()) == []
+
+
+def test_the_size_of_shared_memory(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    script = "head -c 2000000 /dev/zero > /dev/shm/x || echo full"
+    assert execute(sh(script, limits=Limits(shm=1 << 20)), root) == 0
+    assert capfd.readouterr().out == "full\n"
+
+
+def test_limits_without_a_control_group(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh("nproc", limits=Limits(cpus=0.5)), root) == 0
+    assert capfd.readouterr().out == "1\n"
+
+
+def test_a_signal_is_passed_on(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    asked = sh("trap 'echo got; exit 3' TERM; echo ready; while :; do sleep 0.1; done")
+    with started(asked, root, say=lambda _: None) as sandbox:
+        threading.Timer(1.0, lambda: sandbox.signal(signal.SIGTERM)).start()
+        assert sandbox.wait().status == 3
+    assert capfd.readouterr().out == "ready\ngot\n"
+
+
+def test_the_end_by_a_signal_is_told_as_shells_do(root: Path) -> None:
+    assert execute(sh("kill -KILL $$"), root) == 137
+
+
+def test_what_it_left_behind_ends_with_it(root: Path) -> None:
+    mark = f"31{os.getpid() % 1000:03}.25"
+    assert execute(sh(f"sleep {mark} & sleep {mark} & exit 0"), root) == 0
+    assert soon(lambda: not running(mark))
+
+
+def test_killing_ends_everything(root: Path) -> None:
+    mark = f"32{os.getpid() % 1000:03}.25"
+    with started(sh(f"trap '' TERM; sleep {mark} & sleep {mark}"), root, say=lambda _: None) as sandbox:
+        threading.Timer(1.0, sandbox.kill).start()
+        assert sandbox.wait().status == 137
+    assert soon(lambda: not running(mark))
+
+
+def test_the_end_of_mlimage_ends_it(root: Path) -> None:
+    mark = f"33{os.getpid() % 1000:03}.25"
+    program = (
+        "import sys; from pathlib import Path; from support.running import request; "
+        "from mlimage.host.sandbox import started; "
+        f"asked = request('/bin/sh', '-c', 'echo up; sleep {mark}'); "
+        f"context = started(asked, Path({str(root)!r}), say=lambda _: None); context.__enter__().wait()"
+    )
+    folders = os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": folders}
+    ) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"up\n"
+            assert soon(lambda: running(mark))
+        finally:
+            process.kill()
+    assert soon(lambda: not running(mark))
+
+
+def soon(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def running(mark: str) -> bool:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[:2] == [b"sleep", mark.encode()]:
+            return True
+    return False
+
+
+def test_no_mount_stays(root: Path) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    execute(sh("exit 0"), root)
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+def test_a_program_that_is_not_there(root: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        execute(request("/no/such", user=OWN), root)
+    assert str(caught.value) == "cannot start in the sandbox: /no/such: no such file or directory"
+
+
+@pytest.mark.parametrize("path", ["models", "data"])
+def test_a_mount_point_that_leads_out_of_the_image_is_refused(root: Path, tmp_path: Path, path: str) -> None:
+    outside, image = tmp_path / "outside", tmp_path / "image"
+    outside.mkdir()
+    image.mkdir(mode=0o755)
+    write_entries([entry for entry in small_root() if entry.path != path], image)
+    (image / path).symlink_to(outside)
+    target = {"models": "/models", "data": "/data/events"}[path]
+    mounts = (Mount(source=tmp_path, target=target, writable=True),)
+    with pytest.raises(RunError) as caught:
+        execute(sh("exit 0", mounts=mounts), image)
+    assert str(caught.value) == f"cannot start in the sandbox: /{path}: it is no folder in this image"
+    assert list(outside.iterdir()) == []
+
+
+@pytest.fixture
+def ordinary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of an ordinary user, 4242, who can read what the tests need."""
+    if OWN.uid != 0:
+        pytest.fail("only root can become an ordinary user; all tests above ran as one")
+    folder = Path(f"/tmp/mlimage-ordinary-{os.getpid()}")  # noqa: S108 - pytest's own folders are root's alone
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 4242, 4242)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("writable", "said", "status"), [(False, "4242\nrefused\n", 1), (True, "4242\nwritable\n", 0)]
+)
+def test_an_ordinary_user(
+    ordinary: Path,
+    root: Path,
+    writable: bool,  # noqa: FBT001 - a table
+    said: str,
+    status: int,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A user without rights, over files that are theirs."""
+    image, models, scratch, own = (ordinary / name for name in ("image", "models", "scratch", "own"))
+    shutil.copytree(root, image, symlinks=True)
+    shutil.copytree(Path(inside.__file__).parents[2], own / "mlimage")  # where this user can read it
+    models.mkdir()
+    scratch.mkdir()
+    subprocess.run(["chown", "-R", "4242:4242", ordinary], check=True)
+    person = Machine(privileged=False, own_cgroup="", python="/usr/bin/python3")
+    asked = sh(
+        "id -u; touch /x || echo refused; touch /tmp/x /models/m; touch /app/x && echo writable",
+        user=User(4242, 4242),
+        mounts=(Mount(source=models, target="/models", writable=True),),
+    )
+    if writable:
+        asked = replace(asked, arguments=("/bin/sh", "-c", "id -u; touch /app/x /models/m && echo writable"))
+    told = settings(asked, person, root=image, scratch=scratch if writable else None, cgroup=None)
+    theirs_control, control = os.pipe()
+    found, theirs_status = os.pipe()
+    argv = [
+        word.replace(str(Path(inside.__file__).parents[2]), str(own / "mlimage"))
+        for word in command(person, theirs_control, theirs_status).argv
+    ]
+    with subprocess.Popen(
+        argv, user=4242, group=4242, extra_groups=[], pass_fds=(theirs_control, theirs_status)
+    ):
+        os.close(theirs_control)
+        os.close(theirs_status)
+        with os.fdopen(control, "wb") as orders, os.fdopen(found) as stream:
+            orders.write(told.to_json())
+            orders.flush()
+            assert json.load(stream) == {"status": status}
+    assert capfd.readouterr().out == said
+    assert (models / "m").stat().st_uid == 4242
+    assert list((image / "app").iterdir()) == []

@@ -1,0 +1,78 @@
+"""Small locks for tests: real values, invented digests."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from packaging.version import Version
+
+from mlimage.digest import Digest
+from mlimage.lock.model import BaseLock, Deb, Lock, LockedPackage, Wanted
+from mlimage.platforms import LINUX_AMD64
+
+AS_OF = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+
+
+def digest_of(text: str) -> Digest:
+    """Some digest that stands for this text."""
+    return Digest.from_hex(hashlib.sha256(text.encode()).hexdigest())
+
+
+def deb(name: str, version: str = "1.0-1") -> Deb:
+    """A deb of this name."""
+    return Deb(
+        name=name,
+        version=version,
+        architecture="amd64",
+        archive="debian",
+        path=f"pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb",
+        size=1000 + len(name),
+        sha256=digest_of(f"{name}_{version}"),
+    )
+
+
+def package(name: str, version: str = "1.0", *, size: int = 10_000) -> LockedPackage:
+    """A wheel of this name."""
+    file = f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    return LockedPackage(
+        name=name,
+        version=Version(version),
+        index="default",
+        file=file,
+        sha256=digest_of(file),
+        size=size,
+        hashes=(digest_of(file),),
+        required_by=("-r dependencies",),
+    )
+
+
+def base(*names: str) -> BaseLock:
+    """A base of these debs."""
+    chosen = names or ("libc6", "libpython3.11-minimal", "python3.11-minimal")
+    return BaseLock(
+        suite="bookworm",
+        platform=LINUX_AMD64,
+        python="3.11",
+        packages=(),
+        debs=tuple(deb(name) for name in sorted(chosen)),
+    )
+
+
+def lock(packages: Sequence[LockedPackage] = (), *, image: str = "digits") -> Lock:
+    """A lock of these wheels."""
+    return Lock(
+        image=image,
+        variant="cpu",
+        base=base(),
+        packages=tuple(packages),
+        wanted=Wanted(
+            python="3.11",
+            platform=LINUX_AMD64,
+            suite="bookworm",
+            packages=(),
+            requirements=tuple(sorted(each.name for each in packages)),
+            indexes=(),
+        ),
+        as_of=AS_OF,
+        tools=(("pip", "26.3"),),
+    )

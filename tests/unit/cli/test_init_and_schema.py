@@ -1,0 +1,117 @@
+"""`mlimage init` and `mlimage schema`, as a user calls them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlimage.cli import main
+from mlimage.spec.schema import json_schema
+
+
+def _run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return int(caught.value.code or 0)
+
+
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("schema", "--json", "-v") == 0
+    assert json.loads(capsys.readouterr().out) == json_schema()
+
+
+def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run("init", "churn") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out == (
+        "made\n"
+        "  images/churn/app/.dockerignore\n"
+        "  images/churn/app/features.py\n"
+        "  images/churn/app/serve.py\n"
+        "  images/churn/app/train.py\n"
+        "  images/churn/mlimage.yaml\n"
+        "\n"
+        "next:\n"
+        "  mlimage lock churn\n"
+        "  mlimage build churn\n"
+        "  mlimage run churn train\n"
+    )
+    monkeypatch.chdir(tmp_path / "images" / "churn")
+    assert _run("init", "churn") == 2
+    assert capsys.readouterr().err == (
+        "error: `images/churn` is there already, with `app`, `mlimage.yaml`\n"
+        "hint: choose another name, or move it away\n"
+    )
+    assert _run("init", "other") == 0
+    assert (tmp_path / "images" / "other" / "mlimage.yaml").is_file()
+
+
+def test_init_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text("pandas==2.2.0\n-e .\n")
+    assert _run("init", "churn", "--from", str(file), "--project", str(tmp_path), "--json") == 0
+    captured = capsys.readouterr()
+    assert captured.err == "warning: -e .: put your own code into the app folder\n"
+    assert json.loads(captured.out) == {
+        "name": "churn",
+        "root": str(tmp_path),
+        "files": [
+            "images/churn/app/.dockerignore",
+            "images/churn/app/features.py",
+            "images/churn/app/serve.py",
+            "images/churn/app/train.py",
+            "images/churn/mlimage.yaml",
+        ],
+        "notes": [{"text": "-e .", "reason": "put your own code into the app folder"}],
+    }
+
+
+def test_a_bad_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("init", "Churn", "--project", str(tmp_path)) == 2
+    assert capsys.readouterr().err == (
+        "error: `Churn` cannot be the name of an image\n"
+        "hint: use lower-case letters and digits, with `-`, `_` or `.` between them, as `digits-sklearn`\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_elsewhere_says_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b").mkdir()
+    assert _run("init", "churn", "-C", "a b") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"made in {tmp_path}/a b"
+    assert said[-3:] == [
+        f"  mlimage {verb} -C 'a b'" for verb in ("lock churn", "build churn", "run churn train")
+    ]
+    monkeypatch.chdir(tmp_path / "a b" / "images")
+    assert _run("init", "other") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert (said[0], said[-1]) == (f"made in {tmp_path}/a b", "  mlimage run other train")
+
+
+@pytest.mark.parametrize("name", ["", "a: b", "~", "#x", "A", "\udcff"])
+def test_init_of_what_is_no_name(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run("init", name) == 2
+    shown = name.encode(errors="replace").decode()
+    assert capsys.readouterr().err == (
+        f"error: `{shown}` cannot be the name of an image\n"
+        "hint: use lower-case letters and digits, with `-`, `_` or `.` between them, as `digits-sklearn`\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_of_a_name_that_is_a_number_in_yaml(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run("init", "1.0") == 0
+    assert 'name: "1.0"\n' in (tmp_path / "images" / "1.0" / "mlimage.yaml").read_text()
+    assert capsys.readouterr().err == ""

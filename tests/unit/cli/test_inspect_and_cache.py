@@ -1,0 +1,155 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from mlimage.cache import Cache
+from mlimage.cli import main
+from mlimage.content.entry import file_of_bytes
+from mlimage.oci.model import SealedImage
+from mlimage.oci.store import Store
+from support.sealing import sealed
+
+METADATA = file_of_bytes(
+    "opt/venv/lib/python3.11/site-packages/numpy-2.dist-info/METADATA",
+    b"Name: numpy\nVersion: 2.0\n",
+    origin="t",
+)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    monkeypatch.setenv("MLIMAGE_CACHE", str(tmp_path / "cache"))
+    return Cache(tmp_path / "cache")
+
+
+@pytest.fixture
+def image(cache: Cache) -> SealedImage:
+    return sealed(Store(cache.store), packages=[METADATA], app=[file_of_bytes("app/x", b"1", origin="t")])
+
+
+def mlimage(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
+
+
+def test_inspect_shows_all(image: SealedImage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("inspect", "demo") == 0
+    sizes = [layer.blob.size for layer in image.layers]
+    assert capsys.readouterr().out == (
+        f"""\
+image:       demo:cpu
+digest:      {image.digest}
+image id:    {image.image_id}
+platform:    linux/amd64
+created:     2026-05-04T03:02:01Z
+size:        {sum(sizes)} B packed, 7.7 kB unpacked
+user:        65532
+entry point: /bin/entry
+command:     serve
+folder:      /app
+ports:       8080/tcp
+environment:
+  PATH=/usr/bin:/bin
+  LANG=C.UTF-8
+labels:
+  dev.mlimage.variant=cpu
+
+layers, bottom first
+LAYER     DIGEST        FILES  PACKAGES  PACKED  UNPACKED
+packages  {image.layers[0].blob.digest.short}      1         1   {sizes[0]} B    5.1 kB
+app       {image.layers[1].blob.digest.short}      1         -   {sizes[1]} B    2.6 kB
+
+packages
+TYPE    PACKAGE  VERSION  LAYER
+python  numpy        2.0  packages
+"""
+    )
+
+
+def test_inspect_as_json(image: SealedImage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("inspect", "demo", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == [
+        "name", "digest", "image_id", "platform", "created", "size", "uncompressed_size", "layers", "config",
+    ]  # fmt: skip
+    assert found["layers"][0] == {
+        "name": "packages",
+        "digest": image.layers[0].blob.digest,
+        "diff_id": image.layers[0].diff_id,
+        "media_type": "application/vnd.oci.image.layer.v1.tar+gzip",
+        "size": image.layers[0].blob.size,
+        "uncompressed_size": 5120,
+        "files": 1,
+        "packages": [{"type": "python", "name": "numpy", "version": "2.0"}],
+    }
+    assert found["config"]["Labels"] == {"dev.mlimage.variant": "cpu"}
+
+
+def test_inspect_lists_images(image: SealedImage, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("inspect") == 0
+    size = sum(layer.blob.size for layer in image.layers)
+    assert capsys.readouterr().out == (
+        "IMAGE     IMAGE ID      DIGEST        CREATED               LAYERS   SIZE\n"
+        f"demo:cpu  {image.image_id.short}  {image.digest.short}  2026-05-04T03:02:01Z       2  {size} B\n"
+    )
+    assert mlimage("inspect", "--json") == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["demo:cpu"]
+
+
+def test_inspect_of_nothing(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("inspect") == 0
+    assert capsys.readouterr().out == "no images in the store; `mlimage build` makes one\n"
+    assert mlimage("inspect", "digits") == 2
+    assert capsys.readouterr().err == (
+        "error: no image `digits` in the store\nhint: build it: `mlimage build digits`\n"
+    )
+
+
+def test_cache_ls(image: SealedImage, cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("cache", "ls", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["folder"] == str(cache.root)
+    assert {part["name"]: part["count"] for part in found["parts"]} == {
+        "inputs": 0, "metadata": 0, "roots": 0, "layers": 0, "store": 4, "unpacked": 0,
+    }  # fmt: skip
+    assert mlimage("cache", "ls") == 0
+    assert capsys.readouterr().out.startswith(f"{cache.root}: ")
+
+
+def test_cache_prune(image: SealedImage, cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("cache", "prune") == 0
+    assert capsys.readouterr().out == "freed 0 B\n"
+    assert mlimage("cache", "prune", "--all", "--dry-run") == 0
+    assert capsys.readouterr().out.splitlines()[-2:][0] == "image: demo:cpu"
+    with cache.in_use():
+        assert mlimage("cache", "prune", "--all") == 2
+    assert capsys.readouterr().err == (
+        f"error: another run of mlimage uses the cache `{cache.root}`\nhint: wait until it has ended\n"
+    )
+    assert mlimage("cache", "prune", "--all", "--older-than", "1x") == 2
+    assert capsys.readouterr().err == "error: no span of time: `1x`\nhint: write `12h`, `30d` or `2w`\n"
+    assert mlimage("cache", "prune", "--all", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["deleted"], found["images"], len(found["removals"])) == (True, ["demo:cpu"], 4)
+    assert Store(cache.store).images() == ()
+
+
+def test_cache_prune_of_nothing(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("cache", "prune") == 0
+    assert capsys.readouterr().out == "would free 0 B\n"
+    assert not cache.root.exists()
+
+
+def test_cache_verify(image: SealedImage, cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mlimage("cache", "verify") == 0
+    assert capsys.readouterr().out.startswith("read 4 files, ")
+    path = Store(cache.store).blob(image.layers[0].blob.digest)
+    path.write_bytes(b"")
+    assert mlimage("cache", "verify") == 8
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1:] == [f"damaged, removed: {path}", "incomplete: demo:cpu"]
+    assert "1 damaged files, 1 incomplete images" in shown.err
+    assert shown.err.endswith("hint: `mlimage build demo`\n")

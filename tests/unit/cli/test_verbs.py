@@ -1,0 +1,98 @@
+"""How verbs become commands."""
+
+import sys
+import types
+from typing import Annotated
+
+import pytest
+import typer
+
+from mlimage.cli import main
+from mlimage.cli.verbs import help_text
+
+DOCSTRING = """Make it.
+
+It is made here. This is a paragraph
+that click may fill anew.
+
+Examples:
+  mlimage make a
+  mlimage make b
+
+Args:
+    name: for readers of the code.
+
+Raises:
+    UsageError: never.
+"""
+
+
+def test_examples_keep_their_lines_and_sections_for_readers_of_code_go() -> None:
+    assert help_text(DOCSTRING) == (
+        "Make it.\n\n"
+        "It is made here. This is a paragraph\nthat click may fill anew.\n\n"
+        "\b\nExamples:\n  mlimage make a\n  mlimage make b"
+    )
+
+
+def _verb(monkeypatch: pytest.MonkeyPatch, **members: object) -> None:
+    module = types.ModuleType("mlimage.cli.run")
+    vars(module).update(members)
+    monkeypatch.setitem(sys.modules, "mlimage.cli.run", module)
+
+
+def _status(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def test_a_function_is_a_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(image: str, command: Annotated[list[str] | None, typer.Argument()] = None) -> None:
+        print(image, command)
+        raise typer.Exit(7)
+
+    _verb(monkeypatch, run=run)
+    assert _status("run", "digits", "train", "--", "--epochs", "3") == 7
+    assert capsys.readouterr().out == "digits ['train', '--epochs', '3']\n"
+
+
+def test_a_verb_may_have_verbs_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+    @run.command()
+    def ls() -> None:
+        print("listed")
+
+    @run.command()
+    def prune() -> None:
+        print("pruned")
+
+    _verb(monkeypatch, run=run)
+    assert _status("run", "prune") == 0
+    assert capsys.readouterr().out == "pruned\n"
+    assert _status("run", "prnue") == 2
+    assert capsys.readouterr().err == "error: no such command `prnue`\nhint: did you mean `prune`?\n"
+
+
+def test_wrong_values_are_said_in_our_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(jobs: Annotated[int, typer.Option(min=1)] = 1) -> None:
+        raise AssertionError(jobs)
+
+    _verb(monkeypatch, run=run)
+    said = []
+    for value in ("many", "0"):
+        assert _status("run", "--jobs", value) == 2
+        said.append(capsys.readouterr().err.partition("\nhint: ")[0])
+    assert said == [
+        (
+            "error: invalid value for `--jobs`: "
+            "it should be a valid integer, unable to parse string as an integer"
+        ),
+        "error: invalid value for `--jobs`: it should be greater than or equal to 1",
+    ]

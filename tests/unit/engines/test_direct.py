@@ -1,0 +1,418 @@
+"""Whole builds of a tiny image, from real wheels and debs; this machine's python stands in for the base's."""
+
+import fcntl
+import os
+import platform
+import shutil
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from mlimage.atomic import PARTIAL
+from mlimage.cache import Cache
+from mlimage.digest import Digest
+from mlimage.engines.build import Built, build_image
+from mlimage.engines.direct import make_layers
+from mlimage.errors import BuildError, FetchError
+from mlimage.lock.inputs import Inputs
+from mlimage.lock.model import BaseLock, Deb, LockedPackage
+from mlimage.oci.seal import seal
+from mlimage.oci.store import Store
+from mlimage.oci.unpack import unpack_image
+from mlimage.plan.layers import base_layer, package_layers
+from mlimage.plan.model import AppLayer, BuildPlan, RuntimeLayer
+from mlimage.platforms import Platform
+from mlimage.progress import SILENT, Progress, Task, Unit
+from support.debs import folder, link, member, write_deb
+from support.locks import package
+from support.sealing import plan_of
+from support.wheels import make_wheel, write_zip
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+PLATFORM = Platform.parse({"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[platform.machine()])
+LOADER = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}[PLATFORM.architecture]
+SITE = f"opt/venv/lib/python{PYTHON}/site-packages"
+SECONDS = 20
+"""What takes longer hangs."""
+
+STAND_IN = f"""\
+#!/bin/sh
+while [ "$1" != --argv0 ]; do shift; done
+shift 3
+unset PYTHONHOME
+exec {sys.executable} "$@"
+"""
+"""In the place of the dynamic loader: it starts this machine's python with the same arguments."""
+
+
+class FixedInputs(Inputs):
+    """Gives files that are there; counts them, and does first what a test says."""
+
+    def __init__(self, files: Mapping[Digest, Path]) -> None:
+        self.files = files
+        self.opened = 0
+        self.given: list[str] = []
+        self.before: dict[str, Callable[[], object]] = {}
+
+    def get(self, item: Deb | LockedPackage, task: Task) -> Path:
+        self.before.get(item.name, lambda: None)()
+        self.given.append(item.name)
+        task.advance(item.size)
+        return self.files[item.sha256]
+
+
+@dataclass
+class Watched:
+    """A `Progress` that keeps when tasks begin and end, and does what a test says when one advances."""
+
+    events: list[str] = field(default_factory=list)
+    done: dict[str, int] = field(default_factory=dict)
+    totals: dict[str, int | None] = field(default_factory=dict)
+    on_advance: Callable[[str], None] = lambda _: None
+
+    @contextmanager
+    def task(self, description: str, *, total: int | None = None, unit: Unit = "items") -> Iterator[Task]:
+        watched = self
+        self.events.append(f"begin {description}")
+        self.totals[description] = total
+
+        class Counted:
+            def advance(self, amount: int) -> None:
+                watched.done[description] = watched.done.get(description, 0) + amount
+                watched.on_advance(description)
+
+        yield Counted()
+        self.events.append(f"end {description}")
+
+    def note(self, message: str) -> None:
+        self.events.append(message)
+
+    def detail(self, message: str) -> None:
+        pass
+
+
+class Project:
+    """An image of a small base, some wheels and an application, and the machine it is built on."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.cache = Cache(place / "cache")
+        self.store = Store(self.cache.store)
+        self.files: dict[Digest, Path] = {}
+        self.packages: dict[str, LockedPackage] = {}
+        self.bytecode = True
+        self.inputs = FixedInputs(self.files)
+        (place / "image/app").mkdir(parents=True)
+        (place / "image/app/train.py").write_text("print('trained')\n")
+        library = f"./usr/lib/{PLATFORM.multiarch}"
+        members = [
+            folder("./usr/"), folder("./usr/bin/"), folder("./usr/lib/"), folder(f"{library}/"),
+            folder("./usr/lib/python3/"),
+            member(f"{library}/{LOADER}", STAND_IN.encode(), mode=0o755),
+            member(f"./usr/bin/python{PYTHON}", b"", mode=0o755),
+            link("./usr/bin/python3", f"python{PYTHON}"),
+            member("./usr/lib/python3/module.py", b"answer = 42\n"),
+        ]  # fmt: skip
+        path = write_deb(
+            place, members, package=f"python{PYTHON}-minimal", architecture=PLATFORM.architecture
+        )
+        digest = self.keep(path)
+        deb = Deb(
+            name=f"python{PYTHON}-minimal",
+            version="1.0-1",
+            architecture=PLATFORM.architecture,
+            archive="debian",
+            path=path.name,
+            size=path.stat().st_size,
+            sha256=digest,
+        )
+        self.base = BaseLock(suite="bookworm", platform=PLATFORM, python=PYTHON, packages=(), debs=(deb,))
+        for name in ("one", "two", "three"):
+            self.wheel(name, {f"{name}/__init__.py": f"name = {name!r}\n".encode()})
+
+    def keep(self, path: Path) -> Digest:
+        digest = Digest.of_file(path)
+        self.files[digest] = path
+        return digest
+
+    def wheel(self, name: str, files: Mapping[str, bytes], *, version: str = "1.0") -> Path:
+        path = make_wheel(self.place / "wheels", name, version, files)
+        self.lock_wheel(name, path, version)
+        return path
+
+    def lock_wheel(self, name: str, path: Path, version: str = "1.0") -> None:
+        self.packages[name] = replace(
+            package(name, version, size=path.stat().st_size), sha256=self.keep(path), file=path.name
+        )
+
+    def plan(self) -> BuildPlan:
+        plan = plan_of([], image="demo")
+        packages = package_layers(
+            tuple(self.packages.values()), self.base, single=1 << 20, bins=4,
+            compression=plan.compression, bytecode=self.bytecode,
+        )  # fmt: skip
+        return replace(
+            plan,
+            platform=PLATFORM,
+            python=PYTHON,
+            bytecode=self.bytecode,
+            layers=(
+                base_layer(self.base, compression=plan.compression, bytecode=self.bytecode),
+                *packages,
+                RuntimeLayer(name="runtime"),
+                AppLayer(name="app", source="app", ignore=(), roles=b"{}"),
+            ),
+        )
+
+    def build(self, *, jobs: int | None = None, progress: Progress = SILENT) -> Built:
+        def inputs() -> Inputs:
+            self.inputs.opened += 1
+            return self.inputs
+
+        return build_image(
+            self.plan(),
+            folder=self.place / "image",
+            lock_folder=self.place / "lock",
+            record=False,
+            inputs=inputs,
+            cache=self.cache,
+            store=self.store,
+            progress=progress,
+            jobs=jobs,
+        )
+
+    def made(self) -> list[str]:
+        return [layer.layer.name for layer in self.build().layers if layer.made]
+
+    def left_over(self) -> list[Path]:
+        return sorted(self.place.rglob(f"{PARTIAL}*"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    (tmp_path / "lock").mkdir()
+    return Project(tmp_path)
+
+
+def test_everything_is_in_the_image(project: Project, tmp_path: Path) -> None:
+    built = project.build()
+    assert [layer.layer.name for layer in built.layers] == ["base", "one", "three", "two", "runtime", "app"]
+    assert all(layer.made for layer in built.layers)
+    assert built.unrecorded == ("base", "one", "three", "two")
+    assert project.store.tags().keys() == {"demo:cpu"}
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack_image(built.image, project.store, root)
+    tag = sys.implementation.cache_tag
+    for path in (
+        f"{SITE}/one/__init__.py",
+        f"{SITE}/one/__pycache__/__init__.{tag}.pyc",
+        f"{SITE}/two-1.0.dist-info/RECORD",
+        f"usr/lib/python3/__pycache__/module.{tag}.pyc",
+        "app/train.py",
+        "opt/mlimage/roles.json",
+        "opt/mlimage/entrypoint.py",
+        f"var/lib/dpkg/status.d/python{PYTHON}-minimal",
+    ):
+        assert (root / path).is_file(), path
+    assert project.left_over() == []
+
+
+def test_nothing_is_made_twice(project: Project) -> None:
+    first = project.build()
+    assert (project.inputs.opened, sorted(project.inputs.given)) == (
+        1,
+        ["one", f"python{PYTHON}-minimal", "three", "two"],
+    )
+    project.inputs.given.clear()
+    again = project.build()
+    assert again.image == first.image
+    assert not any(layer.made for layer in again.layers)
+    assert (project.inputs.opened, project.inputs.given) == (1, [])
+    project.wheel("two", {"two/__init__.py": b"changed = True\n"}, version="2.0")
+    assert project.made() == ["two"]
+    assert project.inputs.given == ["two"]
+    (project.place / "image/app/train.py").write_text("print('again')\n")
+    assert project.made() == ["app"]
+
+
+def test_the_digest_does_not_depend_on_how_many_layers_are_made_at_once(project: Project) -> None:
+    digests = set()
+    for jobs in (1, 4):
+        shutil.rmtree(project.cache.root, ignore_errors=True)
+        digests.add(project.build(jobs=jobs).image.digest)
+    assert len(digests) == 1
+
+
+def test_without_bytecode_no_python_runs(project: Project, tmp_path: Path) -> None:
+    project.bytecode = False
+    built = project.build()
+    assert not project.cache.roots.exists()
+    (tmp_path / "root").mkdir()
+    unpack_image(built.image, project.store, tmp_path / "root")
+    assert not list((tmp_path / "root").rglob("*.pyc"))
+    assert (tmp_path / "root" / SITE / "one/__init__.py").is_file()
+
+
+def spoil(project: Project, name: str) -> Path:
+    """Let a file of the wheel have another hash than RECORD says."""
+    good = project.wheel(name, {f"{name}/__init__.py": b"1"})
+    with zipfile.ZipFile(good) as archive:
+        content = {item: archive.read(item) for item in archive.namelist()}
+    content[f"{name}/__init__.py"] = b"2"
+    path = project.place / "spoiled" / good.name
+    write_zip(path, content)
+    project.lock_wheel(name, path)
+    return good
+
+
+def test_one_layer_that_cannot_be_made(project: Project) -> None:
+    good = spoil(project, "two")
+    for jobs in (1, 4):
+        with pytest.raises(BuildError) as caught:
+            project.build(jobs=jobs)
+        assert str(caught.value) == (
+            "the wheel of `two 1.0` has `two/__init__.py` with another hash than its RECORD says"
+        )
+    assert project.left_over() == []
+    assert project.store.tags() == {}, "half an image has no name"
+    project.lock_wheel("two", good)
+    assert "two" in project.made()
+
+
+@contextmanager
+def in_time() -> Iterator[threading.Event]:
+    """An event that a server waits for which never answers; fails when the block takes too long."""
+    never = threading.Event()
+    late = threading.Timer(SECONDS, never.set)
+    late.daemon = True
+    late.start()
+    try:
+        yield never
+        assert not never.is_set(), "it waited for the silent server"
+    finally:
+        late.cancel()
+        never.set()
+
+
+def refuse() -> None:
+    raise FetchError("`one` is gone")
+
+
+def test_a_file_that_cannot_be_had_while_another_does_not_come(project: Project) -> None:
+    project.inputs.before["one"] = refuse
+    for jobs in (1, 4):
+        with in_time() as never:
+            project.inputs.before["three"] = never.wait
+            with pytest.raises(FetchError) as caught:
+                project.build(jobs=jobs)
+        assert str(caught.value) == "`one` is gone"
+    assert project.left_over() == []
+
+
+def test_ctrl_c_while_a_server_is_silent(project: Project) -> None:
+    def interrupt(task: str) -> None:
+        if task.startswith("layers"):
+            raise KeyboardInterrupt
+
+    before = {thread.name for thread in threading.enumerate()}
+    with in_time() as never:
+        project.inputs.before["three"] = never.wait
+        with pytest.raises(KeyboardInterrupt):
+            project.build(progress=Watched(on_advance=interrupt))
+    assert project.left_over() == []
+    waiting = {thread.name for thread in threading.enumerate() if not thread.daemon} - before
+    assert waiting == set(), "nothing keeps the process from ending"
+    project.inputs.before.clear()
+    assert project.build().image.name == "demo:cpu"
+
+
+def test_a_disk_that_is_full_when_a_layer_is_noted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlimage.oci.records.LayerRecords.put", full)
+        with pytest.raises(OSError, match="No space left"):
+            project.build()
+    assert project.left_over() == []
+    assert project.build().image.name == "demo:cpu"
+
+
+def test_progress_counts_what_is_done(project: Project) -> None:
+    watched = Watched()
+    project.build(progress=watched)
+    assert watched.totals["layers of demo:cpu"] == watched.done["layers of demo:cpu"] == 6
+    size = sum(path.stat().st_size for path in project.files.values())
+    assert watched.totals["fetching"] == watched.done["fetching"] == size
+    assert watched.events.index("end fetching") < watched.events.index("end layers of demo:cpu")
+    assert watched.events.count("end fetching") == 1
+
+
+def test_two_packages_that_write_one_file(project: Project) -> None:
+    project.wheel("two", {"one/__init__.py": b"mine = True\n"})
+    for _ in range(2):
+        with pytest.raises(BuildError) as caught:
+            project.build()
+        assert (
+            str(caught.value)
+            == f"`one` and `two` both write `/{SITE}/one/__init__.py`, with different content"
+        )
+    assert project.store.tags() == {}
+
+
+def test_a_blob_that_vanishes_is_made_again(project: Project) -> None:
+    built = project.build()
+    gone = built.layers[1].blob
+    arguments = {
+        "folder": project.place / "image", "inputs": lambda: project.inputs, "cache": project.cache,
+        "store": project.store, "progress": SILENT,
+    }  # fmt: skip
+    layers = make_layers(project.plan(), **arguments)  # type: ignore[arg-type]
+    project.store.blob(gone.blob.digest).unlink()
+    with pytest.raises(BuildError, match=r"^layer `one` of `demo:cpu` is not in the store: sha256:"):
+        seal(project.plan(), [layer.blob for layer in layers], project.store)
+    assert project.made() == ["one"]
+    assert project.build().image == built.image
+
+
+@pytest.mark.parametrize("damage", ["loader", "half"])
+def test_a_damaged_root_is_made_again(project: Project, damage: str) -> None:
+    first = project.build().image
+    [root] = project.cache.roots.iterdir()
+    loader = root / "usr/lib" / PLATFORM.multiarch / LOADER
+    if damage == "loader":
+        loader.write_text("#!/bin/sh\nexit 127\n")
+    else:
+        shutil.rmtree(root / "usr/bin")
+    shutil.rmtree(project.cache.layers)
+    assert project.build().image == first
+    assert loader.read_text() == STAND_IN
+    assert project.left_over() == []
+
+
+def test_what_a_killed_build_left_goes_with_the_next_one_and_what_is_at_work_stays(project: Project) -> None:
+    dead, alive = project.cache.root / f"{PARTIAL}dead", project.cache.root / f"{PARTIAL}alive"
+    for place in (dead, alive):
+        place.mkdir(parents=True)
+        (place / "spool").write_bytes(b"1")
+    descriptor = os.open(alive, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    project.build()
+    os.close(descriptor)
+    assert project.left_over() == [alive]
+
+
+def test_builds_at_once_share_a_cache(project: Project) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        images = list(pool.map(lambda _: project.build(jobs=2).image, range(3)))
+    assert len({image.digest for image in images}) == 1
+    assert len(list(project.cache.roots.iterdir())) == 1
+    assert project.left_over() == []

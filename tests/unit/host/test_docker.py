@@ -1,0 +1,239 @@
+import io
+from pathlib import Path
+
+import pytest
+from docker.errors import APIError
+
+from mlimage.cache import Cache
+from mlimage.digest import Digest
+from mlimage.errors import RunError
+from mlimage.host.choose import Choice
+from mlimage.host.contract import User
+from mlimage.host.daemon import Daemon, connect
+from mlimage.host.docker import Output, creation, ensure_image, started
+from mlimage.host.launch import launch
+from mlimage.host.request import Limits, Mount, Port
+from mlimage.host.session import Ended, supervise
+from mlimage.oci.model import Descriptor, LayerBlob, SealedImage
+from mlimage.oci.store import Store
+from mlimage.platforms import LINUX_AMD64
+from mlimage.progress import SILENT
+from support.running import FakeClient, FakeContainer, FakeImage, request
+
+
+def digest(text: str) -> Digest:
+    return Digest.of(text.encode())
+
+
+def image() -> SealedImage:
+    def blob(name: str) -> Descriptor:
+        return Descriptor(media_type="x", digest=digest(name), size=1)
+
+    layer = LayerBlob(name="app", diff_id=digest("diff"), blob=blob("layer"), uncompressed_size=1)
+    return SealedImage(
+        name="demo:cpu",
+        platform=LINUX_AMD64,
+        manifest=blob("manifest"),
+        config=blob("config"),
+        layers=(layer,),
+    )
+
+
+KNOWN = FakeImage(id="known", layers=(digest("diff"),))
+OTHER = FakeImage(id="other", layers=(digest("other"),))
+
+
+def test_everything_that_docker_is_told() -> None:
+    asked = request(
+        "train",
+        "--epochs",
+        "3",
+        env=(("A", "1"),),
+        mounts=(
+            Mount(source=Path("/mnt/events"), target="/data/events", writable=False),
+            Mount(source=Path("/home/me/models"), target="/models", writable=True),
+        ),
+        port=Port(address="127.0.0.1", number=9000, inside=8080),
+        limits=Limits(memory=2 << 30, cpus=1.5, shm=1 << 30),
+        user=User(1000, 100),
+        interactive=True,
+    )
+    assert creation(asked, image="sha256:1", rootless=False) == {
+        "command": ["train", "--epochs", "3"],
+        "environment": {"A": "1"},
+        "image": "sha256:1",
+        "init": True,
+        "labels": {"dev.mlimage.run": "demo:cpu"},
+        "mem_limit": 2 << 30,
+        "memswap_limit": 2 << 30,
+        "mounts": [
+            {"Type": "bind", "Source": "/mnt/events", "Target": "/data/events", "ReadOnly": True},
+            {"Type": "bind", "Source": "/home/me/models", "Target": "/models", "ReadOnly": False},
+        ],
+        "nano_cpus": 1_500_000_000,
+        "ports": {"8080/tcp": ("127.0.0.1", 9000)},
+        "read_only": True,
+        "security_opt": ["no-new-privileges"],
+        "shm_size": 1 << 30,
+        "stdin_open": True,
+        "tmpfs": {"/tmp": "rw,exec,nosuid,nodev,mode=1777"},  # noqa: S108
+        "tty": False,
+        "user": "1000:100",
+    }
+
+
+def test_files_belong_to_the_person_of_a_rootless_daemon() -> None:
+    person = request("train", user=User(1000, 1000), as_person=True)
+    named = request("train", user=User(65532, 65532))
+    assert creation(person, image="i", rootless=True)["user"] == "0:0"
+    assert creation(named, image="i", rootless=True)["user"] == "65532:65532"
+
+
+@pytest.mark.parametrize("name", [digest("config"), digest("manifest")])
+def test_an_image_that_the_daemon_has_is_not_loaded(name: str) -> None:
+    client = FakeClient(known={name: KNOWN})
+    assert ensure_image(client, image(), lambda: pytest.fail("loaded"), SILENT) == "known"
+
+
+def test_an_image_that_the_daemon_lacks_is_loaded() -> None:
+    client = FakeClient(loads={"demo:cpu": FakeImage(id="demo:cpu", layers=KNOWN.layers)})
+    assert ensure_image(client, image(), lambda: [b"one", b"two"], SILENT) == "demo:cpu"
+    assert client.loaded == b"onetwo"
+
+
+def test_another_image_of_the_same_name_is_not_taken() -> None:
+    client = FakeClient(loads={"other": OTHER})
+    with pytest.raises(RunError) as caught:
+        ensure_image(client, image(), list, SILENT)
+    assert str(caught.value) == "Docker took `demo:cpu`, but has another image now"
+
+
+def outputs() -> Output:
+    return Output(stdout=io.BytesIO(), stderr=io.BytesIO())
+
+
+def daemon(container: FakeContainer) -> Daemon:
+    return Daemon(client=FakeClient(container=container), address="unix:///run/docker.sock")
+
+
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        ("unix:///run/docker.sock", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://localhost:2375", True),
+        ("tcp://[::1]:2375", True),
+        ("tcp://gpu-box:2376", False),
+        ("ssh://me@gpu-box", False),
+    ],
+)
+def test_a_server_on_another_machine_is_refused(address: str, tmp_path: Path, *, local: bool) -> None:
+    there = Daemon(client=FakeClient(), address=address)
+    assert there.local is local
+    if local:
+        return
+    asked = request("serve", port=Port(address="127.0.0.1", number=9000, inside=8080))
+    choice, cache = Choice(daemon=there, why=""), Cache(tmp_path)
+    with pytest.raises(RunError) as caught:
+        launch(asked, choice, store=Store(cache.store), cache=cache, progress=SILENT, say=pytest.fail)
+    assert str(caught.value) == (
+        f"the Docker daemon at {address} is on another machine, as the server would be"
+    )
+
+
+def text_of(stream: object) -> bytes:
+    assert isinstance(stream, io.BytesIO)
+    return stream.getvalue()
+
+
+def test_a_run_from_start_to_end() -> None:
+    container = FakeContainer(says=((1, b"out\n"), (2, b"err\n"), (1, b"more")), status=3)
+    output = outputs()
+    asked = request("train")
+    with started(asked, daemon(container), "id", output) as running:
+        assert supervise(running, asked, say=pytest.fail) == 3
+    assert (text_of(output.stdout), text_of(output.stderr)) == (b"out\nmore", b"err\n")
+    assert container.done == ["attach stdin=0", "start", "reload", "remove force=True v=True"]
+
+
+def test_an_end_for_memory_is_explained() -> None:
+    container = FakeContainer(status=137, oom=True)
+    asked = request("train", limits=Limits(memory=64 << 20))
+    with started(asked, daemon(container), "id", outputs()) as running:
+        assert running.wait() == Ended(
+            status=137,
+            reason="killed by the kernel (status 137): it used more memory than its limit of 64m; "
+            "give it more with --memory",
+        )
+
+
+def test_the_container_is_removed_when_it_is_left_by_an_error() -> None:
+    container = FakeContainer()
+    with pytest.raises(KeyboardInterrupt), started(request("train"), daemon(container), "id", outputs()):
+        raise KeyboardInterrupt
+    assert container.done[-1] == "remove force=True v=True"
+
+
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        (
+            "driver failed: Bind for 127.0.0.1:9000 failed: port is already allocated",
+            "port 9000 is taken",
+            "choose another with --port NUMBER, or any with --port 0",
+        ),
+        (
+            "Mounts denied: /mnt/x",
+            "cannot start the container: Mounts denied: /mnt/x",
+            "share the folder in Docker Desktop's settings, Resources, File sharing",
+        ),
+        ("no space left on device", "cannot start the container: no space left on device", None),
+    ],
+)
+def test_docker_refuses_to_start(said: str, message: str, hint: str | None) -> None:
+    container = FakeContainer(start_error=APIError("500 Server Error", explanation=said))
+    asked = request("serve", port=Port(address="127.0.0.1", number=9000, inside=8080))
+    with pytest.raises(RunError) as caught, started(asked, daemon(container), "id", outputs()):
+        pytest.fail("it started")
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+    assert container.done[-1] == "remove force=True v=True"
+
+
+def test_a_signal_to_what_has_ended_is_nothing() -> None:
+    class Ended409(FakeContainer):
+        def kill(self, signal: int) -> None:
+            import requests
+
+            response = requests.Response()
+            response.status_code = 409
+            raise APIError("conflict", response=response, explanation="is not running")
+
+    with started(request("train"), daemon(Ended409()), "id", outputs()) as running:
+        running.signal(15)
+        running.kill()
+
+
+@pytest.mark.parametrize("address", ["unix:///no/such/docker.sock", "tcp://127.0.0.1:9"])
+def test_a_daemon_that_does_not_answer(address: str) -> None:
+    with pytest.raises(RunError) as caught:
+        connect({"DOCKER_HOST": address})
+    why = "no such file or directory" if address.startswith("unix") else "connection refused"
+    assert str(caught.value) == f"no Docker daemon answers at {address}: {why}"
+    assert caught.value.hint == "start it, or set DOCKER_HOST; on Linux `--runtime sandbox` needs none"
+
+
+def test_a_daemon_of_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+    import json
+
+    folder = tmp_path / "contexts/meta" / hashlib.sha256(b"mine").hexdigest()
+    folder.mkdir(parents=True)
+    meta = {"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": "unix:///no/such/mine.sock"}}}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "mine"}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(RunError) as caught:
+        connect({"DOCKER_CONFIG": str(tmp_path)})
+    assert str(caught.value) == (
+        "no Docker daemon answers at unix:///no/such/mine.sock: no such file or directory"
+    )

@@ -1,0 +1,228 @@
+import http.server
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mlimage.errors import RunError
+from mlimage.host.health import ask
+from mlimage.host.ports import free_port as checked_port
+from mlimage.host.request import Health, Port
+from mlimage.host.session import Ended, out_of_memory, supervise
+from support.running import free_port, request
+
+
+class Fake:
+    """A container that ends when it is told to, or by the signals that it heeds."""
+
+    def __init__(self, *, heeds: tuple[int, ...] = (), ended: Ended | None = None) -> None:
+        self.heeds = heeds
+        self.got: list[int] = []
+        self.ended = ended
+        self.over = threading.Event()
+        if ended:
+            self.over.set()
+
+    def wait(self) -> Ended:
+        self.over.wait(20)
+        assert self.ended
+        return self.ended
+
+    def signal(self, number: int) -> None:
+        self.got.append(number)
+        if number in self.heeds:
+            self.end(128 + number)
+
+    def kill(self) -> None:
+        self.got.append(signal.SIGKILL)
+        self.end(137)
+
+    def end(self, status: int) -> None:
+        self.ended = self.ended or Ended(status=status)
+        self.over.set()
+
+
+@contextmanager
+def server(status: int = 200, body: bytes = b"") -> Iterator[Port]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield Port(address="127.0.0.1", number=running.server_port, inside=8080)
+        running.shutdown()
+        thread.join()
+
+
+class Said(list[str]):
+    """Lines that the user saw; a line may be answered with a signal, as a person would."""
+
+    def __init__(self, *, interrupts: int = 0) -> None:
+        super().__init__()
+        self.interrupts = interrupts
+
+    def __call__(self, line: str) -> None:
+        self.append(line)
+        for _ in range(self.interrupts):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def soon(*numbers: int) -> None:
+    def act() -> None:
+        for number in numbers:
+            time.sleep(0.1)
+            os.kill(os.getpid(), number)
+
+    threading.Thread(target=act).start()
+
+
+def test_the_status_is_passed_on() -> None:
+    said = Said()
+    assert supervise(Fake(ended=Ended(status=7, reason="why")), request("train"), say=said) == 7
+    assert said == ["why"]
+
+
+@pytest.fixture(autouse=True)
+def _a_terminal_that_may_close() -> Iterator[None]:
+    """SIGHUP as a shell starts programs, also where these tests run under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_passed_on(number: int) -> None:
+    fake = Fake(heeds=(number,))
+    soon(number)
+    assert supervise(fake, request("train"), say=Said()) == 128 + number
+    assert fake.got == [number]
+
+
+def test_nohup_stays() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    fake = Fake(heeds=(signal.SIGHUP, signal.SIGTERM))
+    soon(signal.SIGHUP, signal.SIGTERM)
+    assert supervise(fake, request("train"), say=Said()) == 143
+    assert fake.got == [signal.SIGTERM]
+
+
+def test_a_second_signal_kills() -> None:
+    fake = Fake()
+    soon(signal.SIGINT, signal.SIGINT)
+    assert supervise(fake, request("train"), say=Said()) == 137
+    assert fake.got == [signal.SIGINT, signal.SIGKILL]
+
+
+def test_a_program_with_the_terminal_hears_ctrl_c_itself() -> None:
+    fake = Fake(heeds=(signal.SIGTERM,))
+    soon(signal.SIGINT, signal.SIGTERM)
+    assert supervise(fake, request("shell", tty=True), say=Said()) == 143
+    assert fake.got == [signal.SIGTERM]
+
+
+def test_handlers_are_as_before() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    supervise(Fake(ended=Ended(status=0)), request("train"), say=Said())
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_a_server_is_announced_and_ends_well() -> None:
+    fake, said = Fake(heeds=(signal.SIGTERM,)), Said(interrupts=1)
+    with server() as port:
+        status = supervise(fake, request("serve", port=port, health=Health(path="/ping")), say=said)
+    assert (status, fake.got) == (0, [signal.SIGTERM])
+    assert said == [f"serving demo:cpu on http://127.0.0.1:{port.number}  (health /ping, Ctrl-C stops)"]
+
+
+def test_a_server_that_does_not_end_is_killed() -> None:
+    fake, said = Fake(), Said(interrupts=1)
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        said.interrupts = 1
+        status = supervise(
+            fake, asked, say=lambda line: said(line) if not said else said.append(line), grace=0.2
+        )
+    assert (status, fake.got) == (137, [signal.SIGTERM, signal.SIGKILL])
+    assert said[1:] == ["it did not end within 0 s after SIGTERM: killed"]
+
+
+def test_a_server_that_ends_by_itself_gives_its_status() -> None:
+    fake = Fake()
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        assert supervise(fake, asked, say=lambda _: fake.end(3)) == 3
+
+
+def test_a_server_that_ends_before_it_is_healthy() -> None:
+    asked = request("serve", port=free_port(), health=Health(path="/ping"))
+    with pytest.raises(RunError) as caught:
+        supervise(Fake(ended=Ended(status=0)), asked, say=Said())
+    assert str(caught.value) == "`demo:cpu` ended with status 0 before it was healthy"
+
+
+def test_a_server_that_never_gets_healthy() -> None:
+    fake = Fake(heeds=(signal.SIGTERM,))
+    with server(503, b"no model") as port:
+        asked = request("serve", port=port, health=Health(path="/ping", patience=0.2))
+        with pytest.raises(RunError) as caught:
+            supervise(fake, asked, say=Said())
+    assert str(caught.value) == ("`demo:cpu` was not healthy after 0 s: `/ping` gave status 503: no model")
+    assert fake.got == [signal.SIGTERM]
+
+
+def test_what_breaks_while_waiting_is_raised() -> None:
+    class Broken(Fake):
+        def wait(self) -> Ended:
+            raise RunError("lost the container")
+
+    with pytest.raises(RunError, match="lost the container"):
+        supervise(Broken(), request("train"), say=Said())
+
+
+def test_asking_once() -> None:
+    with server() as port:
+        assert ask(port, "/ping") is None
+    with server(404) as port:
+        assert ask(port, "/ping") == "status 404"
+    assert ask(free_port(), "/ping") == "nothing listens on the port"
+
+
+def test_a_free_port() -> None:
+    assert checked_port("127.0.0.1", 0) > 1024
+
+
+def test_a_taken_port_names_who_has_it() -> None:
+    with server() as port:
+        with pytest.raises(RunError) as caught:
+            checked_port("127.0.0.1", port.number)
+        own = f"(process {os.getpid()})"
+        assert str(caught.value).startswith(f"port {port.number} of 127.0.0.1 is taken by `")
+        assert str(caught.value).endswith(own)
+        assert caught.value.hint == "choose another with --port NUMBER, or any free one with --port 0"
+
+
+def test_an_address_of_another_machine() -> None:
+    with pytest.raises(RunError) as caught:
+        checked_port("192.0.2.1", 8080)
+    assert str(caught.value) == "cannot listen on 192.0.2.1 port 8080: cannot assign requested address"
+
+
+def test_memory_is_named() -> None:
+    assert out_of_memory(3 << 29) == (
+        "killed by the kernel (status 137): it used more memory than its limit of 1.5g; "
+        "give it more with --memory"
+    )
+    assert (
+        out_of_memory(None) == "killed by the kernel (status 137): it used more memory than this machine has"
+    )

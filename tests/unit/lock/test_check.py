@@ -1,0 +1,197 @@
+"""Stale locks are named by what differs, offline."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from mlimage.errors import LockError, UsageError
+from mlimage.lock.check import check, contradictions, differences, normalized, wanted_by
+from mlimage.lock.model import Lock, Wanted
+from mlimage.spec.load import LoadedSpec, load_spec
+from support import locks
+
+SPEC = """\
+name: digits
+python: "3.11"
+base: {debian: bookworm, packages: [git]}
+train:
+  command: python train.py
+dependencies:
+  - numpy>=2
+  - Scikit_Learn [b, a] < 2
+"""
+
+
+def load(tmp_path: Path, text: str = SPEC) -> LoadedSpec:
+    folder = tmp_path / "digits"
+    (folder / "app").mkdir(parents=True, exist_ok=True)
+    (folder / "app" / "train.py").touch()
+    (folder / "mlimage.yaml").write_text(text)
+    return load_spec(folder, shown="images/digits")
+
+
+def locked(loaded: LoadedSpec) -> Lock:
+    lock = locks.lock([locks.package("numpy", "2.1"), locks.package("scikit-learn", "1.7")])
+    base = replace(
+        lock.base, debs=tuple(sorted((*lock.base.debs, locks.deb("git")), key=lambda deb: deb.name))
+    )
+    return replace(lock, wanted=wanted_by(loaded, "cpu"), base=base)
+
+
+@pytest.mark.parametrize(
+    ("text", "spelling"),
+    [
+        (
+            "Scikit_Learn [b,a] <2, >= 1.3 ; python_version<'3.12'",
+            'scikit-learn[a,b]<2,>=1.3; python_version < "3.12"',
+        ),
+        ("numpy", "numpy"),
+        ("zope.interface~=1.0", "zope-interface~=1.0"),
+    ],
+)
+def test_one_spelling(text: str, spelling: str) -> None:
+    assert normalized(text) == spelling
+    assert normalized(spelling) == spelling
+
+
+def test_order_spelling_comments_and_places_do_not_count(tmp_path: Path) -> None:
+    other = """\
+name: digits
+python: "3.11"
+base:
+  debian: bookworm
+  packages: [git, git]
+train:
+  command: [python, train.py]   # another comment
+  dependencies: ["numpy >= 2"]
+dependencies: ["scikit.learn[a,b]<2", "numpy>=2"]
+"""
+    assert wanted_by(load(tmp_path / "one"), "cpu") == wanted_by(load(tmp_path / "two", other), "cpu")
+
+
+def test_a_good_lock_passes(tmp_path: Path) -> None:
+    loaded = load(tmp_path)
+    check(loaded, locked(loaded))
+
+
+def test_everything_that_differs_is_named(tmp_path: Path) -> None:
+    lock = locked(load(tmp_path))
+    changed = load(
+        tmp_path,
+        """\
+name: digits
+python: "3.13"
+base: {debian: trixie, packages: [curl]}
+train:
+  command: python train.py
+dependencies:
+  - numpy>=2.1
+  - pandas
+indexes:
+  team: {url: "https://packages.example.com/simple", packages: [pandas]}
+""",
+    )
+    with pytest.raises(LockError) as caught:
+        check(changed, lock)
+    assert str(caught.value) == (
+        "the lock of `digits:cpu` is stale:\n"
+        "  python: 3.11 → 3.13\n"
+        "  base: bookworm → trixie\n"
+        "  base package added: curl\n"
+        "  base package removed: git\n"
+        "  requirement changed: numpy>=2 → numpy>=2.1\n"
+        "  requirement added: pandas\n"
+        "  requirement removed: scikit-learn[a,b]<2\n"
+        "  index added: team"
+    )
+    assert caught.value.hint == "`mlimage lock digits` brings it up to date"
+    assert caught.value.exit_status == 4
+
+
+def test_the_binding_of_indexes_counts_and_names_no_host(tmp_path: Path) -> None:
+    def with_index(url: str, packages: str) -> Wanted:
+        text = f"{SPEC}indexes:\n  team: {{url: '{url}', packages: [{packages}]}}\n"
+        return wanted_by(load(tmp_path, text), "cpu")
+
+    one = with_index("https://one.example.com/simple", "numpy")
+    assert "example" not in repr(one)
+    assert differences(one, with_index("https://one.example.com/simple/", "NumPy")) == ()
+    assert differences(one, with_index("https://two.example.com/simple", "scikit-learn")) == (
+        "index `team`: its URL changed",
+        "index `team`: package added: scikit-learn",
+        "index `team`: package removed: numpy",
+    )
+
+
+def test_pins_that_nobody_resolved(tmp_path: Path) -> None:
+    loaded = load(tmp_path)
+    lock = locked(loaded)
+    numpy, sklearn = lock.packages
+    other = replace(sklearn, name="scipy", index="team")
+    lock = replace(lock, packages=(replace(numpy, version=Version("1.26")), other))
+    lock = replace(lock, base=replace(lock.base, debs=lock.base.debs[1:]))
+    with pytest.raises(LockError) as caught:
+        check(loaded, lock)
+    assert str(caught.value) == (
+        "the lock of `digits:cpu` is not what was resolved:\n"
+        "  `numpy==1.26` is locked, and `numpy>=2` is asked for\n"
+        "  `Scikit_Learn[a,b]<2` is asked for, and no package of that name is locked\n"
+        "  `numpy==1.26` is locked, and its file is `numpy-2.1-py3-none-any.whl`\n"
+        "  `scipy` is locked from the index `team`, and must come from `default`\n"
+        "  `scipy==1.7` is locked, and its file is `scikit_learn-1.7-py3-none-any.whl`\n"
+        "  base package `git` is asked for, and not locked"
+    )
+
+
+def test_markers_are_those_of_the_image(tmp_path: Path) -> None:
+    text = SPEC.replace(
+        "- numpy>=2\n",
+        "- numpy>=2\n  - pywin32; sys_platform == 'win32'\n  - six; python_full_version >= '3.11.2'\n",
+    )
+    loaded = load(tmp_path, text)
+    assert contradictions(loaded, locked(loaded)) == ()
+    lock = locked(loaded)
+    interpreter = replace(locks.deb("python3.11-minimal", "3.11.2-6+deb12u9"))
+    debs = tuple(interpreter if deb.name == interpreter.name else deb for deb in lock.base.debs)
+    assert contradictions(loaded, replace(lock, base=replace(lock.base, debs=debs))) == (
+        '`six; python_full_version >= "3.11.2"` is asked for, and no package of that name is locked',
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            ("{debian: bookworm, packages: [git]}", "{image: 'python:3.11'}"),
+            "`digits` has a registry image as its base, which this version of mlimage cannot lock",
+        ),
+        (
+            ("dependencies:", "variants: {cpu: {}, cuda: {}}\ndependencies:"),
+            "`digits` has 2 variants; this version of mlimage locks only one",
+        ),
+    ],
+)
+def test_what_comes_later_is_said(change: tuple[str, str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        wanted_by(load(tmp_path, SPEC.replace(*change)), "cpu")
+    assert str(caught.value) == message
+
+
+def test_an_unknown_variant(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        wanted_by(load(tmp_path), "gpu")
+    assert str(caught.value) == "`digits` has no variant `gpu`"
+    assert caught.value.hint == "its variants: `cpu`"
+
+
+def test_checking_imports_no_resolver() -> None:
+    code = (
+        "import mlimage.lock.check, mlimage.lock.text, sys\n"
+        "print([name for name in ('pip', 'piptools', 'requests') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,118 @@
+"""`mlimage lock` as a command, without any network."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from mlimage.cli import main
+from mlimage.lock.check import wanted_by
+from mlimage.lock.text import write_lock
+from mlimage.spec.project import Project
+from support import locks
+
+SPEC = """\
+name: digits
+python: "3.11"
+base: {debian: bookworm}
+train: {command: python t.py}
+dependencies: [numpy]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "images" / "digits"
+    (folder / "app").mkdir(parents=True)
+    (folder / "app" / "t.py").touch()
+    (folder / "mlimage.yaml").write_text(SPEC)
+    return tmp_path
+
+
+def write(root: Path) -> Path:
+    project = Project(root)
+    lock = locks.lock([locks.package("numpy", "2.1")])
+    lock = replace(lock, wanted=wanted_by(project.load("digits"), "cpu"))
+    write_lock(project.lock_folder("digits"), lock)
+    return project.lock_folder("digits")
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: str) -> tuple[object, str, str]: ...
+
+
+@pytest.fixture
+def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Exit status, standard output and standard error of `mlimage lock` in the project."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("MLIMAGE_CACHE", str(root / "cache"))
+
+    def lock(*arguments: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(("lock", *arguments))
+        return (ended.value.code, *capsys.readouterr())
+
+    return lock
+
+
+def test_check(root: Path, run: Run) -> None:
+    assert run("--check") == (
+        4,
+        "",
+        (
+            "error: lockfiles/digits/cpu.toml: `digits` has no lock for the variant `cpu`\n"
+            "hint: `mlimage lock digits` writes it\n"
+        ),
+    )
+    write(root)
+    assert run("--check") == (0, "digits:cpu is up to date\n", "")
+    (root / "images/digits/mlimage.yaml").write_text(SPEC.replace("numpy", "numpy, pandas"))
+    status, out, errors = run("--check", "--json")
+    assert status == 4
+    assert errors.startswith("error: the lock of `digits:cpu` is stale:\n  requirement added: pandas\n")
+    assert json.loads(out) == [
+        {
+            "image": "digits",
+            "variant": "cpu",
+            "up_to_date": False,
+            "problem": "the lock of `digits:cpu` is stale:\n  requirement added: pandas",
+        }
+    ]
+
+
+def test_a_lock_that_is_up_to_date_is_left_alone_without_network(root: Path, run: Run) -> None:
+    folder = write(root)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert run() == (0, "digits:cpu is up to date\n", "")
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--check", "--upgrade"), "`--check` changes nothing, so it cannot upgrade"),
+        (("--upgrade", "-P", "numpy"), "`--upgrade` upgrades everything"),
+        (("--variant", "cuda"), "no image has a variant `cuda`"),
+        (("digit",), "no image `digit` in `{root}`"),
+    ],
+)
+def test_usage(arguments: tuple[str, ...], message: str, root: Path, run: Run) -> None:
+    status, out, errors = run(*arguments)
+    assert (status, out) == (2, "")
+    assert errors.splitlines()[0] == "error: " + message.format(root=root)
+
+
+def test_names_to_upgrade_are_checked(root: Path, run: Run) -> None:
+    status, _, errors = run("-P", "numpy")
+    assert (status, errors.splitlines()[0]) == (
+        4,
+        "error: there is no lock yet whose packages could be upgraded",
+    )
+    write(root)
+    assert run("-P", "nunpy") == (
+        4,
+        "",
+        "error: no package `nunpy` is in the lock of `digits:cpu`\nhint: did you mean `numpy`?\n",
+    )

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+
+from mlimage.content.entry import file_of_bytes
+from mlimage.errors import BuildError, UsageError
+from mlimage.oci.model import SealedImage
+from mlimage.oci.reference import resolve
+from mlimage.oci.store import Store
+from support.sealing import sealed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def image(store: Store, name: str, variant: str = "cpu") -> SealedImage:
+    return sealed(
+        store, image=name, variant=variant, app=[file_of_bytes("x", f"{name}{variant}".encode(), origin="t")]
+    )
+
+
+def test_names_and_variants(store: Store) -> None:
+    cpu, cuda = image(store, "digits"), image(store, "digits", "cuda")
+    only = image(store, "churn", "cuda")
+    assert resolve(store, "digits") == cpu
+    assert resolve(store, "digits:cuda") == cuda
+    assert resolve(store, "churn") == only
+
+
+def test_digests_and_their_beginnings(store: Store) -> None:
+    found = image(store, "digits")
+    image(store, "churn")
+    for digest in (found.digest, found.image_id):
+        assert resolve(store, digest) == found
+        assert resolve(store, digest.hex) == found
+        assert resolve(store, digest.hex[:8].upper()) == found
+        assert resolve(store, digest[:17]) == found
+
+
+def test_an_image_that_lost_its_name_is_found_by_its_whole_digest(store: Store) -> None:
+    first = image(store, "digits")
+    sealed(store, image="digits", app=[])
+    assert resolve(store, first.digest) == first
+    with pytest.raises(UsageError):
+        resolve(store, first.digest.hex[:12])
+    with pytest.raises(UsageError):
+        resolve(store, first.layers[0].blob.digest)
+
+
+def test_several_variants_without_cpu(store: Store) -> None:
+    image(store, "digits", "cuda"), image(store, "digits", "rocm")
+    with pytest.raises(UsageError) as caught:
+        resolve(store, "digits")
+    assert str(caught.value) == "`digits` has several variants"
+    assert caught.value.hint == "say which: `digits:cuda`, `digits:rocm`"
+
+
+@pytest.mark.parametrize(
+    ("reference", "hint"),
+    [
+        ("digit", "did you mean `digits`?"),
+        ("digits:cp", "did you mean `digits:cpu`?"),
+        ("other", "build it: `mlimage build other`"),
+        ("other:cuda", "build it: `mlimage build other --variant cuda`"),
+        ("abc123", "`mlimage inspect` lists the images that are there"),
+        ("sha256:12", "`mlimage inspect` lists the images that are there"),
+        ("../../etc/passwd", "build it: `mlimage build ../../etc/passwd`"),
+    ],
+)
+def test_unknown(store: Store, reference: str, hint: str) -> None:
+    image(store, "digits")
+    with pytest.raises(UsageError) as caught:
+        resolve(store, reference)
+    assert (str(caught.value), caught.value.hint) == (f"no image `{reference}` in the store", hint)
+
+
+def test_an_empty_store(store: Store) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(store, "digits")
+    assert caught.value.hint == "build it: `mlimage build digits`"
+    assert not list(store.folder.iterdir()), "asking writes nothing"
+
+
+def test_another_damaged_image_is_in_nobodys_way(store: Store) -> None:
+    good, bad = image(store, "good"), image(store, "bad")
+    store.blob(bad.manifest.digest).write_bytes(b"{}")
+    assert resolve(store, "good") == good
+    assert resolve(store, good.image_id.hex[:9]) == good
+    with pytest.raises(BuildError, match="is damaged"):
+        resolve(store, "bad")
+    with pytest.raises(BuildError, match="is damaged"):
+        resolve(store, bad.digest.hex[:9])

@@ -1,0 +1,99 @@
+"""A whole plan, from a spec and a lock."""
+
+import json
+
+from mlimage.plan.decide import plan
+from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RuntimeLayer
+from mlimage.spec.load import LoadedSpec, parse_spec
+from support.locks import lock, package
+
+SPEC = b"""\
+name: digits
+description: Handwritten digits
+python: "3.11"
+base: {debian: bookworm}
+env: {TEAM: vision, MODE: image}
+labels: {com.example.team: vision}
+user: "1000:100"
+train: {command: python train.py, env: {MODE: training}}
+serve: {command: [python, serve.py], port: 9000, health: /healthz}
+variants: {cpu: {env: {DEVICE: cpu}}}
+data: [train-set]
+determinism: {profile: strict, seed: 42}
+"""
+
+
+def _loaded(text: bytes = SPEC) -> LoadedSpec:
+    return LoadedSpec(
+        spec=parse_spec(text, path="images/digits/mlimage.yaml", folder="digits"),
+        requirements=(),
+        ignore=("*.tmp",),
+    )
+
+
+def test_layers_from_the_bottom() -> None:
+    planned = plan(_loaded(), lock([package("scipy"), package("numpy")]))
+    assert [type(layer) for layer in planned.layers] == [
+        BaseLayer,
+        PackageLayer,
+        PackageLayer,
+        RuntimeLayer,
+        AppLayer,
+    ]
+    assert [layer.name for layer in planned.layers] == ["base", "numpy", "scipy", "runtime", "app"]
+    app = planned.layers[-1]
+    assert isinstance(app, AppLayer)
+    assert (app.source, app.ignore) == ("app", ("*.tmp",))
+
+
+def test_the_configuration() -> None:
+    config = plan(_loaded(), lock()).config
+    assert dict(config.env) == {
+        "PATH": "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": "/app",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "TEAM": "vision",
+        "MODE": "image",
+        "DEVICE": "cpu",
+    }
+    assert config.env == tuple(sorted(config.env))
+    assert config.entrypoint == ("/opt/venv/bin/python", "-I", "/opt/mlimage/entrypoint.py")
+    assert (config.command, config.ports, config.user, config.working_directory) == (
+        ("serve",),
+        (9000,),
+        "1000:100",
+        "/app",
+    )
+    labels = dict(config.labels)
+    assert labels["org.opencontainers.image.created"] == "2026-11-01T12:00:00Z"
+    assert labels["org.opencontainers.image.description"] == "Handwritten digits"
+    assert labels["com.example.team"] == "vision"
+    assert (labels["dev.mlimage.variant"], labels["dev.mlimage.profile"]) == ("cpu", "strict")
+    assert labels["dev.mlimage.lock"] == lock().digest
+
+
+def test_what_the_runtime_reads() -> None:
+    layer = plan(_loaded(), lock()).layers[-1]
+    assert isinstance(layer, AppLayer)
+    assert json.loads(layer.roles) == {
+        "train": {"command": ["python", "train.py"], "env": {"MODE": "training"}},
+        "serve": {"command": ["python", "serve.py"], "env": {}, "port": 9000, "health": "/healthz"},
+        "data": ["train-set"],
+        "env": {"MODE": "image"},
+        "determinism": {"profile": "strict", "seed": 42},
+    }
+
+
+def test_an_image_that_only_trains_has_no_default_command() -> None:
+    text = SPEC.replace(b"serve: {command: [python, serve.py], port: 9000, health: /healthz}\n", b"")
+    config = plan(_loaded(text), lock()).config
+    assert (config.command, config.ports) == ((), ())
+
+
+def test_comments_and_spelling_do_not_change_the_spec_digest() -> None:
+    one = dict(plan(_loaded(), lock()).config.labels)["dev.mlimage.spec"]
+    text = b"# A comment.\n" + SPEC.replace(b"{debian: bookworm}", b"\n  debian: bookworm")
+    other = dict(plan(_loaded(text), lock()).config.labels)["dev.mlimage.spec"]
+    assert one == other

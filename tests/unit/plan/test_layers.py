@@ -1,0 +1,84 @@
+"""Which packages share a layer, and what a layer's key depends on."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlimage.lock.model import LockedPackage
+from mlimage.plan.layers import MAX_PACKAGE_LAYERS, base_layer, package_layers, partition
+from mlimage.plan.model import Compression, PackageLayer
+from support.locks import base, deb, package
+
+
+def _layers(*packages: LockedPackage, bytecode: bool = True) -> tuple[PackageLayer, ...]:
+    return package_layers(
+        packages, base(), single=4_000_000, bins=16, compression=Compression.GZIP, bytecode=bytecode
+    )
+
+
+def test_few_packages_have_a_layer_each_in_order_of_their_names() -> None:
+    found = partition([package("scipy"), package("numpy")], single=4_000_000, bins=16)
+    assert [name for name, _ in found] == ["numpy", "scipy"]
+
+
+def test_many_packages_share_bins_and_the_largest_stay_alone() -> None:
+    small = [package(f"small-{number}") for number in range(100)]
+    found = partition([*small, package("torch", size=200_000_000)], single=4_000_000, bins=16)
+    names = [name for name, _ in found]
+    assert names[0] == "torch"
+    assert names[1:] == [f"packages-{number:02}" for number in range(16)]
+    assert sum(len(members) for _, members in found) == 101
+
+
+@given(st.integers(73, 400), st.integers(1, 64), st.integers(0, 300))
+def test_no_more_layers_than_allowed_and_no_package_lost(count: int, bins: int, large: int) -> None:
+    packages = [package(f"p{number}", size=9_000_000 if number < large else 10) for number in range(count)]
+    found = partition(packages, single=4_000_000, bins=bins)
+    assert len(found) <= MAX_PACKAGE_LAYERS
+    assert sorted(each.name for _, members in found for each in members) == sorted(p.name for p in packages)
+
+
+def test_an_added_package_moves_no_other_small_one() -> None:
+    before = partition([package(f"p{number}") for number in range(100)], single=4_000_000, bins=16)
+    after = partition([package(f"p{number}") for number in range(101)], single=4_000_000, bins=16)
+    where = {each.name: name for name, members in before for each in members}
+    moved = [
+        each.name
+        for name, members in after
+        for each in members
+        if each.name in where and where[each.name] != name
+    ]
+    assert moved == []
+
+
+def test_a_package_layer_depends_on_its_wheel_and_not_on_the_others() -> None:
+    alone = _layers(package("numpy"))[0]
+    together = _layers(package("numpy"), package("scipy"))[0]
+    upgraded = _layers(package("numpy", "2.0"))[0]
+    assert alone.key == together.key
+    assert alone.key != upgraded.key
+
+
+def test_the_interpreter_counts_only_for_bytecode() -> None:
+    packages = [package("numpy")]
+    older = base()
+    newer = replace(older, debs=(*older.debs[:-1], deb("python3.11-minimal", "2.0-1")))
+
+    def keys(*, bytecode: bool) -> set[str]:
+        return {
+            package_layers(packages, each, single=1, bins=1, compression=Compression.GZIP, bytecode=bytecode)[
+                0
+            ].key
+            for each in (older, newer)
+        }
+
+    assert len(keys(bytecode=True)) == 2
+    assert len(keys(bytecode=False)) == 1
+
+
+def test_the_base_layer_depends_on_its_debs_and_how_it_is_packed() -> None:
+    one = base_layer(base(), compression=Compression.GZIP, bytecode=True)
+    other = base_layer(base("libc6"), compression=Compression.GZIP, bytecode=True)
+    plain = base_layer(base(), compression=Compression.NONE, bytecode=True)
+    assert len({one.key, other.key, plain.key}) == 3

@@ -1,0 +1,155 @@
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from mlimage.runtime.cloud import data_variable
+from mlimage.runtime.environment import THREADS, Facts, environment
+from mlimage.runtime.roles import Role, Roles
+
+NAMES = st.sampled_from(["A", "HOME", "OMP_NUM_THREADS", "MLIMAGE_SEED", "MLIMAGE_PORT", "AIP_HTTP_PORT"])
+ENVIRONMENTS = st.dictionaries(NAMES, st.text(max_size=5), max_size=6)
+
+
+def roles(
+    train: Mapping[str, str] | None = None, image: Mapping[str, str] | None = None, seed: int = 7
+) -> Roles:
+    return Roles(
+        roles={
+            "train": Role(command=("t",), env=dict(train or {}), port=None, health=None),
+            "serve": Role(command=("s",), env={}, port=8080, health="/ping"),
+        },
+        data=("events", "old-events"),
+        seed=seed,
+        profile="fast",
+        env=dict(image or {}),
+    )
+
+
+def facts(
+    *,
+    threads: int = 4,
+    user: str | None = "nonroot",
+    home: str | None = "/home/nonroot",
+    writable: tuple[str, ...] = ("/home/nonroot", "/tmp"),  # noqa: S108
+    folders: tuple[str, ...] = (),
+) -> Facts:
+    return Facts(
+        threads=threads,
+        user=user,
+        home=home,
+        writable=lambda folder: folder in writable,
+        exists=lambda folder: folder in folders,
+    )
+
+
+def test_the_whole_environment_of_a_role() -> None:
+    assert environment({"PATH": "/usr/bin"}, roles(), "train", facts()) == {
+        "HOME": "/home/nonroot",
+        "MKL_NUM_THREADS": "4",
+        "MLIMAGE_DATA_EVENTS": "/data/events",
+        "MLIMAGE_DATA_OLD_EVENTS": "/data/old-events",
+        "MLIMAGE_HEALTH_ROUTE": "/ping",
+        "MLIMAGE_HOST": "0.0.0.0",  # noqa: S104 - of the container
+        "MLIMAGE_MODELS": "/models",
+        "MLIMAGE_PORT": "8080",
+        "MLIMAGE_PREDICT_ROUTE": "/invocations",
+        "MLIMAGE_ROLE": "train",
+        "MLIMAGE_SEED": "7",
+        "NUMEXPR_NUM_THREADS": "4",
+        "OMP_NUM_THREADS": "4",
+        "OPENBLAS_NUM_THREADS": "4",
+        "PATH": "/usr/bin",
+        "PYTHONHASHSEED": "7",
+    }
+
+
+def test_another_command_has_no_role() -> None:
+    assert "MLIMAGE_ROLE" not in environment({}, roles(train={"A": "1"}), None, facts())
+    assert "A" not in environment({}, roles(train={"A": "1"}), None, facts())
+
+
+def test_precedence() -> None:
+    known = roles(train={"A": "role", "B": "role", "C": "role"}, image={"A": "image", "B": "image"})
+    found = environment({"A": "image", "B": "caller", "D": "caller"}, known, "train", facts())
+    assert {name: found[name] for name in "ABCD"} == {"A": "role", "B": "caller", "C": "role", "D": "caller"}
+
+
+@example(caller={}, role={"OMP_NUM_THREADS": "\N{SUPERSCRIPT TWO}"})
+@given(caller=ENVIRONMENTS, role=ENVIRONMENTS)
+def test_the_caller_is_never_overridden(caller: dict[str, str], role: dict[str, str]) -> None:
+    found = environment(caller, roles(train=role), "train", facts(threads=2))
+    for name, value in caller.items():
+        if name != "HOME" and not (name in THREADS and not value):
+            assert found[name] == value
+
+
+def test_python_takes_only_hash_seeds_of_32_bits() -> None:
+    found = environment({}, roles(seed=2**32 + 5), "train", facts())
+    assert (found["MLIMAGE_SEED"], found["PYTHONHASHSEED"]) == (str(2**32 + 5), "5")
+
+
+def test_one_thread_count_of_the_caller_counts_for_all_libraries() -> None:
+    found = environment({"OMP_NUM_THREADS": "3,1", "MKL_NUM_THREADS": ""}, roles(), "train", facts())
+    assert [found[name] for name in THREADS] == ["3,1", "3", "3", "3"]
+
+
+def test_thread_counts_of_libraries_stay() -> None:
+    found = environment({"OPENBLAS_NUM_THREADS": "1"}, roles(), "train", facts())
+    assert [found[name] for name in THREADS] == ["4", "1", "4", "4"]
+
+
+@pytest.mark.parametrize(
+    ("home", "writable", "expected"),
+    [
+        ("/work", ("/work", "/tmp"), "/work"),  # noqa: S108
+        ("/", ("/", "/home/nonroot", "/tmp"), "/home/nonroot"),  # noqa: S108
+        ("/work", ("/tmp",), "/tmp"),  # noqa: S108
+        ("", (), "/"),
+        ("/work", (), "/work"),
+    ],
+)
+def test_home(home: str, writable: tuple[str, ...], expected: str) -> None:
+    assert environment({"HOME": home}, roles(), None, facts(writable=writable))["HOME"] == expected
+
+
+def test_a_user_without_a_name_gets_one() -> None:
+    nobody = facts(user=None, home=None)
+    assert environment({}, roles(), None, nobody)["USER"] == "nonroot"
+    assert environment({"USER": "eve"}, roles(), None, nobody)["USER"] == "eve"
+
+
+def test_vertex() -> None:
+    given = {
+        "AIP_HTTP_PORT": "9000",
+        "AIP_HEALTH_ROUTE": "/h",
+        "AIP_PREDICT_ROUTE": "/p",
+        "AIP_MODEL_DIR": "gs://bucket/run/model/",
+    }
+    trained = environment(given, roles(), "train", facts())
+    served = environment(given, roles(), "serve", facts())
+    assert trained["MLIMAGE_MODELS"] == "/gcs/bucket/run/model"
+    assert served["MLIMAGE_MODELS"] == "/models"
+    assert [served[f"MLIMAGE_{name}"] for name in ("PORT", "HEALTH_ROUTE", "PREDICT_ROUTE")] == [
+        "9000",
+        "/h",
+        "/p",
+    ]
+
+
+def test_sagemaker() -> None:
+    folders = ("/opt/ml/model", "/opt/ml/input", "/opt/ml/input/data/events")
+    found = environment({"SAGEMAKER_BIND_TO_PORT": "8081"}, roles(), "train", facts(folders=folders))
+    assert found["MLIMAGE_MODELS"] == "/opt/ml/model"
+    assert found["MLIMAGE_DATA_EVENTS"] == "/opt/ml/input/data/events"
+    assert found["MLIMAGE_DATA_OLD_EVENTS"] == "/data/old-events"
+    assert found["MLIMAGE_PORT"] == "8081"
+
+
+@given(st.text(max_size=20))
+def test_data_variables_are_names_of_variables(name: str) -> None:
+    variable = data_variable(name)
+    assert variable.startswith("MLIMAGE_DATA_")
+    assert variable.replace("_", "a").isalnum()
+    assert variable.isascii()
