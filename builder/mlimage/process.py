@@ -2,10 +2,14 @@
 
 import os
 import shlex
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
+
+_PIECE: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +102,43 @@ def spawn(
         pass_fds=pass_fds,
         start_new_session=new_session,
     )
+
+
+def stream(command: Command, told: Callable[[bytes], object], *, grace: float = 10.0) -> Completed:
+    """Run to the end, and hand on what it writes to standard error while it runs.
+
+    When the caller is interrupted, or `told` raises, the process gets SIGINT as a terminal would send it, and
+    after `grace` seconds SIGKILL. It is out of reach of the terminal's own Ctrl-C, so it hears of it once.
+
+    Args:
+        command: what to run; its `stdin` must be None.
+        told: gets the pieces of standard error as they come; `Completed.stderr` stays empty.
+        grace: seconds that an interrupted process has to end.
+
+    Raises:
+        FileNotFoundError: the program is not on this machine.
+    """
+    process = subprocess.Popen(
+        command.argv,
+        env=command.environment,
+        cwd=command.cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        bufsize=0,
+    )
+    with process:
+        try:
+            if process.stderr is not None:
+                while piece := process.stderr.read(_PIECE):
+                    told(piece)
+            process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(grace)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    return Completed(command=command, status=process.returncode, stdout=b"", stderr=b"")

@@ -13,7 +13,7 @@ from mlimage.oci.model import CONFIG, LAYER, MANIFEST, LayerBlob, SealedImage
 from mlimage.oci.read import read_image
 from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BuildPlan, Compression, ImageConfig
+from mlimage.plan.model import AppLayer, BuildPlan, Compression, DockerfilePlan, ImageConfig
 from mlimage.platforms import LINUX_AMD64
 
 CREATED = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -42,6 +42,16 @@ def plan_of(
         ),
         compression=Compression.GZIP,
         bytecode=True,
+        dockerfile=DockerfilePlan(
+            steps=(),
+            template=None,
+            requirements=f"lockfiles/{image}/{variant}.txt",
+            source=f"images/{image}/app",
+            folder=f"images/{image}",
+            ignore=(),
+            indexes=(),
+            command=(),
+        ),
     )
 
 

@@ -22,6 +22,7 @@ ORDER = (
     {"content"},
     {"lock"},
     {"plan"},
+    {"render"},
     {"oci"},
     {"engines"},
     {"host"},

@@ -3,15 +3,19 @@
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlimage.cli.screen import Screen
     from mlimage.engines.build import Built
+    from mlimage.engines.choose import Name
+    from mlimage.engines.layers import Engine
     from mlimage.lock.inputs import Inputs
     from mlimage.spec.load import LoadedSpec
 
@@ -36,6 +40,26 @@ def build(
         typer.Option(
             "--record", help="Note what each layer gave in digests.toml, instead of comparing with it."
         ),
+    ] = False,
+    engine: Annotated[
+        Literal["auto", "direct", "docker"],
+        typer.Option(
+            "--engine",
+            help="What builds: `direct` needs no Docker; `docker` lets BuildKit run the rendered Dockerfile; "
+            "`auto` is direct, and docker for what only that can (`run:` steps, templates).",
+        ),
+    ] = "auto",
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--secret",
+            metavar="NAME=FILE|NAME=env:VARIABLE",
+            help="Hand a secret to the `run:` steps that ask for it; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Let BuildKit run every step of the Dockerfile again.")
     ] = False,
     jobs: Annotated[
         int | None,
@@ -62,6 +86,8 @@ def build(
     from mlimage.cache import default_cache
     from mlimage.cli.screen import Screen
     from mlimage.engines.build import build_image
+    from mlimage.engines.choose import choose
+    from mlimage.engines.docker.secrets import parse_secrets
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
     from mlimage.lock.text import read_lock
@@ -85,9 +111,13 @@ def build(
     for spec, each in chosen:
         lock = read_lock(found.lock_folder(spec.spec.name), each)
         check(spec, lock)
-        plans.append((spec, plan(spec, lock)))
+        planned = plan(spec, lock)
+        chosen_engine = choose(engine, planned)
+        screen.progress.detail(chosen_engine.why)
+        secrets = parse_secrets(secret or (), planned.dockerfile.steps, environ=os.environ)
+        plans.append((spec, planned, chosen_engine.engine, secrets))
     results = []
-    for spec, planned in plans:
+    for spec, planned, with_engine, secrets in plans:
         with ExitStack() as stack:
             stack.enter_context(cache.in_use())
 
@@ -102,6 +132,8 @@ def build(
                 folder=found.image_folder(planned.image),
                 lock_folder=found.lock_folder(planned.image),
                 record=record,
+                engine=_engine(with_engine, found.root, secrets, cached=not no_cache),
+                fresh=no_cache,
                 inputs=inputs,
                 cache=cache,
                 store=store,
@@ -118,6 +150,16 @@ def build(
             _show(screen, built)
     if json:
         screen.json(results)
+
+
+def _engine(name: "Name", project: Path, secrets: "Sequence[tuple[str, str]]", *, cached: bool) -> "Engine":
+    if name == "direct":
+        from mlimage.engines.direct import direct
+
+        return direct
+    from mlimage.engines.docker.engine import DockerEngine
+
+    return DockerEngine(project=project, secrets=secrets, environ=dict(os.environ), cached=cached)
 
 
 def _show(screen: "Screen", built: "Built") -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 VERBS: Final = {
     "init": "Make a new image folder that builds as it is",
     "lock": "Pin every wheel and .deb by name and SHA-256",
-    "build": "Turn spec and lock into one sealed image, without Docker",
+    "render": "Write the Dockerfile of each variant, to read and commit",
+    "build": "Turn spec and lock into one sealed image, with or without Docker",
     "run": "Train, serve or open a shell in an image",
     "inspect": "Show an image's layers, configuration and packages",
     "cache": "List, prune and verify what was fetched and built",

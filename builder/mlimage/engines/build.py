@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlimage.cache import Cache
-from mlimage.engines.direct import BuiltLayer, make_layers
+from mlimage.engines.layers import BuiltLayer, Engine, make_layers
 from mlimage.engines.recorded import compare, records_of
 from mlimage.lock.records import read_digests, write_digests
 from mlimage.oci.model import SealedImage
@@ -41,6 +41,8 @@ def build_image(
     folder: Path,
     lock_folder: Path,
     record: bool,
+    engine: Engine,
+    fresh: bool = False,
     inputs: "Callable[[], Inputs]",
     cache: Cache,
     store: Store,
@@ -54,6 +56,8 @@ def build_image(
         folder: the image's folder in the project.
         lock_folder: the folder of its lock.
         record: write what the layers gave to `digests.toml` instead of comparing.
+        engine: makes the layers that are not known.
+        fresh: the steps run again, though what they left is known.
         inputs: opens what gives the locked files; it is called only when a layer has to be made.
         cache: where results of layers are kept.
         store: where the image goes.
@@ -65,7 +69,15 @@ def build_image(
         FetchError: an input cannot be had, or is not what was locked.
     """
     layers = make_layers(
-        plan, folder=folder, inputs=inputs, cache=cache, store=store, progress=progress, jobs=jobs
+        plan,
+        folder=folder,
+        engine=engine,
+        fresh=fresh,
+        inputs=inputs,
+        cache=cache,
+        store=store,
+        progress=progress,
+        jobs=jobs,
     )
     name = f"{plan.image}:{plan.variant}"
     built = records_of(layers)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mlimage.engines.direct import BuiltLayer
+from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
 from mlimage.plan.model import BaseLayer, PackageLayer

@@ -41,14 +41,20 @@ def base_files(entries: Sequence[Entry], compilation: Compilation | None, scratc
     return arrange([*entries, *compilation.of(library, scratch)])
 
 
+def wheel_files(wheels: Sequence[tuple[LockedPackage, Path]], python: str) -> tuple[Sequence[Entry], ...]:
+    """The installed files of each wheel, without bytecode."""
+    return tuple(
+        wheel_entries(path, python=python, origin=f"{package.name} {package.version}", filename=package.file)
+        for package, path in wheels
+    )
+
+
 def package_files(
-    wheels: Sequence[tuple[LockedPackage, Path]], python: str, compilation: Compilation | None, scratch: Path
+    packages: Sequence[Sequence[Entry]], compilation: Compilation | None, scratch: Path
 ) -> tuple[Entry, ...]:
-    """The installed files of some wheels; bytecode is compiled wheel by wheel, so it depends on no other."""
+    """The files of some packages; bytecode is compiled package by package, so it depends on no other."""
     files: list[Entry] = []
-    for number, (package, path) in enumerate(wheels):
-        origin = f"{package.name} {package.version}"
-        entries = wheel_entries(path, python=python, origin=origin, filename=package.file)
+    for number, entries in enumerate(packages):
         files += entries
         if compilation is not None:
             folder = scratch / str(number)

@@ -3,97 +3,74 @@
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from itertools import count
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import BoundedSemaphore, Event, Thread
+from threading import BoundedSemaphore, Event
+from typing import Protocol
 
 from mlimage.atomic import scratch_folder
-from mlimage.cache import Cache
 from mlimage.content.base import assemble
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
-from mlimage.engines.collisions import Listings
-from mlimage.engines.sources import Compilation, base_files, package_files
-from mlimage.lock.inputs import Inputs
+from mlimage.engines.fetches import NOTHING, Fetches, Guarded, StoppedError
+from mlimage.engines.layers import Job
+from mlimage.engines.sources import Compilation, base_files, package_files, wheel_files
 from mlimage.lock.model import Deb, LockedPackage
 from mlimage.lock.root import has_root, interpreter_of, write_root
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
-from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer
+from mlimage.plan.model import AppLayer, BaseLayer, Layer, PackageLayer, RuntimeLayer, StepsLayer
 from mlimage.process import Command, Completed, run
-from mlimage.progress import Progress, Task
-
-FETCHES = 8
-"""Files that are fetched at once: the network waits, the processor does not."""
-
-_LOOK = 0.2
-"""Seconds after which who waits for a file looks whether the build was stopped."""
 
 
-class _StoppedError(Exception):
-    """Another job failed or the user interrupted: the way out of a thread, never seen by users."""
+class Made(Protocol):
+    """Files that somebody else has made of the locked inputs, in place of this module."""
 
+    def packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
+        """The installed files of each package of a layer, without bytecode."""
 
-class _Guarded:
-    """Counts for a task, and ends the thread that counts when the build is stopped."""
-
-    def __init__(self, task: Task, stop: Event) -> None:
-        self._task = task
-        self._stop = stop
-
-    def advance(self, amount: int) -> None:
-        if self._stop.is_set():
-            raise _StoppedError
-        self._task.advance(amount)
+    def own(self, layer: RuntimeLayer | AppLayer | StepsLayer) -> Sequence[Entry]:
+        """The files of a layer that no lock names."""
 
 
 class Work:
-    """The layers that one build has to make."""
+    """The layers that one build has to make; for one call of `make`.
 
-    def __init__(
-        self,
-        plan: BuildPlan,
-        *,
-        own: Mapping[str, Sequence[Entry]],
-        inputs: Inputs,
-        listings: Listings,
-        cache: Cache,
-        store: Store,
-        progress: Progress,
-        jobs: int | None,
-    ) -> None:
-        self._plan = plan
-        self._own = own
-        self._inputs = inputs
-        self._listings = listings
-        self._cache = cache
-        self._store = store
-        self._progress = progress
-        self._jobs = jobs or len(os.sched_getaffinity(0))
+    Args:
+        job: the build.
+        made: files that are there already; else they come from the wheels and from this machine.
+    """
+
+    def __init__(self, job: Job, *, made: Made | None = None) -> None:
+        self._plan = job.plan
+        self._own = job.own
+        self._made = made
+        self._compiles = job.plan.bytecode and any(
+            isinstance(layer, BaseLayer | PackageLayer) for layer in job.missing
+        )
+        self._listings = job.listings
+        self._cache = job.cache
+        self._store = job.store
+        self._progress = job.progress
+        self._jobs = job.jobs or len(os.sched_getaffinity(0))
         self._turns = BoundedSemaphore(self._jobs)
         self._stop = Event()
-        self._fetched: dict[Digest, Future[Path]] = {}
+        self._fetches = Fetches(job.inputs(), cache=job.cache, progress=job.progress, stop=self._stop)
 
     def make(self, missing: Sequence[Layer]) -> Iterator[tuple[str, LayerBlob]]:
-        """Each missing layer's name and blob, as they get done."""
+        """Each of these layers' name and blob, as they get done; the interpreter is there before."""
         base = next(layer for layer in self._plan.layers if isinstance(layer, BaseLayer))
-        compiles = self._plan.bytecode and any(
-            isinstance(layer, BaseLayer | PackageLayer) for layer in missing
-        )
-        needs_root = compiles and not has_root(self._cache, base.base)
+        needs_root = self._compiles and not has_root(self._cache, base.base)
         assembles = base in missing or needs_root
-        items = _inputs_of(missing, [base] if assembles else [])
+        items = _inputs_of([] if self._made else missing, [base] if assembles else [])
         with ExitStack() as stack:
             scratch = stack.enter_context(scratch_folder(self._cache.root))
             makers = stack.enter_context(ThreadPoolExecutor(self._jobs, "layer"))
             stack.callback(makers.shutdown, wait=False, cancel_futures=True)
             stack.callback(self._stop.set)
-            self._fetch(items, stack.enter_context(ExitStack()))
+            stack.enter_context(self._fetches.begun(items))
             task = stack.enter_context(
                 self._progress.task(f"layers of {self._plan.image}:{self._plan.variant}", total=len(missing))
             )
@@ -105,60 +82,16 @@ class Work:
                 for layer in sorted(missing, key=_weight, reverse=True)
             ]
             # A file that cannot be had ends the build at once, not only when a layer asks for it.
-            awaited: list[Future[Path] | Future[LayerBlob]] = [*waiting, *self._fetched.values()]
+            awaited: list[Future[Path] | Future[LayerBlob]] = [*waiting, *self._fetches.futures]
             for done in as_completed(awaited):
                 blob = done.result()
                 if isinstance(blob, LayerBlob):
                     task.advance(1)
                     yield blob.name, blob
 
-    def _fetch(self, items: Sequence[Deb | LockedPackage], shown: ExitStack) -> None:
-        """Begin to fetch; `shown` holds the bar until all is there.
-
-        The threads are daemons, for which nobody waits: a server that says nothing holds up no Ctrl-C.
-        """
-        absent = sum(item.size for item in items if not self._cache.input(item.sha256).exists())
-        task = self._progress.task("fetching", total=absent, unit="bytes") if absent else None
-        guarded = _Guarded(shown.enter_context(task) if task else _NOTHING, self._stop)
-        fetched = count(1)
-
-        def close(_done: Future[Path]) -> None:
-            if next(fetched) == len(items):
-                shown.close()
-
-        waiting: SimpleQueue[tuple[Deb | LockedPackage, Future[Path]]] = SimpleQueue()
-        for item in items:
-            future = self._fetched[item.sha256] = Future[Path]()
-            future.add_done_callback(close)
-            waiting.put((item, future))
-        for number in range(min(FETCHES, len(items))):
-            Thread(target=self._get_all, args=(waiting, guarded), name=f"fetch-{number}", daemon=True).start()
-
-    def _get_all(
-        self, waiting: "SimpleQueue[tuple[Deb | LockedPackage, Future[Path]]]", guarded: Task
-    ) -> None:
-        while not self._stop.is_set():
-            try:
-                item, future = waiting.get_nowait()
-            except Empty:
-                return
-            try:
-                path = self._inputs.get(item, guarded)
-            except BaseException as error:  # noqa: BLE001 - it goes to whoever asks for the file
-                future.set_exception(error)
-            else:
-                future.set_result(path)
-
-    def _path(self, item: Deb | LockedPackage) -> Path:
-        future = self._fetched[item.sha256]
-        while not wait([future], timeout=_LOOK).done:
-            if self._stop.is_set():
-                raise _StoppedError
-        return future.result()
-
     def _assemble(self, base: BaseLayer, scratch: Path) -> Sequence[Entry]:
         started = time.monotonic()
-        debs = [self._path(deb) for deb in base.base.debs]
+        debs = [self._fetches.path(deb) for deb in base.base.debs]
         folder = scratch / "debs"
         folder.mkdir()
         entries = assemble(debs, scratch=folder, platform=base.base.platform)
@@ -167,7 +100,7 @@ class Work:
 
     def _make(self, layer: Layer, scratch: Path, base_entries: Sequence[Entry]) -> LayerBlob:
         if self._stop.is_set():
-            raise _StoppedError
+            raise StoppedError
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
             blob = pack(
@@ -175,7 +108,7 @@ class Work:
                 name=layer.name,
                 compression=self._plan.compression,
                 store=self._store,
-                advance=_Guarded(_NOTHING, self._stop).advance,
+                advance=Guarded(NOTHING, self._stop).advance,
             )
         self._progress.detail(
             f"made {layer.name}: {blob.uncompressed_size / 1e6:.1f} MB, {blob.blob.size / 1e6:.1f} MB "
@@ -188,12 +121,17 @@ class Work:
             case BaseLayer():
                 return base_files(base_entries, self._compilation(), scratch)
             case PackageLayer():
-                wheels = [(package, self._path(package)) for package in layer.packages]
-                files = package_files(wheels, self._plan.python, self._compilation(), scratch)
+                files = package_files(self._packages(layer), self._compilation(), scratch)
                 self._listings.put(layer.key, files)
                 return files
-            case RuntimeLayer() | AppLayer():
-                return self._own[layer.name]
+            case RuntimeLayer() | AppLayer() | StepsLayer():
+                return self._made.own(layer) if self._made else self._own[layer.name]
+
+    def _packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
+        if self._made:
+            return self._made.packages(layer)
+        wheels = [(package, self._fetches.path(package)) for package in layer.packages]
+        return wheel_files(wheels, self._plan.python)
 
     def _compilation(self) -> Compilation | None:
         if not self._plan.bytecode:
@@ -207,16 +145,8 @@ class Work:
         """Run, as one of at most so many processes as there are jobs, whichever layer asks."""
         with self._turns:
             if self._stop.is_set():
-                raise _StoppedError
+                raise StoppedError
             return run(command)
-
-
-class _Nothing:
-    def advance(self, amount: int) -> None:
-        pass
-
-
-_NOTHING: Task = _Nothing()
 
 
 def _weight(layer: Layer) -> int:
@@ -225,7 +155,7 @@ def _weight(layer: Layer) -> int:
             return sum(deb.size for deb in layer.base.debs)
         case PackageLayer():
             return sum(package.size for package in layer.packages)
-        case RuntimeLayer() | AppLayer():
+        case RuntimeLayer() | AppLayer() | StepsLayer():
             return 0
 
 
@@ -239,6 +169,6 @@ def _inputs_of(*groups: Sequence[Layer]) -> list[Deb | LockedPackage]:
                 debs.update({deb.sha256: deb for deb in layer.base.debs})
             case PackageLayer():
                 wheels.update({package.sha256: package for package in layer.packages})
-            case RuntimeLayer() | AppLayer():
+            case RuntimeLayer() | AppLayer() | StepsLayer():
                 pass
     return [*debs.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]

@@ -6,7 +6,7 @@ from typing import Final
 
 from mlimage.digest import canonical_json
 from mlimage.oci.model import MANIFEST, Descriptor, LayerBlob
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer
+from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer, StepsLayer
 
 NAME: Final = "dev.mlimage.name"
 """Annotation of a manifest: the image's name in the local store, `NAME:VARIANT`."""
@@ -75,6 +75,8 @@ def comment(layer: Layer) -> str:
             return "entry point and virtual environment"
         case AppLayer():
             return "application"
+        case StepsLayer():
+            return "what the steps of the build changed"
 
 
 def descriptor_json(descriptor: Descriptor) -> dict[str, object]:

@@ -113,6 +113,12 @@ class TarReader:
             self._left -= len(piece)
             yield piece
 
+    def pass_over(self) -> int:
+        """How many bytes, from the content on, the caller passes over, whose stream can seek."""
+        rest = self._left + self._padding
+        self._left = self._padding = 0
+        return rest
+
     def _skip(self) -> None:
         for _ in self.content():
             pass

@@ -55,8 +55,8 @@ def _labels(spec: ImageSpec, lock: Lock) -> tuple[tuple[str, str], ...]:
 
 
 def spec_digest(spec: ImageSpec) -> Digest:
-    """Digest of what the spec says; its spelling and comments do not count."""
-    return Digest.of(canonical_json(spec.model_dump(mode="json")))
+    """Digest of what the spec says; its spelling, comments and what it leaves to defaults do not count."""
+    return Digest.of(canonical_json(spec.model_dump(mode="json", exclude_defaults=True)))
 
 
 def roles_file(spec: ImageSpec, config: ImageConfig) -> bytes:

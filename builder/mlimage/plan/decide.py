@@ -2,8 +2,9 @@
 
 from mlimage.lock.model import Lock
 from mlimage.plan.config import image_config, roles_file
+from mlimage.plan.dockerfile import dockerfile_plan, has_steps
 from mlimage.plan.layers import base_layer, package_layers
-from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
 from mlimage.spec.load import LoadedSpec
 
 
@@ -12,6 +13,7 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
     spec = loaded.spec
     compression = Compression(spec.compression)
     config = image_config(spec, lock)
+    dockerfile = dockerfile_plan(loaded, lock.variant)
     layers: tuple[Layer, ...] = (
         base_layer(lock.base, compression=compression, bytecode=spec.bytecode),
         *package_layers(
@@ -24,6 +26,7 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
         ),
         RuntimeLayer(name="runtime"),
         AppLayer(name="app", source=spec.app.source, ignore=loaded.ignore, roles=roles_file(spec, config)),
+        *((StepsLayer(name="steps"),) if has_steps(dockerfile) else ()),
     )
     return BuildPlan(
         image=spec.name,
@@ -36,4 +39,5 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
         config=config,
         compression=compression,
         bytecode=spec.bytecode,
+        dockerfile=dockerfile,
     )

@@ -59,7 +59,72 @@ class AppLayer:
     roles: bytes
 
 
-Layer = BaseLayer | PackageLayer | RuntimeLayer | AppLayer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepsLayer:
+    """What the steps of the build left: above all others, since a step may change what any brought."""
+
+    name: str
+
+
+Layer = BaseLayer | PackageLayer | RuntimeLayer | AppLayer | StepsLayer
+
+
+class Moment(StrEnum):
+    """When a step runs; also the names of the blocks that a template may extend, with `_` for `-`."""
+
+    BEFORE_PACKAGES = "before-packages"
+    AFTER_PACKAGES = "after-packages"
+    BEFORE_APP = "before-app"
+    AFTER_APP = "after-app"
+
+    @property
+    def block(self) -> str:
+        """The block of the template."""
+        return self.value.replace("-", "_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStep:
+    """A shell command of the build.
+
+    Attributes:
+        at: when it runs.
+        command: what `/bin/sh` runs, one line or several.
+        secrets: names of the secrets that it may read.
+        cache: folders that stay from build to build.
+        network: whether it may reach the network.
+    """
+
+    at: Moment
+    command: str
+    secrets: tuple[str, ...]
+    cache: tuple[str, ...]
+    network: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerfilePlan:
+    """What the Dockerfile says that no layer does.
+
+    Attributes:
+        steps: the spec's `run:`, in its order.
+        template: path and text of the user's template.
+        requirements: the lock as pip reads it, relative to the project.
+        source: the application's folder, relative to the project.
+        folder: the image's folder, relative to the project.
+        ignore: patterns of what stays out of the application, the usual ones first.
+        indexes: addresses of the package indexes besides the default one.
+        command: what the image runs where it is built without mlimage.
+    """
+
+    steps: tuple[RunStep, ...]
+    template: tuple[str, str] | None
+    requirements: str
+    source: str
+    folder: str
+    ignore: tuple[str, ...]
+    indexes: tuple[str, ...]
+    command: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +155,7 @@ class BuildPlan:
         config: run configuration.
         compression: of the layers that are made here.
         bytecode: whether `.pyc` files are made.
+        dockerfile: what is needed to render its Dockerfile.
     """
 
     image: str
@@ -102,3 +168,4 @@ class BuildPlan:
     config: ImageConfig
     compression: Compression
     bytecode: bool
+    dockerfile: DockerfilePlan

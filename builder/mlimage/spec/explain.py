@@ -13,11 +13,13 @@ from mlimage.spec.model import (
     App,
     DebianBase,
     Determinism,
+    Dockerfile,
     ImageSpec,
     Index,
     Layers,
     RegistryBase,
     Role,
+    RunStep,
     Serve,
     Variant,
 )
@@ -49,6 +51,8 @@ _HOMES: Final[AnyMapping[str, tuple[type[BaseModel], ...]]] = {
     "app": (App,),
     "layers": (Layers,),
     "determinism": (Determinism,),
+    "dockerfile": (Dockerfile,),
+    "run": (RunStep,),
     "indexes.NAME": (Index,),
     "variants.NAME": (Variant,),
 }
@@ -163,7 +167,7 @@ def _range(steps: Path) -> str:
 
 def _wrong_kind(kind: str, steps: Path, node: Node | None) -> tuple[str, str | None]:
     """A value of another kind than the key takes; YAML's surprises by their name."""
-    expected = _EXPECTED[kind]
+    expected = "text" if len(steps) == 2 and steps[0] == "run" else _EXPECTED[kind]
     key = next((step for step in reversed(steps) if isinstance(step, str)), "")
     before = f"{key}: " if steps and steps[-1] == key else "- "
     if not isinstance(node, Scalar):
@@ -186,6 +190,8 @@ def _wrong_kind(kind: str, steps: Path, node: Node | None) -> tuple[str, str | N
         hint = f"write `{before}{int(node.text)}`" + ("" if node.plain else ", without quotes")
     elif expected == "keys and values" and steps in _EXAMPLES:
         hint = _example(steps)
+    elif expected == "keys and values" and steps == ("dockerfile",):
+        hint = f"write `dockerfile: {{template: {node.text}}}`"
     elif expected == "keys and values" and steps and steps[-1] in {"train", "serve"}:
         hint = f"write `{steps[-1]}: {{command: {node.text}}}`"
     else:
@@ -216,7 +222,7 @@ def _example(steps: Path) -> str | None:
     if steps in _EXAMPLES:
         return f"write `{_EXAMPLES[steps]}`"
     if steps and steps[-1] == "command":
-        return f"write `command: python {steps[0]}.py`"
+        return f"write `command: {'git --version' if steps[0] == 'run' else f'python {steps[0]}.py'}`"
     if steps and steps[-1] in {"url", "packages"}:
         return "an index has `url: https://…/simple` and `packages: [name, …]`"
     return None

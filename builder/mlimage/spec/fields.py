@@ -21,6 +21,7 @@ _DATA: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 _INDEX: Final = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _LABEL: Final = r"[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+)*"
 _PACKAGE: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
+_SECRET: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]*"  # noqa: S105 - of names
 _USER: Final = r"[0-9]+(?::[0-9]+)?"
 _URL: Final = r"https?://[^\s/?#@]+(?:/[^\s?#]*)?"
 _IMAGE: Final = (
@@ -157,6 +158,38 @@ def _command(value: object) -> object:
             "read the variable in the program, or write the words as a list if that is what you mean",
         )
     return words
+
+
+def _shell_command(value: str) -> str:
+    if not value.strip():
+        raise refuse("the command is empty", "write what the shell runs, or remove the step")
+    if value.startswith("-"):
+        raise refuse(
+            f"`{value.split(maxsplit=1)[0]}` is not a program",
+            "options of a Dockerfile's RUN are keys here: `secrets:`, `cache:`, `network:`",
+        )
+    if value.upper().startswith("RUN "):
+        raise refuse("`RUN` is a word of Dockerfiles, not a program", f"write `{value[4:].strip()}`")
+    if re.search(r"[\x00-\x08\x0b-\x1f]", value):
+        raise refuse("a control character in the command", "remove it")
+    return value
+
+
+def _secret(value: str) -> str:
+    if not re.fullmatch(_SECRET, value):
+        raise refuse(
+            f"`{value}` cannot be the name of a secret",
+            "use letters, digits, `-` and `_`, as `hub-token`; its value is handed over when it is built",
+        )
+    return value
+
+
+def _cache_path(value: str) -> str:
+    if not re.fullmatch(r"/[^\s,\"'\\]+", value) or ".." in value.split("/"):
+        raise refuse(
+            f"`{value}` is not an absolute path of a folder in the image", "write it as `/root/.cache/pip`"
+        )
+    return value
 
 
 def _env_name(value: str) -> str:
@@ -324,6 +357,11 @@ Command = Annotated[
         }
     ),
 ]
+ShellCommand = Annotated[
+    str, AfterValidator(_shell_command), WithJsonSchema({"type": "string", "minLength": 1})
+]
+SecretName = Annotated[str, AfterValidator(_secret), _text(_SECRET)]
+CachePath = Annotated[str, AfterValidator(_cache_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
 EnvName = Annotated[str, AfterValidator(_env_name), _text(_ENV)]
 Environment = dict[EnvName, str]
 Port = Annotated[int, Field(ge=1, le=65535)]

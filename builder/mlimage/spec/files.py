@@ -15,11 +15,20 @@ DOCKERIGNORE = ".dockerignore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A user's template of a Dockerfile: its path in the project, for messages, and its text."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedFiles:
     """What the files say, and what is wrong with them."""
 
     requirements: tuple[SpecRequirement, ...]
     ignore: tuple[str, ...]
+    template: Template | None
     problems: tuple[Problem, ...]
 
 
@@ -45,7 +54,30 @@ def named_files(root: Mapping, folder: Path, *, shown: str) -> NamedFiles:
         found = _find(root, ("app", "source"), source, folder, shown, problems, a_folder=True)
         if found:
             ignore = _ignore(root, found, f"{shown}/{source}", problems)
-    return NamedFiles(requirements=requirements, ignore=ignore, problems=tuple(problems))
+    return NamedFiles(
+        requirements=requirements,
+        ignore=ignore,
+        template=_template(root, folder, shown, problems),
+        problems=tuple(problems),
+    )
+
+
+def _template(root: Mapping, folder: Path, shown: str, problems: list[Problem]) -> Template | None:
+    steps = ("dockerfile", "template")
+    named = text_at(root, steps)
+    if not named or not _is_inside(named):
+        return None
+    found = _find(root, steps, named, folder, shown, problems, a_folder=False)
+    if not found:
+        return None
+    path = f"{shown}/{named}"
+    content, problem = read_bytes(found, path=path)
+    text = ""
+    if problem is None:
+        text, problem = decode_text(content, path=path)
+    if problem:
+        problems.append(problem)
+    return Template(path=path, text=text)
 
 
 def _is_inside(path: str) -> bool:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from mlimage.errors import Problem, SpecError
 from mlimage.spec.checks import check_rules, check_values
 from mlimage.spec.explain import explain, place, walk
-from mlimage.spec.files import NamedFiles, named_files
+from mlimage.spec.files import NamedFiles, Template, named_files
 from mlimage.spec.model import ImageSpec
 from mlimage.spec.nodes import Mapping, Sequence, at, plain
 from mlimage.spec.nodes import Path as Steps
@@ -30,11 +30,13 @@ class LoadedSpec:
             roles; those of one variant carry its name.
         ignore: patterns of files that stay out of the app layer, as in a `.dockerignore`, relative to
             `app.source`.
+        template: the template of its Dockerfiles, where it names one.
     """
 
     spec: ImageSpec
     requirements: tuple[SpecRequirement, ...]
     ignore: tuple[str, ...]
+    template: Template | None = None
 
 
 def load_spec(folder: Path, *, shown: str) -> LoadedSpec:
@@ -57,7 +59,12 @@ def load_spec(folder: Path, *, shown: str) -> LoadedSpec:
     everything = (*problems, *more, *files.problems)
     if spec is None or everything:
         raise SpecError(everything)
-    return LoadedSpec(spec=spec, requirements=_requirements(root, spec, files, path), ignore=files.ignore)
+    return LoadedSpec(
+        spec=spec,
+        requirements=_requirements(root, spec, files, path),
+        ignore=files.ignore,
+        template=files.template,
+    )
 
 
 def parse_spec(content: bytes, *, path: str, folder: str) -> ImageSpec:

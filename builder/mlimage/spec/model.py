@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, GetJsonSchemaHandler, Tag
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from mlimage.spec.fields import (
+    CachePath,
     Command,
     DataName,
     DebName,
@@ -21,6 +24,8 @@ from mlimage.spec.fields import (
     Python,
     RelativePath,
     RequirementText,
+    SecretName,
+    ShellCommand,
     Size,
     User,
     VariantName,
@@ -164,6 +169,59 @@ class Layers(_Part):
     )
 
 
+class RunStep(_Part):
+    """A shell command that the build runs as root, for what has no other way. The docker engine runs it."""
+
+    command: ShellCommand = Field(
+        description="What `/bin/sh` runs; of several lines each must succeed.",
+        examples=["git config --system --add safe.directory /app"],
+    )
+    at: Literal["before-packages", "after-packages", "before-app", "after-app"] = Field(
+        default="after-packages",
+        description="When: before or after the Python packages, before or after the application's files.",
+        examples=["before-packages"],
+    )
+    secrets: tuple[SecretName, ...] = Field(
+        default=(),
+        description="Names of secrets that the command may read, as files `/run/secrets/NAME`. They are in "
+        "no layer; `mlimage build --secret NAME=FILE` hands them over.",
+        examples=[["hub-token"]],
+    )
+    cache: tuple[CachePath, ...] = Field(
+        default=(),
+        description="Folders that stay from build to build where it is built, and are not in the image.",
+        examples=[["/root/.cache/huggingface"]],
+    )
+    network: Literal["default", "none"] = Field(
+        default="default",
+        description="Whether the command may reach the network; what it fetches no lock knows.",
+        examples=["none"],
+    )
+
+
+class _OrText:
+    """A step may be its command alone; the JSON Schema says so too."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "minLength": 1}, handler(core)]}
+
+
+def _step(value: object) -> object:
+    return {"command": value} if isinstance(value, str) else value
+
+
+class Dockerfile(_Part):
+    """What the rendered Dockerfiles have of the user's own."""
+
+    template: RelativePath | None = Field(
+        default=None,
+        description="Jinja2 template beside mlimage.yaml that extends mlimage's own, `Dockerfile.j2`, by the "
+        "blocks `before_packages`, `after_packages`, `before_app` and `after_app`.",
+        examples=["my.Dockerfile.j2"],
+    )
+
+
 class Determinism(_Part):
     """How far the numbers of two runs must agree."""
 
@@ -222,6 +280,17 @@ class ImageSpec(_Part):
         default=None,
         description="How the image serves. One of `train` and `serve` must be there.",
         examples=[{"command": "python serve.py", "port": 8080}],
+    )
+    run: tuple[Annotated[RunStep, BeforeValidator(_step), _OrText], ...] = Field(
+        default=(),
+        description="Shell commands of the build, for what has no other way: each as text, or with keys. "
+        "They make a layer of their own, and the docker engine is needed.",
+        examples=[["git config --system --add safe.directory /app"]],
+    )
+    dockerfile: Dockerfile = Field(
+        default_factory=Dockerfile,
+        description="How the rendered Dockerfiles are made.",
+        examples=[{"template": "my.Dockerfile.j2"}],
     )
     variants: Annotated[dict[VariantName, Variant], Field(min_length=1)] = Field(
         default_factory=lambda: {"cpu": Variant()},

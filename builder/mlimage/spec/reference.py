@@ -83,6 +83,10 @@ def _below(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str,
         yield "", value
     for choice in value.get("oneOf", []):
         yield "", _resolved(choice, schema)
+    for choice in value.get("items", {}).get("anyOf", []):
+        below = _resolved(choice, schema)
+        if "properties" in below:
+            yield "[]", below
     for named in value.get("patternProperties", {}).values():
         below = _resolved(named, schema)
         if "properties" in below:
@@ -92,6 +96,7 @@ def _below(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str,
 def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
     if "enum" in value:
         return "one of " + ", ".join(f"`{one}`" for one in value["enum"])
+    value = _resolved(value, schema)
     if "anyOf" in value:
         return " or ".join(_type(choice, schema) for choice in value["anyOf"])
     if "oneOf" in value or "properties" in value:
@@ -101,7 +106,8 @@ def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
         return "names, each with keys as below" if "properties" in below else "names, each with a text"
     match value["type"]:
         case "array":
-            return f"list of {_type(value['items'], schema)}s"
+            kind = _type(value["items"], schema)
+            return f"list, each {kind}" if "anyOf" in value["items"] else f"list of {kind}s"
         case "integer" if "minimum" in value and "maximum" in value:
             return f"whole number from {value['minimum']} to {value['maximum']}"
         case "integer":

@@ -19,7 +19,8 @@ from mlimage.atomic import PARTIAL
 from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.engines.build import Built, build_image
-from mlimage.engines.direct import make_layers
+from mlimage.engines.direct import direct
+from mlimage.engines.layers import make_layers
 from mlimage.errors import BuildError, FetchError
 from mlimage.lock.inputs import Inputs
 from mlimage.lock.model import BaseLock, Deb, LockedPackage
@@ -181,6 +182,7 @@ class Project:
             folder=self.place / "image",
             lock_folder=self.place / "lock",
             record=False,
+            engine=direct,
             inputs=inputs,
             cache=self.cache,
             store=self.store,
@@ -372,8 +374,8 @@ def test_a_blob_that_vanishes_is_made_again(project: Project) -> None:
     built = project.build()
     gone = built.layers[1].blob
     arguments = {
-        "folder": project.place / "image", "inputs": lambda: project.inputs, "cache": project.cache,
-        "store": project.store, "progress": SILENT,
+        "folder": project.place / "image", "engine": direct, "inputs": lambda: project.inputs,
+        "cache": project.cache, "store": project.store, "progress": SILENT,
     }  # fmt: skip
     layers = make_layers(project.plan(), **arguments)  # type: ignore[arg-type]
     project.store.blob(gone.blob.digest).unlink()

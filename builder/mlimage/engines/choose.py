@@ -1,0 +1,45 @@
+"""Which engine builds a plan, and why."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mlimage.errors import UsageError
+from mlimage.plan.dockerfile import needs_docker
+from mlimage.plan.model import BuildPlan
+
+Name = Literal["direct", "docker"]
+Wish = Literal["auto", "direct", "docker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The engine that builds, and why it was taken, for `--verbose`."""
+
+    engine: Name
+    why: str
+
+
+def choose(wish: Wish, plan: BuildPlan) -> Choice:
+    """The engine for a plan. Pure: whether Docker is there shows when it is used.
+
+    Raises:
+        UsageError: the engine that the user asks for cannot build it.
+    """
+    needs = needs_docker(plan)
+    name = f"{plan.image}:{plan.variant}"
+    if wish == "docker":
+        return Choice(engine="docker", why=f"{name}: docker engine, as asked for")
+    if not needs:
+        why = "as asked for" if wish == "direct" else "nothing in the image needs Docker"
+        return Choice(engine="direct", why=f"{name}: direct engine, {why}")
+    if wish == "direct":
+        raise UsageError(
+            f"the direct engine cannot build `{name}`: {_listed(needs)}",
+            hint="`--engine docker`, or leave `--engine` out",
+        )
+    return Choice(engine="docker", why=f"{name}: docker engine, since {_listed(needs)}")
+
+
+def _listed(reasons: Sequence[str]) -> str:
+    return " and ".join(reasons)

@@ -1,0 +1,153 @@
+"""`docker buildx build`: the command as a value, and running it with its progress shown as ours."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from mlimage.engines.docker.progress import Begun, Ended, Event, ProgressReader, Said
+from mlimage.errors import BuildError
+from mlimage.process import Command, Completed, stream
+from mlimage.progress import Progress
+
+_LINES: Final = 30
+"""Lines of a failed step's output that are shown."""
+_WIDTH: Final = 72
+"""Letters of a step that are shown."""
+_NUMBERED: Final = re.compile(r"\[\S+ \d+/\d+\] ")
+
+Streamer = Callable[[Command, Callable[[bytes], object]], Completed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """One build.
+
+    Attributes:
+        dockerfile: the file; `<file>.dockerignore` lies beside it.
+        context: the project.
+        contexts: what is handed over, by the name that the Dockerfile has for it: a folder, or
+            `oci-layout://FOLDER@DIGEST`.
+        arguments: build arguments.
+        secrets: (name, `src=FILE` or `env=NAME`).
+        output: folder for the OCI layout, which must not exist.
+        cached: whether BuildKit may use what it built before.
+        platform: `os/architecture`.
+    """
+
+    dockerfile: Path
+    context: Path
+    contexts: Mapping[str, str]
+    arguments: Mapping[str, str]
+    secrets: Sequence[tuple[str, str]]
+    output: Path
+    cached: bool
+    platform: str
+
+
+def command(build: Build, environ: Mapping[str, str]) -> Command:
+    """What is run. Pure; no secret's value is in it."""
+    options = [
+        "--progress=rawjson",
+        "--provenance=false",  # it would make the result another one each time
+        "--sbom=false",
+        f"--platform={build.platform}",
+        f"--file={build.dockerfile}",
+        # Plain, since the layers are cut anew and packed as all others; a folder takes no time to read.
+        f"--output=type=oci,tar=false,compression=uncompressed,dest={build.output}",
+        *(f"--build-context={name}={place}" for name, place in sorted(build.contexts.items())),
+        *(f"--build-arg={name}={value}" for name, value in sorted(build.arguments.items())),
+        *(f"--secret=id={name},{source}" for name, source in build.secrets),
+        *([] if build.cached else ["--no-cache"]),
+    ]
+    return Command(
+        argv=("docker", "buildx", "build", *options, str(build.context)),
+        env={**environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
+    )
+
+
+def run_build(
+    build: Build, *, environ: Mapping[str, str], progress: Progress, streamer: Streamer = stream
+) -> None:
+    """Build, and show each step as it ends.
+
+    Raises:
+        BuildError: a step failed, with the end of what it wrote; or BuildKit cannot build it.
+    """
+    reader = ProgressReader()
+    with _Shown(progress) as shown:
+
+        def told(piece: bytes) -> None:
+            for event in reader.feed(piece):
+                shown.show(event)
+
+        try:
+            done = streamer(command(build, environ), told)
+        except FileNotFoundError:
+            raise BuildError(
+                "there is no program `docker` here, through which BuildKit is reached",
+                hint="install Docker with its plugin buildx; `--engine direct` needs neither",
+            ) from None
+    reader.finish()
+    if done.status != 0:
+        raise _failed(reader, done.status)
+
+
+class _Shown:
+    """Each step of a Dockerfile as a task while it runs, and what it writes as details."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._tasks: dict[str, ExitStack] = {}
+        self._whole = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._whole.enter_context(self._progress.task("building with BuildKit"))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for task in self._tasks.values():
+            task.close()
+        self._whole.close()
+
+    def show(self, event: Event) -> None:
+        name = " ".join(event.name.split())
+        if not _NUMBERED.match(name):
+            return  # BuildKit's own: loading definitions, contexts
+        match event:
+            case Begun():
+                stack = self._tasks[name] = ExitStack()
+                stack.enter_context(self._progress.task(_short(name)))
+            case Ended(cached=cached):
+                self._tasks.pop(name, ExitStack()).close()
+                self._progress.detail(f"{_short(name)}: {'as before' if cached else 'done'}")
+            case Said(text=text):
+                for line in text.splitlines():
+                    self._progress.detail(f"{name.partition(']')[0]}] {line}")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _WIDTH else f"{name[: _WIDTH - 1]}…"
+
+
+def _failed(reader: ProgressReader, status: int) -> BuildError:
+    failure = reader.failure()
+    if failure is None:
+        said = reader.other.strip().removeprefix("ERROR: ")
+        return BuildError(
+            f"`docker buildx build` ended with status {status}: {said or 'it said nothing'}",
+            hint="does the Docker daemon still run? `docker buildx ls` shows the builders",
+        )
+    lines = failure.output.rstrip().splitlines()
+    shown = "".join(f"\n  | {line}" for line in lines[-_LINES:])
+    why = (
+        failure.error.rpartition(": ")[2]
+        if "did not complete successfully" in failure.error
+        else failure.error
+    )
+    return BuildError(f"`{failure.name}` failed: {why}{shown}")

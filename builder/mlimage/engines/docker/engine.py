@@ -1,0 +1,136 @@
+"""The docker engine: hands the base and the wheels to BuildKit, and seals what the Dockerfile gives."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from mlimage.atomic import scratch_folder
+from mlimage.content.entry import Entry, Kind, arrange
+from mlimage.engines.docker.buildx import Build, run_build
+from mlimage.engines.docker.contexts import base_context, pip_context, runtime_context, wheels_context
+from mlimage.engines.docker.output import read_output
+from mlimage.engines.docker.recut import Recut, recut
+from mlimage.engines.fetches import Fetches
+from mlimage.engines.work import Work
+from mlimage.errors import BuildError
+from mlimage.oci.model import LayerBlob
+from mlimage.plan.config import ROLES
+from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, PackageLayer, RuntimeLayer
+from mlimage.render.dockerfile import render
+
+if TYPE_CHECKING:
+    from mlimage.engines.layers import Job
+    from mlimage.lock.model import LockedPackage
+
+_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerEngine:
+    """An `Engine` that builds with BuildKit.
+
+    Attributes:
+        project: the project's folder, which is the build context.
+        secrets: (name, `src=FILE` or `env=NAME`) of the secrets that steps read.
+        environ: the environment of the `docker` command.
+        cached: whether BuildKit may use what it built before.
+    """
+
+    project: Path
+    secrets: Sequence[tuple[str, str]]
+    environ: Mapping[str, str]
+    cached: bool = True
+
+    def __call__(self, job: "Job") -> Iterator[tuple[str, LayerBlob]]:
+        """Make the missing layers of a job.
+
+        Raises:
+            BuildError: BuildKit is not there, a step fails, or what it gives is not what was planned.
+            FetchError: an input cannot be had, or is not what was locked.
+        """
+        job = replace(job, inputs=cache(job.inputs))
+        base = tuple(layer for layer in job.missing if isinstance(layer, BaseLayer))
+        blobs = dict(job.known)
+        for name, blob in Work(job).make(base):
+            blobs[name] = blob
+            yield name, blob
+        rest = tuple(layer for layer in job.missing if layer not in base)
+        if rest:
+            with scratch_folder(job.cache.root) as scratch:
+                made = self._build(job, blobs, scratch)
+                yield from Work(job, made=made).make(rest)
+
+    def _build(self, job: "Job", blobs: Mapping[str, LayerBlob], scratch: Path) -> Recut:
+        plan = job.plan
+        layers = [blobs[layer.name] for layer in plan.layers if isinstance(layer, BaseLayer)]
+        rendered = render(plan)
+        dockerfile = scratch / "Dockerfile"
+        dockerfile.write_text(rendered.dockerfile)
+        dockerfile.with_name("Dockerfile.dockerignore").write_text(rendered.ignore)
+        build = Build(
+            dockerfile=dockerfile,
+            context=self.project,
+            contexts={
+                "base": base_context(plan, layers, job.store),
+                "pip": str(pip_context(scratch / "pip")),
+                "wheels": str(wheels_context(_wheels(job), scratch / "wheels")),
+                "runtime": str(runtime_context(_runtime(job), scratch / "runtime")),
+            },
+            arguments={"PIP_COMPILE": "0"},
+            secrets=self.secrets,
+            output=scratch / "output",
+            cached=self.cached,
+            platform=str(plan.platform),
+        )
+        run_build(build, environ=self.environ, progress=job.progress)
+        with job.progress.task("sorting what BuildKit built into layers"):
+            output = read_output(build.output, below=len(layers))
+            made = recut(plan, output, folders=_folders(job))
+        _check_app(plan, made, job.own)
+        if made.dropped:
+            job.progress.detail(f"left out of the image: {', '.join('/' + path for path in made.dropped)}")
+        return made
+
+
+def _wheels(job: "Job") -> list[tuple["LockedPackage", Path]]:
+    """Every wheel of the plan, fetched and verified."""
+    packages = [
+        package for layer in job.plan.layers if isinstance(layer, PackageLayer) for package in layer.packages
+    ]
+    stop = Event()
+    fetches = Fetches(job.inputs(), cache=job.cache, progress=job.progress, stop=stop)
+    with ExitStack() as stack:
+        stack.callback(stop.set)
+        stack.enter_context(fetches.begun(packages))
+        return [(package, fetches.path(package)) for package in packages]
+
+
+def _runtime(job: "Job") -> tuple[Entry, ...]:
+    """The runtime's files, and what the application's layer has of mlimage."""
+    layers = {type(layer): layer.name for layer in job.plan.layers}
+    roles = [entry for entry in job.own[layers[AppLayer]] if entry.path == ROLES]
+    return arrange([*job.own[layers[RuntimeLayer]], *roles])
+
+
+def _folders(job: "Job") -> tuple[str, ...]:
+    [name] = [layer.name for layer in job.plan.layers if isinstance(layer, RuntimeLayer)]
+    return tuple(entry.path for entry in job.own[name] if entry.kind is Kind.DIRECTORY)
+
+
+def _check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
+    """BuildKit must have seen the files of the application that the direct engine sees."""
+    [name] = [layer.name for layer in plan.layers if isinstance(layer, AppLayer)]
+    wanted = {entry.path for entry in own[name] if entry.kind is not Kind.DIRECTORY}
+    found = {entry.path for entry in made.by_layer[name] if entry.kind is not Kind.DIRECTORY}
+    if wanted != found:
+        paths = sorted(wanted ^ found)
+        what = ", ".join(f"`/{path}`" for path in paths[:_SHOWN])
+        raise BuildError(
+            f"BuildKit saw other files of the application than are there: {what}"
+            + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""),
+            hint="did they change during the build? else report it as a defect of mlimage",
+        )

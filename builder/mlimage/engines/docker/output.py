@@ -1,0 +1,140 @@
+"""What BuildKit gives: an OCI layout folder with plain layers, each with the instruction that made it."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mlimage.content.entry import Entry, Kind
+from mlimage.digest import Digest
+from mlimage.errors import BuildError
+from mlimage.oci.model import LAYER
+from mlimage.oci.untar import Member, MemberKind, TarError, TarReader
+from mlimage.render.instructions import normal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputLayer:
+    """A layer of the output.
+
+    Attributes:
+        instruction: what made it, in the one spelling of `render.instructions.normal`.
+        tar: its uncompressed tar.
+    """
+
+    instruction: str
+    tar: Path
+
+
+def read_output(folder: Path, *, below: int) -> tuple[OutputLayer, ...]:
+    """The layers above the base, bottom first.
+
+    Args:
+        folder: where `docker buildx build` wrote `type=oci,tar=false`.
+        below: how many layers the base has.
+
+    Raises:
+        BuildError: it is not what BuildKit writes.
+    """
+    try:
+        index = _json(folder, folder / "index.json")
+        manifest = _json(folder, _blob(folder, index["manifests"][0]["digest"]))
+        if "manifests" in manifest:
+            manifest = _json(folder, _blob(folder, manifest["manifests"][0]["digest"]))
+        config = _json(folder, _blob(folder, manifest["config"]["digest"]))
+        made = [entry for entry in config["history"] if not entry.get("empty_layer")]
+        layers = manifest["layers"]
+        return tuple(
+            OutputLayer(instruction=normal(entry["created_by"]), tar=_plain(folder, layer))
+            for entry, layer in list(zip(made, layers, strict=True))[below:]
+        )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BuildError(
+            f"BuildKit gave something that is no OCI layout as mlimage knows it: {error}",
+            hint="which `docker buildx version` and `docker version` are these?",
+        ) from error
+
+
+def entries_of(layer: OutputLayer) -> Iterator[tuple[Member, Entry | None]]:
+    """The members of a layer, each with an entry that reads its bytes from where they lie.
+
+    No entry is made of what is neither file, folder nor link, and of hard links, whose bytes lie elsewhere.
+
+    Raises:
+        BuildError: the tar is damaged.
+    """
+    with layer.tar.open("rb") as stream:
+        reader = TarReader(stream)
+        try:
+            for member in reader:
+                yield member, _entry(member, layer, stream.tell())
+                stream.seek(reader.pass_over(), io.SEEK_CUR)
+        except TarError as error:
+            raise BuildError(f"BuildKit gave a damaged layer of `{layer.instruction}`: {error}") from error
+
+
+def _entry(member: Member, layer: OutputLayer, start: int) -> Entry | None:
+    kinds = {
+        MemberKind.FILE: Kind.FILE,
+        MemberKind.DIRECTORY: Kind.DIRECTORY,
+        MemberKind.SYMLINK: Kind.SYMLINK,
+    }
+    kind = kinds.get(member.kind)
+    if kind is None:
+        return None
+    return Entry(
+        path=member.path.strip("/"),
+        kind=kind,
+        mode=0o777 if kind is Kind.SYMLINK else member.mode,
+        uid=member.uid,
+        gid=member.gid,
+        origin=layer.instruction,
+        size=member.size,
+        target=member.target if kind is Kind.SYMLINK else "",
+        open=partial(_slice, layer.tar, start, member.size) if kind is Kind.FILE else None,
+    )
+
+
+def _slice(tar: Path, start: int, size: int) -> BinaryIO:
+    return io.BufferedReader(_Slice(tar, start, size), 256 * 1024)
+
+
+class _Slice(io.RawIOBase):
+    """Some bytes of a file, as a file."""
+
+    def __init__(self, path: Path, start: int, size: int) -> None:
+        self._stream = path.open("rb", buffering=0)
+        self._stream.seek(start)
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = self._stream.readinto(memoryview(buffer)[: self._left]) if self._left else 0
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _json(folder: Path, path: Path) -> dict[str, Any]:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"a blob outside of the folder: {path}")
+    value: dict[str, Any] = json.loads(path.read_bytes())
+    return value
+
+
+def _blob(folder: Path, digest: str) -> Path:
+    return folder / "blobs" / "sha256" / Digest(digest).hex
+
+
+def _plain(folder: Path, layer: dict[str, Any]) -> Path:
+    """The tar of a layer; only layers of the base come compressed."""
+    path = _blob(folder, layer["digest"])
+    return path if layer["mediaType"] == LAYER else Path()

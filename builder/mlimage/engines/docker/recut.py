@@ -1,0 +1,233 @@
+"""BuildKit's layers to the planned ones: RECORD tells whose a file is, the instruction tells the rest.
+
+BuildKit has a layer for each instruction, mlimage one for each package. Files of the packages' instruction go
+to the layer of their package; the runtime and the application are copied by instructions of their own; what
+any other instruction wrote is a step's. The layer of the steps lies above all: a step may change everything.
+"""
+
+import posixpath
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
+from mlimage.content.installed import installed_packages
+from mlimage.engines.docker.noise import without_noise
+from mlimage.engines.docker.output import OutputLayer, entries_of
+from mlimage.errors import BuildError
+from mlimage.oci.tree import OPAQUE, WHITEOUT
+from mlimage.oci.untar import Member, MemberKind
+from mlimage.plan.config import APP, ROLES
+from mlimage.plan.model import AppLayer, BuildPlan, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.render.instructions import RUNTIME, app_words, in_history, packages_command
+
+_VENV = "opt/venv"
+
+
+class _Author(Enum):
+    """Whose an instruction is."""
+
+    PACKAGES = "packages"
+    RUNTIME = "runtime"
+    APP = "app"
+    FOLDER = "folder"
+    STEP = "step"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recut:
+    """The files of a build by planned layer; see `engines.work.Made`.
+
+    Attributes:
+        by_package: installed files of each package, by its normalized name.
+        by_layer: files of the layers that no lock names, by name of the layer.
+        dropped: paths that are in no layer: what venv and pip leave beside the packages, and noise of steps.
+    """
+
+    by_package: Mapping[str, Sequence[Entry]]
+    by_layer: Mapping[str, Sequence[Entry]]
+    dropped: tuple[str, ...]
+
+    def packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
+        """The installed files of each package of a layer, without bytecode."""
+        return tuple(self.by_package[package.name] for package in layer.packages)
+
+    def own(self, layer: RuntimeLayer | AppLayer | StepsLayer) -> Sequence[Entry]:
+        """The files of a layer that no lock names."""
+        return self.by_layer[layer.name]
+
+
+def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Collection[str]) -> Recut:
+    """Share out what BuildKit built.
+
+    Args:
+        plan: what was to be built.
+        layers: what came out above the base, bottom first.
+        folders: those of the runtime's layer; BuildKit has them where they were made first.
+
+    Raises:
+        BuildError: an instruction of mlimage's own is not there once, a package is missing or too many, or a
+            step left what no layer can hold.
+    """
+    authors = _authors(plan)
+    seen = [authors.get(layer.instruction, _Author.STEP) for layer in layers]
+    for author in (_Author.PACKAGES, _Author.RUNTIME, _Author.APP):
+        if seen.count(author) != 1:
+            raise BuildError(
+                f"BuildKit built {seen.count(author)} layers of the {author.value}, where one is right",
+                hint="does a block of the template repeat an instruction of mlimage's own?",
+            )
+    merge = _Merge()
+    for author, layer in zip(seen, layers, strict=True):
+        for member, entry in entries_of(layer):
+            merge.add(author, member, entry)
+    installed, owned = installed_packages(
+        merge.of[_Author.PACKAGES], library=f"{_VENV}/lib/python{plan.python}/site-packages"
+    )
+    by_package = {package.name: package.entries for package in installed}
+    _check_packages(plan, by_package)
+    steps, noise = _steps(merge.of[_Author.STEP])
+    unowned = [
+        path
+        for path, entry in merge.of[_Author.PACKAGES].items()
+        if path not in owned and entry.kind is not Kind.DIRECTORY and path not in merge.of[_Author.RUNTIME]
+    ]
+    own = {RuntimeLayer: _runtime(merge, folders), AppLayer: _app(merge), StepsLayer: steps}
+    return Recut(
+        by_package=by_package,
+        by_layer={layer.name: own[type(layer)] for layer in plan.layers if type(layer) in own},
+        dropped=tuple(sorted([*unowned, *noise])),
+    )
+
+
+def _authors(plan: BuildPlan) -> dict[str, _Author]:
+    return {
+        in_history("RUN", packages_command(plan)): _Author.PACKAGES,
+        in_history("COPY", f"{RUNTIME} /"): _Author.RUNTIME,
+        in_history("COPY", " ".join(app_words(plan))): _Author.APP,
+        f"WORKDIR {plan.config.working_directory}": _Author.FOLDER,
+    }
+
+
+def _check_packages(plan: BuildPlan, found: Mapping[str, object]) -> None:
+    wanted = {
+        package.name for layer in plan.layers if isinstance(layer, PackageLayer) for package in layer.packages
+    }
+    if wanted != set(found):
+        missing, more = sorted(wanted - set(found)), sorted(set(found) - wanted)
+        raise BuildError(
+            "pip did not install what the lock names:"
+            + "".join(f"\n  `{name}` is missing" for name in missing)
+            + "".join(f"\n  `{name}` is not in the lock" for name in more)
+        )
+
+
+def _runtime(merge: "_Merge", folders: Collection[str]) -> tuple[Entry, ...]:
+    below = merge.of[_Author.PACKAGES]
+    before = (below[path] for path in folders if path in below and below[path].kind is Kind.DIRECTORY)
+    copied = (entry for path, entry in merge.of[_Author.RUNTIME].items() if path != ROLES)
+    return arrange([*copied, *before])
+
+
+def _app(merge: "_Merge") -> tuple[Entry, ...]:
+    """As `content.app` makes them: no empty folders, modes and names as a fresh clone has them anywhere."""
+    roles = merge.of[_Author.RUNTIME].get(ROLES)
+    if roles is None:
+        raise BuildError(f"BuildKit left `/{ROLES}` out")
+    return arrange([replace(roles, mode=0o644), *_clean(merge.of[_Author.APP])])
+
+
+def _clean(entries: Mapping[str, Entry]) -> Iterator[Entry]:
+    for entry in entries.values():
+        if entry.kind is Kind.DIRECTORY or not entry.path.startswith(f"{APP}/"):
+            continue
+        path = unicodedata.normalize("NFC", entry.path)
+        if entry.kind is Kind.SYMLINK:
+            target = posixpath.join(unicodedata.normalize("NFC", entry.target))
+            yield replace(entry, path=path, target=target, uid=0, gid=0)
+        else:
+            yield replace(entry, path=path, mode=0o755 if entry.mode & 0o100 else 0o644, uid=0, gid=0)
+
+
+def _steps(entries: Mapping[str, Entry]) -> tuple[tuple[Entry, ...], list[str]]:
+    kept = []
+    dropped = []
+    for path, entry in entries.items():
+        clean = without_noise(entry)
+        if clean is None:
+            dropped.append(path)
+        else:
+            kept.append(clean)
+    return arrange(kept), dropped
+
+
+@dataclass(slots=True)
+class _Merge:
+    """What each author wrote and nobody wrote over, by path. A step's entries may be whiteouts."""
+
+    of: dict[_Author, dict[str, Entry]] = field(default_factory=lambda: {author: {} for author in _Author})
+
+    def add(self, author: _Author, member: Member, entry: Entry | None) -> None:
+        path = member.path.strip("/")
+        if any(part in {"", ".", ".."} for part in path.split("/")):
+            if path in {"", "."}:
+                return
+            raise BuildError(f"BuildKit gave an entry outside of the image: {member.path!r}")
+        if author is _Author.STEP:
+            self._step(path, member, entry)
+        elif entry is not None and not path.rpartition("/")[2].startswith(WHITEOUT):
+            self._own(author, path, entry)
+
+    def _own(self, author: _Author, path: str, entry: Entry) -> None:
+        """Mlimage's own instructions write over what a step wrote before."""
+        steps = self.of[_Author.STEP]
+        if entry.kind is not Kind.DIRECTORY:
+            steps.pop(path, None)
+        self._refuse_hidden(path)
+        self.of[author][path] = entry
+
+    def _refuse_hidden(self, path: str) -> None:
+        steps = self.of[_Author.STEP]
+        if not steps:
+            return
+        while path:
+            folder, _, name = path.rpartition("/")
+            for hides in (_join(folder, WHITEOUT + name), _join(folder, OPAQUE)):
+                if hides in steps and not (hides.endswith(OPAQUE) and folder == ""):
+                    raise BuildError(
+                        f"a step removed `/{path}`, and the build writes there again afterwards",
+                        hint="let the step run later: `at: after-app`",
+                    )
+            path = folder
+
+    def _step(self, path: str, member: Member, entry: Entry | None) -> None:
+        steps = self.of[_Author.STEP]
+        folder, _, name = path.rpartition("/")
+        if name.startswith(WHITEOUT):
+            hidden = folder if name == OPAQUE else _join(folder, name[len(WHITEOUT) :])
+            for below in [each for each in steps if each.startswith(f"{hidden}/") or each == hidden]:
+                if name != OPAQUE or below != hidden:
+                    del steps[below]
+            steps[path] = file_of_bytes(path, b"", origin=entry.origin if entry else "")
+            return
+        if member.kind is MemberKind.HARD_LINK:
+            target = member.target.strip("/")
+            linked = steps.get(target) or self.of[_Author.PACKAGES].get(target)
+            if linked is None or linked.kind is not Kind.FILE:
+                raise BuildError(f"a step left the hard link `/{path}` to `/{target}`, which is no file")
+            entry = replace(linked, path=path)
+        if entry is None:
+            raise BuildError(
+                f"a step left `/{path}`, which is a {member.kind.value}: images have none",
+                hint="remove it at the end of the step",
+            )
+        steps.pop(_join(folder, WHITEOUT + name), None)
+        if entry.kind is not Kind.DIRECTORY:
+            for below in [each for each in steps if each.startswith(f"{path}/")]:
+                del steps[below]
+        steps[path] = entry
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

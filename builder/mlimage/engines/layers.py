@@ -1,0 +1,147 @@
+"""The planned layers: those whose inputs were packed before are known, an engine makes the others."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlimage.cache import Cache
+from mlimage.content.entry import Entry
+from mlimage.digest import Digest
+from mlimage.engines.collisions import Listings
+from mlimage.engines.own import key_of_own, large_files, own_files
+from mlimage.engines.steps import key_of_steps
+from mlimage.oci.model import LayerBlob
+from mlimage.oci.records import LayerRecords
+from mlimage.oci.store import Store
+from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.progress import Progress
+
+if TYPE_CHECKING:
+    from mlimage.lock.inputs import Inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What an engine has to do, and with what.
+
+    Attributes:
+        plan: what to build.
+        missing: the layers to make.
+        known: the others, by name.
+        folder: the image's folder in the project.
+        own: files of the layers that no lock names, by name of the layer, as they should be.
+        inputs: opens what gives the locked files.
+        listings: where it is noted what the layers of packages write.
+        cache: where unpacked bases are kept.
+        store: where the layers go.
+        progress: where it is shown.
+        jobs: how many layers are made at once; None for one per core.
+    """
+
+    plan: BuildPlan
+    missing: tuple[Layer, ...]
+    known: Mapping[str, LayerBlob]
+    folder: Path
+    own: Mapping[str, Sequence[Entry]]
+    inputs: "Callable[[], Inputs]"
+    listings: Listings
+    cache: Cache
+    store: Store
+    progress: Progress
+    jobs: int | None
+
+
+Engine = Callable[[Job], Iterator[tuple[str, LayerBlob]]]
+"""Makes the missing layers of a job in its store: each one's name and blob, as they get done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltLayer:
+    """A planned layer, the key of its inputs, what they gave, and whether it was made now or known before."""
+
+    layer: Layer
+    key: Digest
+    blob: LayerBlob
+    made: bool
+
+
+def make_layers(
+    plan: BuildPlan,
+    *,
+    folder: Path,
+    engine: Engine,
+    fresh: bool = False,
+    inputs: "Callable[[], Inputs]",
+    cache: Cache,
+    store: Store,
+    progress: Progress,
+    jobs: int | None = None,
+) -> tuple[BuiltLayer, ...]:
+    """The planned layers in the store, bottom first.
+
+    Args:
+        plan: what to build.
+        engine: makes what is not known.
+        fresh: the steps run again, though what they left is known.
+        folder: the image's folder in the project, which the application's source is relative to.
+        inputs: opens what gives the locked files; it is called only when a layer has to be made.
+        cache: where results of layers and the unpacked base are kept.
+        store: where the layers go.
+        progress: where it is shown.
+        jobs: how many layers are made at once; by default one per core.
+
+    Raises:
+        BuildError: a layer cannot be made.
+        FetchError: an input cannot be had, or is not what was locked.
+    """
+    records = LayerRecords(cache.layers, store)
+    own = {
+        layer.name: own_files(layer, plan, folder)
+        for layer in plan.layers
+        if isinstance(layer, RuntimeLayer | AppLayer)
+    }
+    for warning in (one for entries in own.values() for one in large_files(entries)):
+        progress.note(f"warning: {warning}")
+    keys = {
+        layer.name: layer.key
+        if isinstance(layer, BaseLayer | PackageLayer)
+        else key_of_own(own[layer.name], plan.compression)
+        for layer in plan.layers
+        if not isinstance(layer, StepsLayer)
+    }
+    steps = [layer.name for layer in plan.layers if isinstance(layer, StepsLayer)]
+    keys |= {name: key_of_steps(plan, keys, folder) for name in steps}
+    listings = Listings(cache.layers)
+    listed = {layer.name for layer in plan.layers if isinstance(layer, PackageLayer)}
+    known = {name: records.get(key) for name, key in keys.items() if name not in listed or listings.has(key)}
+    again = steps if fresh else []
+    blobs = {
+        name: replace(blob, name=name)
+        for name, blob in known.items()
+        if blob is not None and name not in again
+    }
+    missing = [layer for layer in plan.layers if layer.name not in blobs]
+    if missing:
+        job = Job(
+            plan=plan,
+            missing=tuple(missing),
+            known=dict(blobs),
+            folder=folder,
+            own=own,
+            inputs=inputs,
+            listings=listings,
+            cache=cache,
+            store=store,
+            progress=progress,
+            jobs=jobs,
+        )
+        for name, blob in engine(job):
+            records.put(keys[name], blob)
+            blobs[name] = blob
+    listings.check([(keys[name], blobs[name]) for name in sorted(listed)], store)
+    made = {layer.name for layer in missing}
+    return tuple(
+        BuiltLayer(layer=layer, key=keys[layer.name], blob=blobs[layer.name], made=layer.name in made)
+        for layer in plan.layers
+    )

@@ -1,0 +1,44 @@
+"""The layer of the steps: the key by which it is found again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlimage.content.app import app_entries
+from mlimage.digest import Digest, canonical_json
+from mlimage.engines.own import key_of_own
+from mlimage.plan.layers import SEAL_VERSION
+from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Moment, PackageLayer
+
+
+def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> Digest:
+    """The key of what the steps leave: the Dockerfile, and all that an instruction of it can read.
+
+    What a step fetches is not in it, as it is in no cache of Docker's.
+
+    Args:
+        plan: the build.
+        keys: of the other layers, by name.
+        folder: the image's folder in the project, whose files a template may copy.
+    """
+    from mlimage.render.dockerfile import render  # most images have no steps, and jinja2 takes its time
+
+    dockerfile = plan.dockerfile
+    sees_app = dockerfile.template or any(step.at is Moment.AFTER_APP for step in dockerfile.steps)
+    below = [
+        keys[layer.name]
+        for layer in plan.layers
+        if isinstance(layer, BaseLayer | PackageLayer) or (sees_app and isinstance(layer, AppLayer))
+    ]
+    files = key_of_own(app_entries(folder), plan.compression) if dockerfile.template else None
+    return Digest.of(
+        canonical_json(
+            {
+                "seal": SEAL_VERSION,
+                "kind": "steps",
+                "dockerfile": render(plan).dockerfile,
+                "below": below,
+                "files": files,
+                "compression": plan.compression,
+            }
+        )
+    )

@@ -1,0 +1,59 @@
+"""What a Dockerfile of the image needs to know, and why an image can be built with Docker only."""
+
+from collections.abc import Iterator
+
+from mlimage.content.app import ALWAYS_IGNORED
+from mlimage.plan.model import BuildPlan, DockerfilePlan, Moment, RunStep
+from mlimage.spec.load import LoadedSpec
+from mlimage.spec.model import Role
+
+
+def dockerfile_plan(loaded: LoadedSpec, variant: str) -> DockerfilePlan:
+    """The part of a plan that is for Dockerfiles alone. Pure."""
+    spec = loaded.spec
+    folder = f"images/{spec.name}"
+    role = spec.serve or spec.train
+    return DockerfilePlan(
+        steps=tuple(
+            RunStep(
+                at=Moment(step.at),
+                command=step.command.strip("\n"),
+                secrets=step.secrets,
+                cache=step.cache,
+                network=step.network == "default",
+            )
+            for step in spec.run
+        ),
+        template=(loaded.template.path, loaded.template.text) if loaded.template else None,
+        requirements=f"lockfiles/{spec.name}/{variant}.txt",
+        source=f"{folder}/{spec.app.source}".rstrip("/"),
+        folder=folder,
+        ignore=(*ALWAYS_IGNORED, *loaded.ignore),
+        indexes=tuple(index.url for _, index in sorted(spec.indexes.items())),
+        command=_command(role) if role else (),
+    )
+
+
+def needs_docker(plan: BuildPlan) -> tuple[str, ...]:
+    """Why the direct engine cannot build it, in the user's words; nothing where it can."""
+    return tuple(_needs(plan))
+
+
+def has_steps(dockerfile: DockerfilePlan) -> bool:
+    """Whether something runs in the build that only its author knows."""
+    return bool(dockerfile.steps or dockerfile.template)
+
+
+def _needs(plan: BuildPlan) -> Iterator[str]:
+    count = len(plan.dockerfile.steps)
+    if count:
+        yield f"`run:` has {count} step{'s' if count > 1 else ''}"
+    if plan.dockerfile.template:
+        yield f"`dockerfile.template` is `{plan.dockerfile.template[0]}`"
+
+
+def _command(role: Role) -> tuple[str, ...]:
+    """The role's command with its variables, which mlimage's runtime would set."""
+    if not role.env:
+        return role.command
+    return ("env", *(f"{name}={value}" for name, value in sorted(role.env.items())), *role.command)

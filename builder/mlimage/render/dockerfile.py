@@ -1,0 +1,90 @@
+"""A plan to the Dockerfile that builds it, by mlimage's own template or the user's extension of it."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mlimage import resources
+from mlimage.plan.dockerfile import has_steps
+from mlimage.plan.model import BaseLayer, BuildPlan, Moment
+from mlimage.render.ignore import render_ignore
+from mlimage.render.instructions import copy_app, packages_run, pairs, run_step
+from mlimage.render.template import check_template, environment, rendering
+
+FOLDER: Final = "dockerfile"
+"""Where in `templates/` the templates of Dockerfiles are."""
+TEMPLATE: Final = "Dockerfile.j2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """The files of one variant: path in the project and text of each, the Dockerfile first."""
+
+    files: tuple[tuple[str, str], ...]
+
+    @property
+    def dockerfile(self) -> str:
+        """The Dockerfile's text."""
+        return self.files[0][1]
+
+    @property
+    def ignore(self) -> str:
+        """The text of the `.dockerignore` beside it."""
+        return self.files[1][1]
+
+
+def render(plan: BuildPlan) -> Rendered:
+    """Render the Dockerfile and what a build of it leaves out. Pure but for reading mlimage's templates.
+
+    Raises:
+        SpecError: the user's template is wrong, at its line.
+        UsageError: the spec has a value that no Dockerfile can say.
+    """
+    jinja = environment(resources.templates() / FOLDER)
+    values = _values(plan)
+    user = plan.dockerfile.template
+    if user is None:
+        text = jinja.get_template(TEMPLATE).render(values)
+    else:
+        path, source = user
+        check_template(jinja, source, path=path, extends=TEMPLATE)
+        with rendering(path):
+            text = jinja.from_string(source).render(values)
+    file = f"{plan.dockerfile.folder}/Dockerfile.{plan.variant}"
+    return Rendered(files=((file, text), (f"{file}.dockerignore", render_ignore(plan))))
+
+
+def _is_label_of_file(name: str) -> bool:
+    """Not what only a sealed image may say of itself."""
+    return not name.startswith("dev.mlimage.") and name != "org.opencontainers.image.created"
+
+
+def _values(plan: BuildPlan) -> dict[str, Any]:
+    """Everything that a template may name; `docs/dockerfiles.md` describes what users may."""
+    import json
+
+    config = plan.config
+    dockerfile = plan.dockerfile
+    steps = {
+        moment.block: tuple(run_step(step) for step in dockerfile.steps if step.at is moment)
+        for moment in Moment
+    }
+    return {
+        "image": plan.image,
+        "variant": plan.variant,
+        "platform": str(plan.platform),
+        "python": plan.python,
+        "requirements": dockerfile.requirements,
+        "folder": dockerfile.folder,
+        "base": next(layer for layer in plan.layers if isinstance(layer, BaseLayer)).base,
+        "base_part": "assembled.j2",
+        "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) else None,
+        "steps": steps,
+        "packages_run": packages_run(plan),
+        "copy_app": copy_app(plan),
+        "env": pairs(config.env, of="env"),
+        "labels": pairs([pair for pair in config.labels if _is_label_of_file(pair[0])], of="labels"),
+        "workdir": config.working_directory,
+        "user": config.user,
+        "ports": config.ports,
+        "command": json.dumps(list(dockerfile.command)) if dockerfile.command else None,
+    }

@@ -1,0 +1,115 @@
+"""Single instructions of a Dockerfile as text, and as BuildKit writes them into an image's history."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from mlimage.errors import UsageError
+from mlimage.plan.model import BuildPlan, RunStep
+
+VENV: Final = "/opt/venv"
+RUNTIME: Final = "/runtime"
+"""Where the context or stage `runtime` has the files of the runtime layer."""
+PIP: Final = "/pip"
+"""Where the context or stage `pip` has the folder of the package pip."""
+WHEELS: Final = "/wheels"
+"""Where the context or stage `wheels` has the wheels."""
+_REQUIREMENTS: Final = "/requirements.txt"
+_SECRETS: Final = "/run/secrets"
+_STRICT: Final = "--require-hashes --no-deps --no-cache-dir --root-user-action=ignore"
+_NEXT: Final = " \\\n    "
+
+
+def packages_command(plan: BuildPlan) -> str:
+    """What the shell runs to install the packages, in one line."""
+    python = f"python{plan.python}"
+    return " && ".join(
+        (
+            f"export PYTHONPATH={PIP} PYTHONDONTWRITEBYTECODE=1",
+            f"{python} -m venv --without-pip {VENV}",
+            (
+                f"{VENV}/bin/python -m pip install --no-index --find-links={WHEELS} {_STRICT} "
+                f"--requirement={_REQUIREMENTS}"
+            ),
+        )
+    )
+
+
+def packages_run(plan: BuildPlan) -> str:
+    """The words behind `RUN` that install the packages: without network, from what others stages hold."""
+    mounts = (
+        "--network=none",
+        f"--mount=type=bind,from=pip,source={PIP},target={PIP}",
+        f"--mount=type=bind,from=wheels,source={WHEELS},target={WHEELS}",
+        f"--mount=type=bind,source={plan.dockerfile.requirements},target={_REQUIREMENTS}",
+    )
+    first, *rest = packages_command(plan).split(" && ")
+    commands = [first, *(f"&& {each}" for each in rest)]
+    return _NEXT.join((*mounts, *commands)).replace(_STRICT, f"\\\n       {_STRICT}")
+
+
+def app_words(plan: BuildPlan) -> tuple[str, str]:
+    """What is copied into the image as its application, and where to."""
+    return plan.dockerfile.source, plan.config.working_directory
+
+
+def copy_app(plan: BuildPlan) -> str:
+    """The words behind `COPY` that bring the application: a list where a word has a space."""
+    words = app_words(plan)
+    return json.dumps(words) if any(re.search(r"[\s\"]", word) for word in words) else " ".join(words)
+
+
+def run_step(step: RunStep) -> str:
+    """A step of the spec as an instruction: several lines as a script that ends at the first that fails."""
+    options = [
+        f"--mount=type=secret,id={name},target={_SECRETS}/{name},required=true" for name in step.secrets
+    ]
+    options += [f"--mount=type=cache,target={folder},sharing=locked" for folder in step.cache]
+    options += [] if step.network else ["--network=none"]
+    lines = step.command.split("\n")
+    if len(lines) == 1:
+        return "RUN " + _NEXT.join((*options, lines[0]))
+    end = _end(lines)
+    head = "RUN " + _NEXT.join((*options, f"<<'{end}'"))
+    return "\n".join((head, "set -eu", *lines, end))
+
+
+def _end(lines: Sequence[str]) -> str:
+    """The word that ends a script, which no line of it may be."""
+    word = "EOF"
+    while word in lines:
+        word += "_"
+    return word
+
+
+def pairs(values: Sequence[tuple[str, str]], *, of: str) -> tuple[str, ...]:
+    """`NAME="value"` for ENV and LABEL, which expand variables.
+
+    Raises:
+        UsageError: a value has a line break, which a Dockerfile cannot say.
+    """
+    return tuple(f"{name}={_quoted(value, name, of)}" for name, value in values)
+
+
+def _quoted(value: str, name: str, of: str) -> str:
+    if re.search(r"[\r\n]", value):
+        raise UsageError(
+            f"`{of}.{name}` has a line break, which a Dockerfile cannot say",
+            hint="write it in one line, or let the program read it from a file of the app",
+        )
+    if re.fullmatch(r"[A-Za-z0-9_./:@%+,=-]+", value):
+        return value
+    return '"' + re.sub(r'(["\\$])', r"\\\1", value) + '"'
+
+
+def in_history(instruction: str, words: str) -> str:
+    """How BuildKit's history has an instruction of ours, less its build arguments; see `normal`."""
+    shell = "/bin/sh -c " if instruction == "RUN" else ""
+    return normal(f"{instruction} {shell}{words} # buildkit")
+
+
+def normal(created_by: str) -> str:
+    """An entry of the history in one spelling: `RUN |1 A=b /bin/sh -c …` without arguments, single spaces."""
+    text = " ".join(created_by.split())
+    return re.sub(r"^RUN \|\d+ .*? /bin/sh -c ", "RUN /bin/sh -c ", text)
