@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mlimage.daemon.connect import Daemon, connect
 from mlimage.errors import RunError
-from mlimage.host.daemon import Daemon, connect
 from mlimage.host.request import RuntimeName
 from mlimage.host.sandbox import explain_refusal, this_machine
 

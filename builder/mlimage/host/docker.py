@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from signal import SIGKILL
 from typing import Any, BinaryIO, Final
 
+from mlimage.daemon.connect import Client, Daemon, translated
 from mlimage.errors import RunError
 from mlimage.host.contract import User
-from mlimage.host.daemon import Client, Daemon, translated
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import Ended, out_of_memory, shown_size
 from mlimage.host.terminal import raw_terminal, terminal_size

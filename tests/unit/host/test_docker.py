@@ -5,11 +5,11 @@ import pytest
 from docker.errors import APIError
 
 from mlimage.cache import Cache
+from mlimage.daemon.connect import Daemon
 from mlimage.digest import Digest
 from mlimage.errors import RunError
 from mlimage.host.choose import Choice
 from mlimage.host.contract import User
-from mlimage.host.daemon import Daemon, connect
 from mlimage.host.docker import Output, creation, ensure_image, started
 from mlimage.host.launch import launch
 from mlimage.host.request import Limits, Mount, Port
@@ -211,29 +211,3 @@ def test_a_signal_to_what_has_ended_is_nothing() -> None:
     with started(request("train"), daemon(Ended409()), "id", outputs()) as running:
         running.signal(15)
         running.kill()
-
-
-@pytest.mark.parametrize("address", ["unix:///no/such/docker.sock", "tcp://127.0.0.1:9"])
-def test_a_daemon_that_does_not_answer(address: str) -> None:
-    with pytest.raises(RunError) as caught:
-        connect({"DOCKER_HOST": address})
-    why = "no such file or directory" if address.startswith("unix") else "connection refused"
-    assert str(caught.value) == f"no Docker daemon answers at {address}: {why}"
-    assert caught.value.hint == "start it, or set DOCKER_HOST; on Linux `--runtime sandbox` needs none"
-
-
-def test_a_daemon_of_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hashlib
-    import json
-
-    folder = tmp_path / "contexts/meta" / hashlib.sha256(b"mine").hexdigest()
-    folder.mkdir(parents=True)
-    meta = {"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": "unix:///no/such/mine.sock"}}}
-    (folder / "meta.json").write_text(json.dumps(meta))
-    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "mine"}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with pytest.raises(RunError) as caught:
-        connect({"DOCKER_CONFIG": str(tmp_path)})
-    assert str(caught.value) == (
-        "no Docker daemon answers at unix:///no/such/mine.sock: no such file or directory"
-    )

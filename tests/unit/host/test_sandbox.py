@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlimage.daemon.connect import Daemon
 from mlimage.errors import RunError
 from mlimage.host.cgroup import files, parent_for
 from mlimage.host.choose import Choice, choose
 from mlimage.host.contract import User
-from mlimage.host.daemon import Daemon
 from mlimage.host.inside.settings import Bind, Settings
 from mlimage.host.request import Limits, Mount, Port
 from mlimage.host.sandbox import NOT_ISOLATED, Machine, caveats, command, explain_refusal, settings
