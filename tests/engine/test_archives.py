@@ -63,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def image(store: Store) -> SealedImage:
     return sealed(
         store,
-        image="mlimage-test-archive",
+        image=f"mlimage-test-archive-{os.getpid()}",  # workers share the engines
         base=[
             *shell(),
             file_of_bytes("etc/greeting", b"bonjour", origin="test"),

@@ -11,6 +11,7 @@ from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, Varian
 
 if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
+    from mlimage.daemon.bring import Brought
     from mlimage.engines.build import Built
     from mlimage.lock.inputs import Inputs
     from mlimage.spec.load import LoadedSpec
@@ -37,6 +38,13 @@ def build(
             "--record", help="Note what each layer gave in digests.toml, instead of comparing with it."
         ),
     ] = False,
+    load: Annotated[
+        bool,
+        typer.Option(
+            "--load/--no-load",
+            help="Also bring the image into Docker as NAME:VARIANT; only the layers that it lacks move.",
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -57,10 +65,13 @@ def build(
       mlimage build                       every image of the project
       mlimage build churn                 one image
       mlimage build churn --record        note the digests, for CI to compare with
-      mlimage build churn -o docker-archive:- | docker load
+      mlimage build churn --load          and have it in Docker, for `docker run churn:cpu`
+      mlimage build churn -o docker-archive:- | ssh there docker load
     """
     from mlimage.cache import default_cache
     from mlimage.cli.screen import Screen
+    from mlimage.daemon.bring import bring
+    from mlimage.daemon.connect import connect
     from mlimage.engines.build import build_image
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
@@ -86,6 +97,7 @@ def build(
         lock = read_lock(found.lock_folder(spec.spec.name), each)
         check(spec, lock)
         plans.append((spec, plan(spec, lock)))
+    daemon = connect(os.environ) if load else None  # what cannot be had is said before anything is built
     results = []
     for spec, planned in plans:
         with ExitStack() as stack:
@@ -113,14 +125,15 @@ def build(
                     f"writing {place}", total=archive_size(built.image), unit="bytes"
                 ) as task:
                     write_output(built.image, store, place, advance=task.advance)
-        results.append(_result(built))
+            brought = bring(daemon, built.image, store, screen.progress) if daemon else None
+        results.append(_result(built, brought))
         if not to_stdout:
-            _show(screen, built)
+            _show(screen, built, brought)
     if json:
         screen.json(results)
 
 
-def _show(screen: "Screen", built: "Built") -> None:
+def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
     image = built.image
     made = [layer for layer in built.layers if layer.made]
     packed = sum(layer.blob.blob.size for layer in built.layers)
@@ -132,6 +145,9 @@ def _show(screen: "Screen", built: "Built") -> None:
         f"  layers    {len(built.layers)}, {packed / 1e6:.1f} MB packed; "
         + (f"{len(made)} made now, {new / 1e6:.1f} MB" if made else "nothing changed")
     )
+    if brought:
+        moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"
+        screen.say(f"  loaded    into {brought.engine} as {brought.reference}; {moved}")
     if built.unrecorded:
         screen.progress.detail(
             f"not in digests.toml: {', '.join(built.unrecorded)}; `mlimage build "
@@ -139,7 +155,14 @@ def _show(screen: "Screen", built: "Built") -> None:
         )
 
 
-def _result(built: "Built") -> dict[str, Any]:
+def _result(built: "Built", brought: "Brought | None") -> dict[str, Any]:
+    loaded = brought and {
+        "engine": brought.engine,
+        "reference": brought.reference,
+        "id": brought.identity,
+        "way": brought.way,
+        "moved": brought.moved,
+    }
     return {
         "name": built.image.name,
         "digest": built.image.digest,
@@ -158,4 +181,5 @@ def _result(built: "Built") -> dict[str, Any]:
             for layer in built.layers
         ],
         "unrecorded": list(built.unrecorded),
+        "loaded": loaded,
     }
