@@ -60,10 +60,10 @@ requirements: $(READY) ## Lock the development tools anew (builder/requirements.
 	        --group dev pyproject.toml; } > builder/.requirements.new
 	@mv builder/.requirements.new builder/requirements.txt
 
-engine-up: ## Start a private Docker Engine and registry for the tests (Debian, root)
+engine-up: ## Start private container engines and a registry for the tests (Debian, root)
 	@.ci/engine up
 
-engine-down: ## End these two, and nothing else
+engine-down: ## End these, and nothing else
 	@.ci/engine down
 
 clean: ## Delete what can be made again, .venv and the engine's packages included

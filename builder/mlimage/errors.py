@@ -103,6 +103,6 @@ class RegistryError(MlimageError):
 
 
 class RunError(MlimageError):
-    """The image could not be run on this machine, or did not become healthy."""
+    """The image could not be run on this machine, or did not become healthy; the container engine refused."""
 
     exit_status = 10

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from mlimage.oci.model import SealedImage
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image
+from support.machine import Engine
 from support.sealing import sealed
 from support.tars import ODD, unpack_with
 
@@ -23,12 +24,15 @@ pytestmark = pytest.mark.engine
 SCRIPT = b"#!/bin/sh\necho $(cat /etc/greeting) from $(basename $PWD), user $(id)\n"
 
 
-def program(name: str, *arguments: str | Path, stdin: bytes | None = None) -> str:
+def program(
+    name: str, *arguments: str | Path, stdin: bytes | None = None, environ: Mapping[str, str] = os.environ
+) -> str:
     """Run a program that must succeed; returns what it wrote."""
-    if shutil.which(name) is None:
+    found = shutil.which(name, path=environ["PATH"])
+    if found is None:
         pytest.fail(f"this test needs the program `{name}`: make engine-up")
     done = subprocess.run(
-        [name, *map(str, arguments)], input=stdin, capture_output=True, check=False, env=dict(os.environ)
+        [found, *map(str, arguments)], input=stdin, capture_output=True, check=False, env=dict(environ)
     )
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
@@ -59,7 +63,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def image(store: Store) -> SealedImage:
     return sealed(
         store,
-        image="mlimage-test-archive",
+        image=f"mlimage-test-archive-{os.getpid()}",  # workers share the engines
         base=[
             *shell(),
             file_of_bytes("etc/greeting", b"bonjour", origin="test"),
@@ -75,36 +79,35 @@ def image(store: Store) -> SealedImage:
     )
 
 
-def check_docker_runs(image: SealedImage) -> None:
+def check_docker_runs(engine: Engine, image: SealedImage) -> None:
     try:
-        (found,) = json.loads(program("docker", "image", "inspect", image.name))
+        (found,) = json.loads(program("docker", "image", "inspect", image.name, environ=engine.environ))
         assert found["Id"] in {image.digest, image.image_id}
         assert found["RootFS"]["Layers"] == [layer.diff_id for layer in image.layers]
-        said = program("docker", "run", "--rm", "--network", "none", image.name)
+        said = program("docker", "run", "--rm", "--network", "none", image.name, environ=engine.environ)
         assert said == "hello from app, user uid=65532 gid=0 groups=0\n"
     finally:
-        program("docker", "image", "rm", image.name)
+        program("docker", "image", "rm", image.name, environ=engine.environ)
 
 
 def test_docker_loads_and_runs_the_archive(
-    docker_host: str, store: Store, image: SealedImage, tmp_path: Path
+    engine: Engine, store: Store, image: SealedImage, tmp_path: Path
 ) -> None:
     write_output(image, store, f"docker-archive:{tmp_path}/image.tar")
-    assert f"Loaded image: {image.name}" in program("docker", "load", "--input", tmp_path / "image.tar")
-    check_docker_runs(image)
+    said = program("docker", "load", "--input", tmp_path / "image.tar", environ=engine.environ)
+    assert f"Loaded image: {image.name}" in said
+    check_docker_runs(engine, image)
 
 
-def test_docker_loads_and_runs_the_stream(docker_host: str, store: Store, image: SealedImage) -> None:
-    program("docker", "load", stdin=b"".join(docker_archive_stream(image, store)))
-    check_docker_runs(image)
+def test_docker_loads_and_runs_the_stream(engine: Engine, store: Store, image: SealedImage) -> None:
+    program("docker", "load", stdin=b"".join(docker_archive_stream(image, store)), environ=engine.environ)
+    check_docker_runs(engine, image)
 
 
-def test_docker_keeps_the_digest_of_what_it_loads(docker_host: str, store: Store, image: SealedImage) -> None:
-    if "io.containerd.snapshotter" not in program("docker", "info", "--format", "{{json .DriverStatus}}"):
-        pytest.fail("this test needs an engine with containerd's image store: make engine-up")
-    program("docker", "load", stdin=b"".join(docker_archive_stream(image, store)))
-    (found,) = json.loads(program("docker", "image", "inspect", image.name))
-    program("docker", "image", "rm", image.name)
+def test_docker_keeps_the_digest_of_what_it_loads(engine: Engine, store: Store, image: SealedImage) -> None:
+    program("docker", "load", stdin=b"".join(docker_archive_stream(image, store)), environ=engine.environ)
+    (found,) = json.loads(program("docker", "image", "inspect", image.name, environ=engine.environ))
+    program("docker", "image", "rm", image.name, environ=engine.environ)
     assert found["Id"] == image.digest
 
 

@@ -28,6 +28,9 @@ def lacks() -> dict[str, Lack]:
     found: dict[str, Lack] = {}
     if machine.engine_address() is None:
         found["engine"] = Lack("no Docker Engine answers", "make engine-up (as root, on Debian)")
+    for name in machine.ENGINES:
+        if machine.engine_named(name) is None:
+            found[name] = Lack(f"the engine {name} does not answer", "make engine-up (as root, on Debian)")
     if machine.registry_address() is None:
         found["registry"] = Lack("there is no registry to fill", "make engine-up (as root, on Debian)")
     if os.geteuid() != 0:
@@ -58,6 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Fitting(lacks()), "mlimage-fitting")
 
 
+def _engines_of(item: pytest.Item) -> set[str]:
+    """The engine that the fixture `engine` gives this test."""
+    call = getattr(item, "callspec", None)
+    return {str(call.params["engine"])} if call and "engine" in call.params else set()
+
+
 class _Fitting:
     def __init__(self, missing: dict[str, Lack]) -> None:
         self._missing = missing
@@ -74,6 +83,7 @@ class _Fitting:
             # Only this fixture is a need: others may have a need's name by chance, `root` for instance.
             needs = {mark.name for mark in item.iter_markers()}
             needs |= {"registry"} & set(getattr(item, "fixturenames", ()))
+            needs |= _engines_of(item)
             unmet = next((name for name in self._missing if name in needs), None)
             if unmet is None:
                 kept.append(item)

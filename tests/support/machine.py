@@ -4,12 +4,15 @@ A fixture whose need is not met fails the test and says what to do; it never ski
 """
 
 import http.client
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache as remember
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,14 +24,33 @@ from mlimage.cache import Cache
 ROOT = Path(__file__).parent.parent.parent
 """The checkout."""
 
+ENGINES = ("docker-trixie", "docker-sid")
+"""The engines of `make engine-up`: program, and its release of Debian; the default one first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A container engine that answers.
+
+    Attributes:
+        name: one of `ENGINES`.
+        version: of its server, `26.1.5+dfsg1`.
+        host: its `DOCKER_HOST`.
+        environ: for a process that shall use this engine, with its own `docker` and `buildx`.
+    """
+
+    name: str
+    version: str
+    host: str
+    environ: Mapping[str, str]
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Let tests find the private engine, and let none of them touch the developer's own cache."""
     environment = ROOT / ".engine" / "environment"
     if "DOCKER_HOST" not in os.environ and environment.exists():
-        for name, value in re.findall(r"^export (\w+)=(.*)$", environment.read_text(), re.MULTILINE):
-            os.environ[name] = value.replace("$PATH", os.environ["PATH"])
+        os.environ.update(_exports(environment))
     if "MLIMAGE_CACHE" not in os.environ:
         folder = tempfile.mkdtemp(prefix="mlimage-tests-")
         os.environ["MLIMAGE_CACHE"] = folder
@@ -46,34 +68,59 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def _answers(connection: http.client.HTTPConnection, path: str) -> bool:
+def _exports(environment: Path) -> dict[str, str]:
+    """What a shell that reads this file has then."""
+    found = re.findall(r"^export (\w+)=(.*)$", environment.read_text(), re.MULTILINE)
+    return {name: value.replace("$PATH", os.environ["PATH"]) for name, value in found}
+
+
+def _get(connection: http.client.HTTPConnection, path: str) -> bytes | None:
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == 200
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
+
+
+def _engine(address: str) -> http.client.HTTPConnection:
+    parts = urlsplit(address)
+    if parts.scheme == "unix":
+        return _UnixConnection(parts.path)
+    return http.client.HTTPConnection(parts.netloc, timeout=10)
 
 
 @remember
 def engine_address() -> str | None:
     """`DOCKER_HOST` of an engine that answers, or None."""
     address = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    parts = urlsplit(address)
-    connection = (
-        _UnixConnection(parts.path)
-        if parts.scheme == "unix"
-        else http.client.HTTPConnection(parts.netloc, timeout=10)
-    )
-    return address if _answers(connection, "/_ping") else None
+    return None if _get(_engine(address), "/_ping") is None else address
+
+
+@remember
+def engine_named(name: str) -> Engine | None:
+    """One of `ENGINES`, when it answers; `MLIMAGE_TEST_ENGINES` is a folder with a file for each."""
+    environment = Path(os.environ.get("MLIMAGE_TEST_ENGINES", ROOT / ".engine/engines")) / name
+    if not environment.exists():
+        return None
+    exports = _exports(environment)
+    host = exports["DOCKER_HOST"]
+    answer = _get(_engine(host), "/version")
+    if answer is None:
+        return None
+    environ = {**os.environ, **exports}
+    return Engine(name=name, version=json.loads(answer)["Version"], host=host, environ=environ)
 
 
 @remember
 def registry_address() -> str | None:
     """`host:port` of a registry that tests may fill, or None."""
     address = os.environ.get("MLIMAGE_TEST_REGISTRY")
-    return address if address and _answers(http.client.HTTPConnection(address, timeout=10), "/v2/") else None
+    if not address or _get(http.client.HTTPConnection(address, timeout=10), "/v2/") is None:
+        return None
+    return address
 
 
 @remember
@@ -117,6 +164,15 @@ def docker_host() -> str:
         pytest.fail("this test needs a Docker Engine: make engine-up")
     os.environ["DOCKER_HOST"] = address
     return address
+
+
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.engine) for name in ENGINES])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Each of `ENGINES`, one after the other. It is in no variable of this process: hand on its `environ`."""
+    found = engine_named(request.param)
+    if found is None:
+        pytest.fail(f"this test needs the engine {request.param}: make engine-up")
+    return found
 
 
 @pytest.fixture(scope="session")

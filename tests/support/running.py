@@ -1,5 +1,6 @@
 """Requests, fakes and a small root file system for tests that run images."""
 
+import http.client
 import json
 import re
 import shutil
@@ -7,12 +8,13 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mlimage.content.entry import Entry, arrange, directory, file_of_bytes, file_of_path, symlink
+from mlimage.daemon.facts import Facts
 from mlimage.digest import Digest, canonical_json
 from mlimage.host.contract import Contract, User
 from mlimage.host.request import Limits, Port, RunRequest
@@ -24,6 +26,8 @@ from mlimage.plan.model import Compression
 from mlimage.platforms import LINUX_AMD64
 from mlimage.runtime.roles import Role, Roles
 from support.sealing import plan_of
+
+Event = dict[str, Any]
 
 PROGRAMS = ("cat", "env", "id", "kill", "ls", "sh", "sleep", "stat", "touch", "head", "nproc")
 
@@ -160,6 +164,18 @@ class FakeContainer:
         self.done.append(f"remove force={force} v={v}")
 
 
+def facts(**changes: Any) -> Facts:
+    """Docker on this machine, with containerd's image store."""
+    plain = Facts(
+        version="28.5.2",
+        api=(1, 51),
+        platform=LINUX_AMD64,
+        address="unix:///run/docker.sock",
+        containerd_store=True,
+    )
+    return replace(plain, **changes)
+
+
 @dataclass
 class FakeImage:
     """An image that the daemon has."""
@@ -174,13 +190,18 @@ class FakeImage:
 
 @dataclass
 class FakeClient:
-    """The few calls of the Docker SDK that mlimage makes."""
+    """The few calls of the Docker SDK that mlimage makes; an engine that takes what it is given."""
 
     container: FakeContainer = field(default_factory=FakeContainer)
     known: dict[str, FakeImage] = field(default_factory=dict)
     loads: dict[str, FakeImage] = field(default_factory=dict)
     loaded: bytes = b""
     created: dict[str, Any] = field(default_factory=dict)
+    blobs: set[str] = field(default_factory=set)
+    pulled: list[str] = field(default_factory=list)
+    pull_error: str | None = None
+    reaches: bool = True
+    timeout: float | None = 60
 
     @property
     def images(self) -> "FakeClient":
@@ -190,7 +211,14 @@ class FakeClient:
     def containers(self) -> "FakeClient":
         return self
 
+    @property
+    def api(self) -> "FakeClient":
+        return self
+
     def info(self) -> dict[str, Any]:
+        return {}
+
+    def version(self) -> dict[str, Any]:
         return {}
 
     def get(self, name: str) -> FakeImage:
@@ -200,10 +228,55 @@ class FakeClient:
             raise ImageNotFound(f"No such image: {name}")
         return self.known[name]
 
+    def tag(self, image: str, repository: str, tag: str) -> None:
+        self.known[f"{repository}:{tag}"] = self.known[image]
+
+    def remove_image(self, name: str) -> None:
+        self.get(name)
+        del self.known[name]
+
     def load(self, chunks: Iterable[bytes]) -> list[FakeImage]:
+        assert self.timeout is None
         self.loaded = b"".join(chunks)
         self.known |= self.loads
         return list(self.loads.values())
+
+    def pull(
+        self, repository: str, *, tag: str, platform: str, stream: bool, decode: bool
+    ) -> Iterator[Event]:
+        """Fetch what is missing, as engines do: the manifest, then each blob whose digest is new."""
+        assert (platform, stream, decode) == ("linux/amd64", True, True)
+        if not self.reaches:
+            yield {"error": "connection refused"}
+            return
+        host, _, name = repository.partition("/")
+        manifest = json.loads(self._fetch(host, f"/v2/{name}/manifests/{tag}"))
+        for blob in [manifest["config"], *manifest["layers"]]:
+            short = blob["digest"][7:19]
+            if blob["digest"] in self.blobs:
+                yield {"id": short, "status": "Already exists"}
+                continue
+            if len(self._fetch(host, f"/v2/{name}/blobs/{blob['digest']}")) != blob["size"]:
+                yield {"error": "unexpected EOF"}
+                return
+            self.blobs.add(blob["digest"])
+            self.pulled.append(blob["digest"])
+            yield {"id": short, "status": "Download complete"}
+        config = json.loads(self._fetch(host, f"/v2/{name}/blobs/{manifest['config']['digest']}"))
+        image = FakeImage(id=tag, layers=tuple(config["rootfs"]["diff_ids"]))
+        self.known |= {f"{repository}@{tag}": image, tag: image}
+        if self.pull_error:
+            yield {"error": self.pull_error}
+
+    def _fetch(self, host: str, path: str) -> bytes:
+        connection = http.client.HTTPConnection(host, timeout=10)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().read()
+        except http.client.IncompleteRead as error:
+            return error.partial
+        finally:
+            connection.close()
 
     def create(self, **settings: Any) -> FakeContainer:
         json.dumps(settings)

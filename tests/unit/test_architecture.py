@@ -24,6 +24,7 @@ ORDER = (
     {"plan"},
     {"render"},
     {"oci"},
+    {"daemon"},
     {"engines"},
     {"host"},
     {"cli"},
@@ -38,8 +39,8 @@ KEYS = {
     "pydantic_core": {"spec"},
     "yaml": {"spec"},
     # The docker SDK raises what `requests` raises.
-    "requests": {"fetch", "host"},
-    "docker": {"host"},
+    "requests": {"fetch", "daemon"},
+    "docker": {"daemon", "host"},
     "isal": {"oci", "content"},
     "jinja2": {"spec", "render"},
     # To name its classes; `test_one_door_to_processes` sees that it starts none.

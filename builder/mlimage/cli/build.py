@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlimage.cli.screen import Screen
+    from mlimage.daemon.bring import Brought
+    from mlimage.daemon.connect import Daemon
     from mlimage.engines.build import Built
-    from mlimage.engines.choose import Name
+    from mlimage.engines.choose import Choice, Name
     from mlimage.engines.layers import Engine
     from mlimage.lock.inputs import Inputs
     from mlimage.spec.load import LoadedSpec
@@ -61,6 +63,15 @@ def build(
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Let BuildKit run every step of the Dockerfile again.")
     ] = False,
+    load: Annotated[
+        bool | None,
+        typer.Option(
+            "--load/--no-load",
+            help="Also bring the image into Docker as NAME:VARIANT; only the layers that it lacks move. By "
+            "default where the docker engine builds.",
+            show_default=False,
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -81,10 +92,12 @@ def build(
       mlimage build                       every image of the project
       mlimage build churn                 one image
       mlimage build churn --record        note the digests, for CI to compare with
-      mlimage build churn -o docker-archive:- | docker load
+      mlimage build churn --load          and have it in Docker, for `docker run churn:cpu`
+      mlimage build churn -o docker-archive:- | ssh there docker load
     """
     from mlimage.cache import default_cache
     from mlimage.cli.screen import Screen
+    from mlimage.daemon.bring import bring
     from mlimage.engines.build import build_image
     from mlimage.engines.choose import choose
     from mlimage.engines.docker.secrets import parse_secrets
@@ -115,9 +128,12 @@ def build(
         chosen_engine = choose(engine, planned)
         screen.progress.detail(chosen_engine.why)
         secrets = parse_secrets(secret or (), planned.dockerfile.steps, environ=os.environ)
-        plans.append((spec, planned, chosen_engine.engine, secrets))
+        loads = load is True or (load is None and chosen_engine.engine == "docker")
+        plans.append((spec, planned, chosen_engine, secrets, loads))
+    # What cannot be had is said before anything is built.
+    daemon = _daemon([chosen for _, _, chosen, _, _ in plans], loads=any(loads for *_, loads in plans))
     results = []
-    for spec, planned, with_engine, secrets in plans:
+    for spec, planned, chosen_engine, secrets, loads in plans:
         with ExitStack() as stack:
             stack.enter_context(cache.in_use())
 
@@ -132,7 +148,7 @@ def build(
                 folder=found.image_folder(planned.image),
                 lock_folder=found.lock_folder(planned.image),
                 record=record,
-                engine=_engine(with_engine, found.root, secrets, cached=not no_cache),
+                engine=_engine(chosen_engine.engine, found.root, secrets, cached=not no_cache),
                 fresh=no_cache,
                 inputs=inputs,
                 cache=cache,
@@ -145,11 +161,28 @@ def build(
                     f"writing {place}", total=archive_size(built.image), unit="bytes"
                 ) as task:
                     write_output(built.image, store, place, advance=task.advance)
-        results.append(_result(built))
+            brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
+        results.append(_result(built, brought))
         if not to_stdout:
-            _show(screen, built)
+            _show(screen, built, brought)
     if json:
         screen.json(results)
+
+
+def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":
+    """The engine of containers, where one builds or gets the image."""
+    builds = [choice for choice in choices if choice.engine == "docker"]
+    if builds:
+        from mlimage.engines.docker.ready import ready
+
+        return ready(
+            os.environ, needs=tuple(dict.fromkeys(need for choice in builds for need in choice.needs))
+        )
+    if loads:
+        from mlimage.daemon.connect import connect
+
+        return connect(os.environ)
+    return None
 
 
 def _engine(name: "Name", project: Path, secrets: "Sequence[tuple[str, str]]", *, cached: bool) -> "Engine":
@@ -162,7 +195,7 @@ def _engine(name: "Name", project: Path, secrets: "Sequence[tuple[str, str]]", *
     return DockerEngine(project=project, secrets=secrets, environ=dict(os.environ), cached=cached)
 
 
-def _show(screen: "Screen", built: "Built") -> None:
+def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
     image = built.image
     made = [layer for layer in built.layers if layer.made]
     packed = sum(layer.blob.blob.size for layer in built.layers)
@@ -174,6 +207,9 @@ def _show(screen: "Screen", built: "Built") -> None:
         f"  layers    {len(built.layers)}, {packed / 1e6:.1f} MB packed; "
         + (f"{len(made)} made now, {new / 1e6:.1f} MB" if made else "nothing changed")
     )
+    if brought:
+        moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"
+        screen.say(f"  loaded    into {brought.engine} as {brought.reference}; {moved}")
     if built.unrecorded:
         screen.progress.detail(
             f"not in digests.toml: {', '.join(built.unrecorded)}; `mlimage build "
@@ -181,7 +217,14 @@ def _show(screen: "Screen", built: "Built") -> None:
         )
 
 
-def _result(built: "Built") -> dict[str, Any]:
+def _result(built: "Built", brought: "Brought | None") -> dict[str, Any]:
+    loaded = brought and {
+        "engine": brought.engine,
+        "reference": brought.reference,
+        "id": brought.identity,
+        "way": brought.way,
+        "moved": brought.moved,
+    }
     return {
         "name": built.image.name,
         "digest": built.image.digest,
@@ -200,4 +243,5 @@ def _result(built: "Built") -> dict[str, Any]:
             for layer in built.layers
         ],
         "unrecorded": list(built.unrecorded),
+        "loaded": loaded,
     }

@@ -14,10 +14,17 @@ Wish = Literal["auto", "direct", "docker"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The engine that builds, and why it was taken, for `--verbose`."""
+    """The engine that builds.
+
+    Attributes:
+        engine: which.
+        why: it was taken, for `--verbose`.
+        needs: why no other could be.
+    """
 
     engine: Name
     why: str
+    needs: tuple[str, ...] = ()
 
 
 def choose(wish: Wish, plan: BuildPlan) -> Choice:
@@ -29,7 +36,7 @@ def choose(wish: Wish, plan: BuildPlan) -> Choice:
     needs = needs_docker(plan)
     name = f"{plan.image}:{plan.variant}"
     if wish == "docker":
-        return Choice(engine="docker", why=f"{name}: docker engine, as asked for")
+        return Choice(engine="docker", why=f"{name}: docker engine, as asked for", needs=needs)
     if not needs:
         why = "as asked for" if wish == "direct" else "nothing in the image needs Docker"
         return Choice(engine="direct", why=f"{name}: direct engine, {why}")
@@ -38,7 +45,7 @@ def choose(wish: Wish, plan: BuildPlan) -> Choice:
             f"the direct engine cannot build `{name}`: {_listed(needs)}",
             hint="`--engine docker`, or leave `--engine` out",
         )
-    return Choice(engine="docker", why=f"{name}: docker engine, since {_listed(needs)}")
+    return Choice(engine="docker", why=f"{name}: docker engine, since {_listed(needs)}", needs=needs)
 
 
 def _listed(reasons: Sequence[str]) -> str:

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mlimage.daemon.connect import Daemon, connect
 from mlimage.errors import RunError
-from mlimage.host.daemon import Daemon, connect
 from mlimage.host.request import RuntimeName
 from mlimage.host.sandbox import explain_refusal, this_machine
 
@@ -49,10 +49,13 @@ def choose(
             daemon = connect(environ)
         except RunError as error:
             if wanted == "docker":
-                raise
+                hint = f"{error.hint}; on Linux `--runtime sandbox` needs none"
+                raise RunError(error.message, hint=hint) from error
             no_daemon = error
         else:
-            return Choice(daemon=daemon, why=f"docker: a daemon answers at {daemon.address}")
+            return Choice(
+                daemon=daemon, why=f"docker: {daemon.facts.title} answers at {daemon.facts.address}"
+            )
     refused = refusal()
     if refused is None:
         return Choice(daemon=None, why=f"sandbox: {no_daemon.message if no_daemon else 'it was asked for'}")

@@ -5,21 +5,18 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from signal import SIGKILL
 from typing import Any, BinaryIO, Final
 
+from mlimage.daemon.connect import Daemon, translated
 from mlimage.errors import RunError
 from mlimage.host.contract import User
-from mlimage.host.daemon import Client, Daemon, translated
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import Ended, out_of_memory, shown_size
 from mlimage.host.terminal import raw_terminal, terminal_size
-from mlimage.oci.archive import archive_size
-from mlimage.oci.model import SealedImage
-from mlimage.progress import Progress
 
 RUN_LABEL: Final = "dev.mlimage.run"
 """Label of the containers that `mlimage run` makes: `docker ps -a --filter label=dev.mlimage.run`."""
@@ -82,69 +79,6 @@ def _ports(port: Port | None) -> dict[str, tuple[str, int]]:
     return {f"{port.inside}/tcp": (port.address, port.number)} if port else {}
 
 
-def ensure_image(
-    client: Client,
-    image: SealedImage,
-    archive: Callable[[], Iterable[bytes]],
-    progress: Progress,
-) -> str:
-    """The id by which the daemon knows the image; it is loaded when the daemon lacks it.
-
-    Args:
-        client: the connection to the daemon.
-        image: the image.
-        archive: gives the image as a `docker load` stream.
-        progress: where loading is shown.
-
-    Raises:
-        RunError: the daemon does not take it.
-    """
-    found = _find(client, image, ())
-    if found:
-        return found
-    names: list[str] = []
-    size = archive_size(image)
-    with (
-        translated(f"cannot load `{image.name}` into Docker"),
-        progress.task(f"loading {image.name} into Docker", total=size, unit="bytes") as task,
-    ):
-
-        def counted() -> Iterator[bytes]:
-            for chunk in archive():
-                task.advance(len(chunk))
-                yield chunk
-
-        names += [loaded.id for loaded in client.images.load(counted())]
-    found = _find(client, image, names)
-    if not found:
-        raise RunError(
-            f"Docker took `{image.name}`, but has another image now",
-            hint="`mlimage cache verify` checks the store; `docker system df` shows whether its disk is full",
-        )
-    return found
-
-
-def _find(client: Client, image: SealedImage, loaded: Iterable[str]) -> str | None:
-    """Look for the image by what is in it.
-
-    With Docker's older image store an image's id is the digest of its configuration; with containerd's it is
-    that of the manifest which `docker load` wrote, so there the layers decide.
-    """
-    from docker.errors import ImageNotFound
-
-    layers = [layer.diff_id for layer in image.layers]
-    for name in (image.image_id, image.digest, *loaded):
-        with translated(f"cannot ask Docker for `{image.name}`"):
-            try:
-                known = client.images.get(name)
-            except ImageNotFound:
-                continue
-        if known.attrs["RootFS"]["Layers"] == layers:
-            identity: str = known.id
-            return identity
-    return None
-
-
 class Container:
     """A container that runs; see `session.Started`."""
 
@@ -203,7 +137,7 @@ def started(request: RunRequest, daemon: Daemon, image: str, output: Output) -> 
     Raises:
         RunError: Docker refuses it.
     """
-    settings = creation(request, image=image, rootless=daemon.rootless)
+    settings = creation(request, image=image, rootless=daemon.facts.rootless)
     with translated("cannot create the container"):
         container = daemon.client.containers.create(**settings)
     try:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlimage.cache import Cache
+from mlimage.daemon.bring import bring
 from mlimage.errors import RunError
 from mlimage.host import docker, sandbox
 from mlimage.host.choose import Choice
 from mlimage.host.ports import free_port
 from mlimage.host.request import RunRequest
 from mlimage.host.session import supervise
-from mlimage.oci.archive import docker_archive_stream
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpacked_in_use
 from mlimage.progress import SILENT, Progress, Task
@@ -46,18 +46,16 @@ def launch(
     """
     daemon = choice.daemon
     if request.port is not None:
-        if daemon is not None and not daemon.local:
+        if daemon is not None and not daemon.facts.local:
             raise RunError(
-                f"the Docker daemon at {daemon.address} is on another machine, as the server would be",
+                f"the Docker daemon at {daemon.facts.address} is on another machine, as the server would be",
                 hint="--runtime sandbox serves from here; `mlimage build --output docker-archive:FILE` and "
                 "`docker load` bring the image there",
             )
         number = free_port(request.port.address, request.port.number)
         request = replace(request, port=replace(request.port, number=number))
     if daemon is not None:
-        identity = docker.ensure_image(
-            daemon.client, request.image, lambda: docker_archive_stream(request.image, store), progress
-        )
+        identity = bring(daemon, request.image, store, progress).identity
         output = docker.Output(stdout=sys.stdout.buffer, stderr=sys.stderr.buffer)
         with docker.started(request, daemon, identity, output) as container:
             return supervise(container, request, say=say)
@@ -79,8 +77,8 @@ def dry_run(request: RunRequest, choice: Choice, cache: Cache) -> dict[str, Any]
     """What `launch` would tell Docker or `unshare`, as a JSON value; nothing is loaded or started."""
     daemon = choice.daemon
     if daemon is not None:
-        settings = docker.creation(request, image=request.image.image_id, rootless=daemon.rootless)
-        return {"runtime": "docker", "daemon": daemon.address, "containers.create": settings}
+        settings = docker.creation(request, image=request.image.image_id, rootless=daemon.facts.rootless)
+        return {"runtime": "docker", "daemon": daemon.facts.address, "containers.create": settings}
     machine = sandbox.this_machine()
     root = cache.unpacked / request.image.image_id.hex
     scratch = None if request.read_only else Path(tempfile.gettempdir(), "mlimage-sandbox-…")

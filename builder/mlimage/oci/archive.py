@@ -81,7 +81,7 @@ def docker_archive_stream(image: SealedImage, store: Store) -> Iterator[bytes]:
     Both `manifest.json`, which Docker reads with its own image store, and an OCI layout, which it reads since
     25 and with containerd's store; both name the same blobs.
     """
-    reference = image.name if ":" in image.name else f"{image.name}:latest"
+    reference = docker_reference(image.name)
     names = {CONTAINERD_NAME: f"docker.io/library/{reference}", REF_NAME: reference.partition(":")[2]}
     listing = {
         "Config": _place(image.config.digest),
@@ -94,7 +94,18 @@ def docker_archive_stream(image: SealedImage, store: Store) -> Iterator[bytes]:
 
 def archive_size(image: SealedImage) -> int:
     """Bytes of the image's blobs: what there is to do, for progress."""
-    return sum(blob.size for blob in _blobs(image))
+    return sum(blob.size for blob in image_blobs(image))
+
+
+def docker_reference(name: str) -> str:
+    """What Docker calls an image of the store: its name and a tag."""
+    return name if ":" in name else f"{name}:latest"
+
+
+def image_blobs(image: SealedImage) -> tuple[Descriptor, ...]:
+    """Manifest, configuration and layers; each blob once, though two layers may be equal."""
+    blobs = [image.manifest, image.config, *(layer.blob for layer in image.layers)]
+    return tuple({blob.digest: blob for blob in blobs}.values())
 
 
 def _layout(image: SealedImage, store: Store, annotations: dict[str, str]) -> Iterator[Entry]:
@@ -106,7 +117,7 @@ def _layout(image: SealedImage, store: Store, annotations: dict[str, str]) -> It
     index = canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
     yield file_of_bytes("index.json", index, origin=image.name)
     yield file_of_bytes("oci-layout", LAYOUT, origin=image.name)
-    for blob in _blobs(image):
+    for blob in image_blobs(image):
         yield Entry(
             path=_place(blob.digest),
             kind=Kind.FILE,
@@ -115,12 +126,6 @@ def _layout(image: SealedImage, store: Store, annotations: dict[str, str]) -> It
             size=blob.size,
             open=_opener(blob, store),
         )
-
-
-def _blobs(image: SealedImage) -> tuple[Descriptor, ...]:
-    """Each blob once, though two layers may be equal."""
-    blobs = [image.manifest, image.config, *(layer.blob for layer in image.layers)]
-    return tuple({blob.digest: blob for blob in blobs}.values())
 
 
 def _place(digest: Digest) -> str:
@@ -166,7 +171,7 @@ def _write_layout(image: SealedImage, store: Store, folder: Path, advance: Calla
             )
     there = Store(folder)
     there.ready()
-    for blob in _blobs(image):
+    for blob in image_blobs(image):
         if not there.holds(blob):
             with _opener(blob, store)() as source, there.blob_writer() as target:
                 while piece := source.read(CHUNK):

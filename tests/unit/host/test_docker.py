@@ -5,42 +5,17 @@ import pytest
 from docker.errors import APIError
 
 from mlimage.cache import Cache
-from mlimage.digest import Digest
+from mlimage.daemon.connect import Daemon
 from mlimage.errors import RunError
 from mlimage.host.choose import Choice
 from mlimage.host.contract import User
-from mlimage.host.daemon import Daemon, connect
-from mlimage.host.docker import Output, creation, ensure_image, started
+from mlimage.host.docker import Output, creation, started
 from mlimage.host.launch import launch
 from mlimage.host.request import Limits, Mount, Port
 from mlimage.host.session import Ended, supervise
-from mlimage.oci.model import Descriptor, LayerBlob, SealedImage
 from mlimage.oci.store import Store
-from mlimage.platforms import LINUX_AMD64
 from mlimage.progress import SILENT
-from support.running import FakeClient, FakeContainer, FakeImage, request
-
-
-def digest(text: str) -> Digest:
-    return Digest.of(text.encode())
-
-
-def image() -> SealedImage:
-    def blob(name: str) -> Descriptor:
-        return Descriptor(media_type="x", digest=digest(name), size=1)
-
-    layer = LayerBlob(name="app", diff_id=digest("diff"), blob=blob("layer"), uncompressed_size=1)
-    return SealedImage(
-        name="demo:cpu",
-        platform=LINUX_AMD64,
-        manifest=blob("manifest"),
-        config=blob("config"),
-        layers=(layer,),
-    )
-
-
-KNOWN = FakeImage(id="known", layers=(digest("diff"),))
-OTHER = FakeImage(id="other", layers=(digest("other"),))
+from support.running import FakeClient, FakeContainer, facts, request
 
 
 def test_everything_that_docker_is_told() -> None:
@@ -89,31 +64,12 @@ def test_files_belong_to_the_person_of_a_rootless_daemon() -> None:
     assert creation(named, image="i", rootless=True)["user"] == "65532:65532"
 
 
-@pytest.mark.parametrize("name", [digest("config"), digest("manifest")])
-def test_an_image_that_the_daemon_has_is_not_loaded(name: str) -> None:
-    client = FakeClient(known={name: KNOWN})
-    assert ensure_image(client, image(), lambda: pytest.fail("loaded"), SILENT) == "known"
-
-
-def test_an_image_that_the_daemon_lacks_is_loaded() -> None:
-    client = FakeClient(loads={"demo:cpu": FakeImage(id="demo:cpu", layers=KNOWN.layers)})
-    assert ensure_image(client, image(), lambda: [b"one", b"two"], SILENT) == "demo:cpu"
-    assert client.loaded == b"onetwo"
-
-
-def test_another_image_of_the_same_name_is_not_taken() -> None:
-    client = FakeClient(loads={"other": OTHER})
-    with pytest.raises(RunError) as caught:
-        ensure_image(client, image(), list, SILENT)
-    assert str(caught.value) == "Docker took `demo:cpu`, but has another image now"
-
-
 def outputs() -> Output:
     return Output(stdout=io.BytesIO(), stderr=io.BytesIO())
 
 
 def daemon(container: FakeContainer) -> Daemon:
-    return Daemon(client=FakeClient(container=container), address="unix:///run/docker.sock")
+    return Daemon(client=FakeClient(container=container), facts=facts())
 
 
 @pytest.mark.parametrize(
@@ -128,8 +84,8 @@ def daemon(container: FakeContainer) -> Daemon:
     ],
 )
 def test_a_server_on_another_machine_is_refused(address: str, tmp_path: Path, *, local: bool) -> None:
-    there = Daemon(client=FakeClient(), address=address)
-    assert there.local is local
+    there = Daemon(client=FakeClient(), facts=facts(address=address))
+    assert there.facts.local is local
     if local:
         return
     asked = request("serve", port=Port(address="127.0.0.1", number=9000, inside=8080))
@@ -187,7 +143,11 @@ def test_the_container_is_removed_when_it_is_left_by_an_error() -> None:
             "cannot start the container: Mounts denied: /mnt/x",
             "share the folder in Docker Desktop's settings, Resources, File sharing",
         ),
-        ("no space left on device", "cannot start the container: no space left on device", None),
+        (
+            "no space left on device",
+            "cannot start the container: the disk of the engine is full",
+            "`docker system df` shows what takes the space, `docker system prune` frees some",
+        ),
     ],
 )
 def test_docker_refuses_to_start(said: str, message: str, hint: str | None) -> None:
@@ -211,29 +171,3 @@ def test_a_signal_to_what_has_ended_is_nothing() -> None:
     with started(request("train"), daemon(Ended409()), "id", outputs()) as running:
         running.signal(15)
         running.kill()
-
-
-@pytest.mark.parametrize("address", ["unix:///no/such/docker.sock", "tcp://127.0.0.1:9"])
-def test_a_daemon_that_does_not_answer(address: str) -> None:
-    with pytest.raises(RunError) as caught:
-        connect({"DOCKER_HOST": address})
-    why = "no such file or directory" if address.startswith("unix") else "connection refused"
-    assert str(caught.value) == f"no Docker daemon answers at {address}: {why}"
-    assert caught.value.hint == "start it, or set DOCKER_HOST; on Linux `--runtime sandbox` needs none"
-
-
-def test_a_daemon_of_a_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import hashlib
-    import json
-
-    folder = tmp_path / "contexts/meta" / hashlib.sha256(b"mine").hexdigest()
-    folder.mkdir(parents=True)
-    meta = {"Name": "mine", "Metadata": {}, "Endpoints": {"docker": {"Host": "unix:///no/such/mine.sock"}}}
-    (folder / "meta.json").write_text(json.dumps(meta))
-    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "mine"}))
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with pytest.raises(RunError) as caught:
-        connect({"DOCKER_CONFIG": str(tmp_path)})
-    assert str(caught.value) == (
-        "no Docker daemon answers at unix:///no/such/mine.sock: no such file or directory"
-    )

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlimage.daemon.connect import Daemon
 from mlimage.errors import RunError
 from mlimage.host.cgroup import files, parent_for
 from mlimage.host.choose import Choice, choose
 from mlimage.host.contract import User
-from mlimage.host.daemon import Daemon
 from mlimage.host.inside.settings import Bind, Settings
 from mlimage.host.request import Limits, Mount, Port
 from mlimage.host.sandbox import NOT_ISOLATED, Machine, caveats, command, explain_refusal, settings
 from mlimage.process import Command, Completed
-from support.running import FakeClient, request
+from support.running import FakeClient, facts, request
 
 ROOT = Machine(privileged=True, own_cgroup="0::/\n", python="/usr/bin/python3")
 PERSON = Machine(privileged=False, own_cgroup="0::/user\n", python="/usr/bin/python3")
@@ -122,17 +122,17 @@ def test_where_a_control_group_can_be(
 
 
 def daemon(_environ: object) -> Daemon:
-    return Daemon(client=FakeClient(), address="unix:///run/docker.sock")
+    return Daemon(client=FakeClient(), facts=facts())
 
 
 def no_daemon(_environ: object) -> Daemon:
-    raise RunError("no Docker daemon answers at x: refused")
+    raise RunError("no Docker daemon answers at x: refused", hint="start it")
 
 
 def test_docker_where_a_daemon_answers() -> None:
     found = choose("auto", {}, connect=daemon, refusal=lambda: pytest.fail("asked"))
     assert found.daemon
-    assert found.why == "docker: a daemon answers at unix:///run/docker.sock"
+    assert found.why == "docker: Docker 28.5.2 answers at unix:///run/docker.sock"
 
 
 def test_the_sandbox_where_none_does() -> None:
@@ -153,8 +153,10 @@ def test_neither() -> None:
     assert str(caught.value) == (
         "no sandbox can be made here: not permitted; and no Docker daemon answers at x: refused"
     )
-    with pytest.raises(RunError, match="no Docker daemon answers at x: refused"):
+    with pytest.raises(RunError) as caught:
         choose("docker", {}, connect=no_daemon, refusal=lambda: None)
+    assert str(caught.value) == "no Docker daemon answers at x: refused"
+    assert caught.value.hint == "start it; on Linux `--runtime sandbox` needs none"
 
 
 def test_why_a_machine_refuses() -> None:

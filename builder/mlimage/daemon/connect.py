@@ -1,19 +1,19 @@
-"""The Docker daemon: found as Docker's own command line finds it, and its errors in the user's words."""
+"""The container engine: found as Docker's own command line finds it, and its errors in the user's words."""
 
 import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
 
+from mlimage.daemon.facts import Facts, need_usable, read_facts
 from mlimage.errors import RunError
 
 QUICK: Final = 3
 """Seconds in which a daemon that runs has answered."""
-_HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNIX: Final = "unix://"
 _DEFAULT: Final = "unix:///var/run/docker.sock"
 _PATIENT: Final = 120
@@ -31,36 +31,35 @@ class Client(Protocol):
     def containers(self) -> Any:
         """`docker.models.containers.ContainerCollection`."""
 
+    @property
+    def api(self) -> Any:
+        """`docker.APIClient`."""
+
     def info(self) -> Any:
         """What `docker info` shows."""
+
+    def version(self) -> Any:
+        """What `docker version` shows of the server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """A daemon that answered.
+    """An engine that answered.
 
     Attributes:
         client: the connection to it.
-        address: where it is, for instance `unix:///var/run/docker.sock`.
-        rootless: whether root in its containers is the person who runs the daemon.
+        facts: what it is.
     """
 
     client: Client
-    address: str
-    rootless: bool = False
-
-    @property
-    def local(self) -> bool:
-        """Whether it is on this machine, so that the ports that it publishes are this machine's."""
-        parts = urlsplit(self.address)
-        return parts.scheme in {"unix", "http+unix", "npipe"} or parts.hostname in _HERE
+    facts: Facts
 
 
 def connect(environ: Mapping[str, str] = os.environ, *, timeout: int = QUICK) -> Daemon:
-    """The daemon that `DOCKER_HOST`, `DOCKER_CONTEXT` or the current context of Docker's settings name.
+    """The engine that `DOCKER_HOST`, `DOCKER_CONTEXT` or the current context of Docker's settings name.
 
     Raises:
-        RunError: it does not answer, or the settings are wrong.
+        RunError: it does not answer, cannot run images of mlimage, or the settings are wrong.
     """
     settings = _settings(environ)
     address = str(settings.get("base_url", _DEFAULT))
@@ -75,16 +74,14 @@ def connect(environ: Mapping[str, str] = os.environ, *, timeout: int = QUICK) ->
             client = docker.DockerClient.from_env(version="auto", timeout=timeout, environment=dict(environ))
         else:
             client = docker.DockerClient(version="auto", timeout=timeout, **settings)
-        daemon = client.info()
+        facts = read_facts(client.version(), client.info(), address=address)
     except TLSParameterError as error:
         raise RunError(f"Docker's TLS settings are wrong: {error}", hint="see DOCKER_CERT_PATH") from error
     except (DockerException, RequestException, OSError, ValueError) as error:
-        raise _no_answer(address, reason(error)) from error
+        raise _no_answer(address, error) from error
+    need_usable(facts)
     client.api.timeout = _PATIENT
-    options = daemon.get("SecurityOptions") or ()
-    return Daemon(
-        client=client, address=address, rootless=any("name=rootless" in option for option in options)
-    )
+    return Daemon(client=client, facts=facts)
 
 
 def _settings(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -112,14 +109,30 @@ def _knock(address: str, timeout: int) -> None:
         try:
             probe.connect(address.removeprefix(_UNIX))
         except OSError as error:
-            raise _no_answer(address, reason(error)) from error
+            raise _no_answer(address, error) from error
 
 
-def _no_answer(address: str, why: str) -> RunError:
+def _no_answer(address: str, error: BaseException) -> RunError:
+    if address.startswith(_UNIX) and isinstance(error, PermissionError):
+        return RunError(
+            f"you may not use the Docker daemon at {address}",
+            hint="`sudo usermod -aG docker $USER`, then log in anew; who is in that group can become root",
+        )
+    start = "`sudo systemctl start docker`" if sys.platform == "linux" else "open Docker Desktop"
     return RunError(
-        f"no Docker daemon answers at {address}: {why}",
-        hint="start it, or set DOCKER_HOST; on Linux `--runtime sandbox` needs none",
+        f"no Docker daemon answers at {address}: {reason(error)}",
+        hint=f"start it ({start}), or let DOCKER_HOST say where one is",
     )
+
+
+@contextmanager
+def without_haste(client: Client) -> Iterator[None]:
+    """Wait for one answer as long as it takes: an engine unpacks gigabytes without a word."""
+    before, client.api.timeout = client.api.timeout, None
+    try:
+        yield
+    finally:
+        client.api.timeout = before
 
 
 @contextmanager
@@ -131,9 +144,15 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise RunError(f"{what}: {error.explanation or reason(error)}") from error
+        said = str(error.explanation or reason(error))
+        if "no space left on device" in said:
+            raise RunError(
+                f"{what}: the disk of the engine is full",
+                hint="`docker system df` shows what takes the space, `docker system prune` frees some",
+            ) from error
+        raise RunError(f"{what}: {said}") from error
     except (DockerException, RequestException, OSError) as error:
-        raise RunError(f"{what}: {reason(error)}", hint="does the Docker daemon still run?") from error
+        raise RunError(f"{what}: {reason(error)}", hint="does the engine still run?") from error
 
 
 def reason(error: BaseException) -> str:
