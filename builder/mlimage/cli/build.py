@@ -40,7 +40,12 @@ def build(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", min=1, help="Layers made at once; by default one per core.", show_default=False
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Layers made at once; by default one per core.",
+            show_default=False,
         ),
     ] = None,
     project: ProjectOption = Path(),
