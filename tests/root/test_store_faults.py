@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +16,7 @@ from mlimage.digest import Digest
 from mlimage.oci.archive import write_output
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
+from mlimage.oci.survey import size_of
 from mlimage.oci.unpack import unpack_image, unpacked
 from support.sealing import sealed
 
@@ -50,10 +52,10 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     large = sealed(elsewhere, image="large", app=[LARGE])
     with refused(errno.ENOSPC):
         unpacked(large, elsewhere, Cache(small_disk))
-    with refused(errno.ENOSPC):
-        write_output(large, elsewhere, f"docker-archive:{small_disk}/out.tar")
-    with refused(errno.ENOSPC):
-        write_output(large, elsewhere, f"oci:{small_disk}/out")
+    for kind, place in (("docker-archive", small_disk / "out.tar"), ("oci", small_disk / "out")):
+        with refused(errno.ENOSPC) as caught:
+            write_output(large, elsewhere, f"{kind}:{place}")
+        assert caught.value.filename == str(place)
     assert Store(small_disk / "out").images() == ()
     assert not [path for path in small_disk.rglob("*") if path.name.startswith(PARTIAL)]
     subprocess.run(["mount", "-o", "remount,size=20m", small_disk], check=True)
@@ -72,6 +74,23 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
         sealed(store, app=[LARGE])
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
     assert sealed(store, image="other", app=[]) in store.images()
+
+
+def test_what_only_its_owner_may_read_is_not_counted() -> None:
+    if os.geteuid() != 0:
+        pytest.fail("only root becomes another: run it as root")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "seen").write_bytes(b"12")
+        (folder / "hidden").mkdir(mode=0o700)
+        (folder / "hidden" / "unseen").write_bytes(b"345")
+        assert size_of(folder) == 5
+        os.seteuid(65534)
+        try:
+            assert size_of(folder) == 2
+        finally:
+            os.seteuid(0)
 
 
 def test_files_get_the_owners_that_the_image_says(tmp_path: Path) -> None:

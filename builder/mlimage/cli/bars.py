@@ -86,19 +86,21 @@ def _new_bars() -> "RichProgress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Task as RichTask
+    from rich.table import Column
     from rich.text import Text
 
     class Amount(ProgressColumn):
         def render(self, task: RichTask) -> Text:
             show = size_text if task.fields.get("unit") == "bytes" else str
-            done = show(int(task.completed))
+            done = show(int(task.completed)) if task.completed or task.total else ""
             return Text(done if task.total is None else f"{done} / {show(int(task.total))}", justify="right")
 
     return Progress(
-        TextColumn("{task.description}", markup=False),
+        # One line each, however narrow the terminal: lines that wrap leave their upper half behind.
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(),
-        Amount(),
-        TimeRemainingColumn(compact=True),
+        Amount(table_column=Column(no_wrap=True)),
+        TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
         console=Console(stderr=True, no_color=not has_colour(sys.stderr)),
         transient=True,
         # Rich would send what is printed on standard output to standard error.

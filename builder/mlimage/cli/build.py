@@ -75,7 +75,12 @@ def build(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", "-j", min=1, help="Layers made at once; by default one per core.", show_default=False
+            "--jobs",
+            "-j",
+            metavar="N",
+            min=1,
+            help="Layers made at once; by default one per core.",
+            show_default=False,
         ),
     ] = None,
     project: ProjectOption = Path(),
@@ -104,15 +109,13 @@ def build(
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
     from mlimage.lock.text import read_lock
-    from mlimage.oci.archive import archive_size, parse_output, write_output
+    from mlimage.oci.archive import archive_size, write_output
     from mlimage.oci.store import Store
     from mlimage.plan.decide import plan
     from mlimage.spec.project import find_project
 
     outputs = output or []
-    for place in outputs:
-        parse_output(place)
-    to_stdout = any(place.endswith(":-") for place in outputs)
+    to_stdout = _goes_to_stdout(outputs, json=json)
     screen = Screen(json=json, verbose=verbose)
     found = find_project(project)
     cache = default_cache(os.environ)
@@ -175,9 +178,8 @@ def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":
     if builds:
         from mlimage.engines.docker.ready import ready
 
-        return ready(
-            os.environ, needs=tuple(dict.fromkeys(need for choice in builds for need in choice.needs))
-        )
+        needs = dict.fromkeys(need for choice in builds for need in choice.needs)
+        return ready(os.environ, needs=tuple(needs))
     if loads:
         from mlimage.daemon.connect import connect
 
@@ -193,6 +195,20 @@ def _engine(name: "Name", project: Path, secrets: "Sequence[tuple[str, str]]", *
     from mlimage.engines.docker.engine import DockerEngine
 
     return DockerEngine(project=project, secrets=secrets, environ=dict(os.environ), cached=cached)
+
+
+def _goes_to_stdout(outputs: list[str], *, json: bool) -> bool:
+    """Whether an archive goes to standard output; raises `UsageError` where it would not be alone there."""
+    from mlimage.errors import UsageError
+    from mlimage.oci.archive import parse_output
+
+    archives = [f"`--output {place}`" for place in outputs if parse_output(place)[1] == "-"]
+    takers = [*archives, "`--json`"] if json else archives
+    if archives and len(takers) > 1:
+        raise UsageError(
+            f"{' and '.join(takers)} cannot share standard output", hint="write the image to a file"
+        )
+    return bool(archives)
 
 
 def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:

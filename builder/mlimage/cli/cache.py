@@ -161,8 +161,11 @@ def verify(
             screen.say(f"incomplete: {name}")
     if result.damaged or result.incomplete:
         hint = f"`mlimage build {result.incomplete[0].partition(':')[0]}`" if result.incomplete else None
+        damaged, incomplete = len(result.damaged), len(result.incomplete)
         raise VerificationError(
-            f"{len(result.damaged)} damaged files, {len(result.incomplete)} incomplete images", hint=hint
+            f"{damaged} damaged {'file' if damaged == 1 else 'files'}, "
+            f"{incomplete} incomplete {'image' if incomplete == 1 else 'images'}",
+            hint=hint,
         )
 
 

@@ -179,6 +179,7 @@ def _our_grammar(message: str) -> str:
     quoted = (
         re.sub(r"'([^'\n]*)'", r"`\1`", message.strip())
         .removesuffix(".")
+        .replace("No such command", "no such verb")
         .replace(": Input should", ": it should")
         .replace(": Value error, ", ": ")
     )

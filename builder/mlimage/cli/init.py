@@ -49,15 +49,17 @@ def init(
     except UsageError:
         root = project.absolute()
     write_scaffold(made, root=root)
-    for note in made.notes:
-        screen.warn(str(note))
+    for note in made.changed:
+        screen.warn(f"`{note.text}`: {note.reason}")
+    for note in made.left_out:
+        screen.warn(f"left out `{note.text}`: {note.reason}")
     if write_schema(root):
         screen.warn(
             "images/mlimage.schema.json is of another version: `mlimage schema > images/mlimage.schema.json`"
         )
     files = sorted(f"images/{name}/{path}" for path in made.files)
     if json:
-        notes = [{"text": note.text, "reason": note.reason} for note in made.notes]
+        notes = [{"text": note.text, "reason": note.reason} for note in (*made.changed, *made.left_out)]
         screen.json({"name": name, "root": str(root), "files": files, "notes": notes})
     elsewhere = "" if root == Path.cwd() else f" in {root}"
     there = "" if project == Path() else f" -C {shlex.quote(str(project))}"

@@ -27,7 +27,11 @@ def run(
     *,
     runtime: Annotated[
         Literal["auto", "docker", "sandbox"],
-        typer.Option("--runtime", help="Where: `auto` is Docker if its daemon answers, else the sandbox."),
+        typer.Option(
+            "--runtime",
+            metavar="auto|docker|sandbox",
+            help="Where: `auto` is Docker if its daemon answers, else the sandbox.",
+        ),
     ] = "auto",
     data: Annotated[
         list[str] | None,
@@ -64,7 +68,7 @@ def run(
     ] = None,
     cpus: Annotated[
         float | None,
-        typer.Option("--cpus", min=0.01, help="Processors at most, `1.5`.", show_default=False),
+        typer.Option("--cpus", metavar="N", min=0.01, help="Processors at most, `1.5`.", show_default=False),
     ] = None,
     shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Size of /dev/shm.")] = "1g",
     user: Annotated[
@@ -83,7 +87,8 @@ def run(
         bool, typer.Option("--interactive", "-i", help="Hand standard input to the command.")
     ] = False,
     health_timeout: Annotated[
-        float, typer.Option("--health-timeout", min=0.1, help="Seconds until a server must be healthy.")
+        float,
+        typer.Option("--health-timeout", metavar="SECONDS", min=0.1, help="Until a server must be healthy."),
     ] = 120.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be run, as JSON, and run nothing.")

@@ -130,7 +130,18 @@ def load_verb(name: str) -> Any:
         )(member)
         command = typer.main.get_command(app)
     command.name = name
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            _as_people_write_it(parameter)
     return command
+
+
+def _as_people_write_it(argument: Any) -> None:
+    """Show `IMAGE`, and not typer's `{IMAGE}` and `IMAGE <list[str]>`."""
+    argument.metavar = name = argument.metavar or argument.name.upper()
+    argument.display_type_rich = lambda ctx: None  # noqa: ARG005 - typer calls it by this name
+    if argument.required:
+        argument.get_usage_pieces = lambda ctx: [name]  # noqa: ARG005
 
 
 def help_text(docstring: str) -> str:

@@ -1,9 +1,11 @@
 """An image to what other tools read: `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
 
+import errno
 import hashlib
 import io
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -41,19 +43,29 @@ def write_output(
         OSError: it cannot be written; what was there before stays.
     """
     kind, place = parse_output(spec)
-    if kind == "oci":
-        _write_layout(image, store, Path(place), advance)
-        return
-    chunks = (
-        oci_archive_stream(image, store) if kind == "oci-archive" else docker_archive_stream(image, store)
-    )
+    chunks = docker_archive_stream if kind == "docker-archive" else oci_archive_stream
     if place == "-":
         if sys.stdout.isatty():
             raise UsageError("an archive is not for a terminal", hint=f"`--output {kind}:- > FILE`")
-        _copy(chunks, sys.stdout.buffer, advance)
-        return
-    with atomic_file(Path(place)) as stream:
-        _copy(chunks, stream, advance)
+        with _named("standard output"):
+            _copy(chunks(image, store), sys.stdout.buffer, advance)
+    elif kind == "oci":
+        with _named(place):
+            _write_layout(image, store, Path(place), advance)
+    else:
+        with _named(place), atomic_file(Path(place)) as stream:
+            _copy(chunks(image, store), stream, advance)
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Let the error of a full disk say which disk: the kernel's of a write names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} and error.filename is None:
+            error.filename = place
+        raise
 
 
 def parse_output(spec: str) -> tuple[str, str]:

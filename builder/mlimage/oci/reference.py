@@ -75,7 +75,7 @@ def _hint(tags: Iterable[str], reference: str, digits: str) -> str:
     near = get_close_matches(reference, names, n=1)
     if near:
         return f"did you mean `{near[0]}`?"
-    if reference.startswith("sha256:") or (len(digits) >= SHORTEST and set(digits) <= _HEX):
+    if not reference or reference.startswith("sha256:") or (len(digits) >= SHORTEST and set(digits) <= _HEX):
         return "`mlimage inspect` lists the images that are there"
     name, _, variant = reference.partition(":")
     return f"build it: `mlimage build {name}" + (f" --variant {variant}`" if variant else "`")

@@ -44,11 +44,11 @@ def survey(cache: Cache) -> tuple[Part, ...]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Bytes of a file, or of all files in a folder that this user may see."""
     if not path.is_dir() or path.is_symlink():
         return path.lstat().st_size
     size = 0
-    with suppress(FileNotFoundError), os.scandir(path) as entries:
+    with suppress(FileNotFoundError, PermissionError), os.scandir(path) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 size += size_of(Path(entry.path))

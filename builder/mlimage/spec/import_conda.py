@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.errors import SpecError, UsageError
-from mlimage.spec.import_requirements import reason_of_option
+from mlimage.spec.import_requirements import add_line
 from mlimage.spec.imported import Collected, Imported
 from mlimage.spec.nodes import Mapping, Scalar, Sequence
 from mlimage.spec.source import read_yaml
@@ -19,20 +19,28 @@ _PYPI_NAME: Final = {
     "py-lightgbm": "lightgbm",
     "py-opencv": "opencv-python-headless",
     "py-xgboost": "xgboost",
+    "pyarrow-core": "pyarrow",
     "pytables": "tables",
     "pytorch": "torch",
     "pytorch-cpu": "torch",
+    "pytorch-gpu": "torch",
     "pyqt": "pyqt5",
+    "python-graphviz": "graphviz",
+    "python-lmdb": "lmdb",
+    "python-xxhash": "xxhash",
+    "ray-core": "ray",
+    "ray-default": "ray",
     "ruamel_yaml": "ruamel.yaml",
     "seaborn-base": "seaborn",
     "tensorflow-base": "tensorflow",
     "tensorflow-cpu": "tensorflow",
+    "tensorflow-gpu": "tensorflow",
     "xgboost-cpu": "xgboost",
 }
 """Where conda and the package index disagree about a name."""
 
 _NOT_PYTHON: Final = re.compile(
-    r"(lib.*|_.*|r-.*|m2.*|cuda.*|cudnn|nccl|mkl.*|blas|openblas|openmpi|mpich|gcc.*|gxx.*|clang.*|.*compilers?|"
+    r"(lib(?!cst|pysal|rosa|sass).*|_.*|r-.*|m2.*|cuda.*|cudnn|nccl|mkl.*|blas|openblas|openmpi|mpich|gcc.*|gxx.*|clang.*|.*compilers?|"
     r"binutils.*|cmake|make|ninja|git|git-lfs|curl|wget|ffmpeg|nodejs|openjdk|openssl|ca-certificates|zlib|bzip2|xz|"
     r"tk|sqlite|readline|ncurses|pytorch-cuda|pytorch-mutex|cpuonly|nomkl|vs.*runtime|ucrt|tzdata|intel-openmp|llvm-openmp|"
     r"hdf5|graphviz|pandoc|postgresql|redis|htop|tmux|vim|conda|mamba|python_abi)\Z"
@@ -67,19 +75,18 @@ def from_conda(file: Path) -> Imported:
         if isinstance(item, Scalar):
             _package(item.text, collected)
         elif isinstance(item, Mapping):
-            _section(item, collected)
+            _section(item, collected, file=file)
     return collected.done()
 
 
-def _section(section: Mapping, collected: Collected) -> None:
+def _section(section: Mapping, collected: Collected, *, file: Path) -> None:
+    seen: list[Path] = []
     for key, value in section.entries:
         items = value.items if isinstance(value, Sequence) else ()
         for item in items:
             text = item.text if isinstance(item, Scalar) else "…"
-            if key.text == "pip" and not text.startswith("-"):
-                collected.add(text)
-            elif key.text == "pip":
-                collected.leave_out(text, reason_of_option(text))
+            if key.text == "pip":
+                add_line(text, collected, file=file, seen=seen)
             else:
                 collected.leave_out(f"{key.text}: {text}", "a section that mlimage does not know")
 

@@ -21,13 +21,28 @@ def from_requirements(file: Path) -> Imported:
 def _read(file: Path, collected: Collected, *, seen: list[Path]) -> None:
     seen.append(file.resolve())
     for line in logical_lines(read_text(file)):
-        option = option_of(line.text)
-        if option and option[0] in {"-r", "--requirement"}:
-            _include(file.parent / option[1], line.text, collected, seen=seen)
-        elif option:
-            collected.leave_out(line.text, reason_of_option(option[0]))
-        else:
-            collected.add(re.split(r"\s+--[a-z]", line.text, maxsplit=1)[0].strip())
+        add_line(line.text, collected, file=file, seen=seen)
+
+
+def add_line(text: str, collected: Collected, *, file: Path, seen: list[Path]) -> None:
+    """Take what one line says, and the files that it includes.
+
+    Args:
+        text: the line, joined and without its comment.
+        collected: takes it.
+        file: where it stands; includes are beside it.
+        seen: files that are read already, which are not read again.
+
+    Raises:
+        UsageError: an included file cannot be read.
+    """
+    option = option_of(text)
+    if option and option[0] in {"-r", "--requirement"}:
+        _include(file.parent / option[1], text, collected, seen=seen)
+    elif option:
+        collected.leave_out(text, _reason_of_option(option[0]))
+    else:
+        collected.add(re.split(r"\s+--[a-z]", text, maxsplit=1)[0].strip())
 
 
 def _include(file: Path, text: str, collected: Collected, *, seen: list[Path]) -> None:
@@ -37,9 +52,7 @@ def _include(file: Path, text: str, collected: Collected, *, seen: list[Path]) -
         _read(file, collected, seen=seen)
 
 
-def reason_of_option(line: str) -> str:
-    """Why a line of a requirements file that is an option, as `-e .`, has no place in a spec."""
-    option = re.split(r"[\s=]", line, maxsplit=1)[0]
+def _reason_of_option(option: str) -> str:
     if option in {"-e", "--editable"}:
         return "put your own code into the app folder"
     if option in {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host"}:

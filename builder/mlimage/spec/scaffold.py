@@ -25,11 +25,12 @@ _IMPORTS: Final = "name a requirements.txt, environment.yml, pyproject.toml or t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scaffold:
-    """The files of a new image folder, by their path in it, and what the user should know."""
+    """The files of a new image folder, by their path in it, and what became otherwise, or was left out."""
 
     name: str
     files: Mapping[str, str]
-    notes: tuple[Note, ...]
+    changed: tuple[Note, ...]
+    left_out: tuple[Note, ...]
 
 
 def read_import(source: Path) -> Imported:
@@ -44,7 +45,7 @@ def read_import(source: Path) -> Imported:
         return from_venv(source)
     if not source.is_file():
         raise UsageError(
-            f"`{source}` does not exist",
+            f"`{source}` is no file" if source.exists() else f"`{source}` does not exist",
             hint=_IMPORTS,
         )
     return _reader(source)(source)
@@ -98,7 +99,7 @@ def scaffold(name: str, imported: Imported | None, *, templates: Path) -> Scaffo
     except SpecError as error:
         problem = error.problems[0]
         raise UsageError(problem.message, hint=problem.hint) from error
-    return Scaffold(name=name, files=files, notes=(*notes, *imported.changed, *imported.left_out))
+    return Scaffold(name=name, files=files, changed=(*notes, *imported.changed), left_out=imported.left_out)
 
 
 def suite_for(python: str) -> tuple[str, tuple[Note, ...]]:

@@ -50,10 +50,13 @@ def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
 
 def test_init_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "requirements.txt"
-    file.write_text("pandas==2.2.0\n-e .\n")
+    file.write_text("pandas==2.2.0\n-e .\ntorch==2.1.0+cu118\n")
     assert _run("init", "churn", "--from", str(file), "--project", str(tmp_path), "--json") == 0
     captured = capsys.readouterr()
-    assert captured.err == "warning: -e .: put your own code into the app folder\n"
+    assert captured.err == (
+        "warning: `torch==2.1.0+cu118`: became `torch==2.1.0`: the part behind `+` is of one index only\n"
+        "warning: left out `-e .`: put your own code into the app folder\n"
+    )
     assert json.loads(captured.out) == {
         "name": "churn",
         "root": str(tmp_path),
@@ -64,7 +67,13 @@ def test_init_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
             "images/churn/app/train.py",
             "images/churn/mlimage.yaml",
         ],
-        "notes": [{"text": "-e .", "reason": "put your own code into the app folder"}],
+        "notes": [
+            {
+                "text": "torch==2.1.0+cu118",
+                "reason": "became `torch==2.1.0`: the part behind `+` is of one index only",
+            },
+            {"text": "-e .", "reason": "put your own code into the app folder"},
+        ],
     }
 
 

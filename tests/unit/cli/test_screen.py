@@ -123,6 +123,19 @@ def test_bars_come_and_go_and_results_stay_whole(monkeypatch: pytest.MonkeyPatch
     assert err.getvalue().endswith("\x1b[33mwarning:\x1b[0m that was all\n")
 
 
+def test_a_bar_is_one_line_in_the_narrowest_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("NO_COLOR", "1")
+    err = _Terminal()
+    monkeypatch.setattr(sys, "stderr", err)
+    with Screen().progress.task("layers of churn:cpu", total=10_000_000, unit="bytes") as task:
+        task.advance(1)
+    assert "layers" in err.getvalue()
+    assert "\n" not in err.getvalue().rstrip("\n")
+
+
 @pytest.mark.parametrize("variable", ["CI", "NO_COLOR"])
 def test_no_colour_where_it_is_not_wanted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "1")

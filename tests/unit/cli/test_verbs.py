@@ -1,5 +1,6 @@
 """How verbs become commands."""
 
+import re
 import sys
 import types
 from typing import Annotated
@@ -8,7 +9,7 @@ import pytest
 import typer
 
 from mlimage.cli import main
-from mlimage.cli.verbs import help_text
+from mlimage.cli.verbs import VERBS, help_text
 
 DOCSTRING = """Make it.
 
@@ -58,6 +59,37 @@ def test_a_function_is_a_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert capsys.readouterr().out == "digits ['train', '--epochs', '3']\n"
 
 
+def test_help_shows_no_types_of_python(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(
+        image: Annotated[str, typer.Argument(help="Which.", show_default=False)],
+        words: Annotated[list[str] | None, typer.Argument(metavar="-- WORD", help="What.")] = None,
+    ) -> None:
+        raise AssertionError(image, words)
+
+    _verb(monkeypatch, run=run)
+    assert _status("run", "--help") == 0
+    assert capsys.readouterr().out == (
+        "Usage: mlimage run [OPTIONS] IMAGE [-- WORD]...\n"
+        "\n"
+        f"  {VERBS['run']}\n"
+        "\n"
+        "Arguments:\n"
+        "  IMAGE    Which.  [required]\n"
+        "  -- WORD  What.\n"
+        "\n"
+        "Options:\n"
+        "  --help  Show this message and exit.\n"
+    )
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_verb_shows_types_of_python(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _status(verb, "--help") == 0
+    assert re.findall(r"<[a-z]+.*>", capsys.readouterr().out) == []
+
+
 def test_a_verb_may_have_verbs_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,7 +107,7 @@ def test_a_verb_may_have_verbs_of_its_own(
     assert _status("run", "prune") == 0
     assert capsys.readouterr().out == "pruned\n"
     assert _status("run", "prnue") == 2
-    assert capsys.readouterr().err == "error: no such command `prnue`\nhint: did you mean `prune`?\n"
+    assert capsys.readouterr().err == "error: no such verb `prnue`\nhint: did you mean `prune`?\n"
 
 
 def test_wrong_values_are_said_in_our_words(

@@ -65,6 +65,7 @@ def test_several_variants_without_cpu(store: Store) -> None:
         ("other", "build it: `mlimage build other`"),
         ("other:cuda", "build it: `mlimage build other --variant cuda`"),
         ("abc123", "`mlimage inspect` lists the images that are there"),
+        ("", "`mlimage inspect` lists the images that are there"),
         ("sha256:12", "`mlimage inspect` lists the images that are there"),
         ("../../etc/passwd", "build it: `mlimage build ../../etc/passwd`"),
     ],

@@ -1,5 +1,6 @@
 """What `mlimage init --from` makes of other tools' files."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def test_requirements(tmp_path: Path) -> None:
 
 
 def test_conda(tmp_path: Path) -> None:
+    _file(tmp_path, "more.txt", "uvicorn<1\n-r environment.txt\n")
     file = _file(
         tmp_path,
         "environment.yml",
@@ -70,7 +72,10 @@ def test_conda(tmp_path: Path) -> None:
         "  - numpy=1.26.4=py311h64a7726_0\n  - pytorch::pytorch=2.1\n  - scipy >=1.10, <2\n"
         "  - pandas 2.*\n"
         "  - polars 1.2.3 py311_0\n  - Pillow==10.1\n  - cudatoolkit=11.8\n  - libgcc-ng\n  - pip\n"
-        '  - foo>1|<0\n  - "a[version=1]"\n  - pip:\n    - fastapi>=0.100\n    - -e .\n  - npm: [left-pad]\n',
+        "  - librosa\n  - python-graphviz=0.20\n"
+        '  - foo>1|<0\n  - "a[version=1]"\n'
+        "  - pip:\n    - fastapi>=0.100\n    - -e .\n    - -r more.txt\n    - --requirement=more.txt\n"
+        "  - npm: [left-pad]\n",
     )
     imported = from_conda(file)
     assert imported.python == "==3.11.4.*"
@@ -81,7 +86,10 @@ def test_conda(tmp_path: Path) -> None:
         "pandas==2.*",
         "polars==1.2.3",
         "pillow==10.1",
+        "librosa",
+        "graphviz==0.20.*",
         "fastapi>=0.100",
+        "uvicorn<1",
     )
     assert _notes(imported) == [
         "cudatoolkit=11.8: no Python package; look for a Debian package for `base: {packages: […]}`",
@@ -89,6 +97,7 @@ def test_conda(tmp_path: Path) -> None:
         "foo>1|<0: its versions cannot be said in PEP 508",
         "a[version=1]: not understood",
         "-e .: put your own code into the app folder",
+        "-r environment.txt: the file does not exist",
         "npm: left-pad: a section that mlimage does not know",
     ]
 
@@ -229,6 +238,7 @@ def test_a_circle_of_requirements() -> None:
     ("name", "message"),
     [
         ("nope.txt", "`{path}` does not exist"),
+        ("pipe.txt", "`{path}` is no file"),
         ("folder", "`{path}` has no packages in `lib/python3.X/site-packages`"),
         ("Pipfile", "`Pipfile` is of no kind that can be imported"),
         ("latin.txt", "{path}:2:4: the byte 0xe4 is not UTF-8"),
@@ -237,6 +247,7 @@ def test_a_circle_of_requirements() -> None:
 def test_what_cannot_be_imported(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "Pipfile").touch()
+    os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "latin.txt").write_bytes(b"numpy\npan\xe4das\n")
     with pytest.raises(UsageError) as caught:
         read_import(tmp_path / name)

@@ -61,7 +61,8 @@ def test_what_was_imported_is_written_with_its_notes(tmp_path: Path) -> None:
         left_out=(Note(text="x\ny: {", reason="odd"),),
     )
     made = scaffold("churn", imported, templates=TEMPLATES)
-    assert [str(note) for note in made.notes] == ["torch==2.1+cu118: became `torch==2.1`", "x\ny: {: odd"]
+    assert [str(note) for note in made.changed] == ["torch==2.1+cu118: became `torch==2.1`"]
+    assert [str(note) for note in made.left_out] == ["x\ny: {: odd"]
     text = made.files["mlimage.yaml"]
     assert text[text.index("dependencies:") : text.index("\ntrain:")] == (
         "dependencies:  # what you need; `mlimage lock churn` writes down what you get\n"
