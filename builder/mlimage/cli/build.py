@@ -93,8 +93,15 @@ def build(
 
             def inputs(loaded: "LoadedSpec" = spec, stack: ExitStack = stack) -> "Inputs":
                 from mlimage.lock.sources import Sources
+                from mlimage.oci.images import RegistryImages
 
-                sources = Sources(loaded.spec, cache=cache, environ=os.environ, progress=screen.progress)
+                sources = Sources(
+                    loaded.spec,
+                    cache=cache,
+                    environ=os.environ,
+                    progress=screen.progress,
+                    open_images=RegistryImages,
+                )
                 return stack.enter_context(sources).inputs
 
             built = build_image(

@@ -12,10 +12,11 @@ from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
 from mlimage.engines.own import key_of_own, large_files, own_files
+from mlimage.errors import BuildError
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer
 from mlimage.progress import Progress
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def make_layers(
         BuildError: a layer cannot be made.
         FetchError: an input cannot be had, or is not what was locked.
     """
+    if plan.needs_docker:
+        raise BuildError(
+            f"`{plan.image}:{plan.variant}` cannot be built without Docker: {plan.needs_docker}",
+            hint="build it with `--engine docker`",
+        )
     records = LayerRecords(cache.layers, store)
     own = {
         layer.name: own_files(layer, plan, folder)
@@ -68,9 +74,9 @@ def make_layers(
     for warning in (one for entries in own.values() for one in large_files(entries)):
         progress.note(f"warning: {warning}")
     keys = {
-        layer.name: layer.key
-        if isinstance(layer, BaseLayer | PackageLayer)
-        else key_of_own(own[layer.name], plan.compression)
+        layer.name: key_of_own(own[layer.name], plan.compression)
+        if isinstance(layer, RuntimeLayer | AppLayer)
+        else layer.key
         for layer in plan.layers
     }
     listings = Listings(cache.layers)

@@ -18,13 +18,23 @@ from mlimage.content.entry import Entry
 from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
 from mlimage.engines.sources import Compilation, base_files, package_files
-from mlimage.lock.inputs import Inputs
-from mlimage.lock.model import Deb, LockedPackage
-from mlimage.lock.root import has_root, interpreter_of, write_root
+from mlimage.lock.inputs import Inputs, Item
+from mlimage.lock.model import ImageBase, ImageLayer, LockedPackage
+from mlimage.lock.root import has_root, interpreter_of, write_image_root, write_root
+from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer
+from mlimage.plan.model import (
+    AppLayer,
+    AptLayer,
+    BaseLayer,
+    BuildPlan,
+    Layer,
+    PackageLayer,
+    PulledLayer,
+    RuntimeLayer,
+)
 from mlimage.process import Command, Completed, run
 from mlimage.progress import Progress, Task
 
@@ -81,13 +91,15 @@ class Work:
 
     def make(self, missing: Sequence[Layer]) -> Iterator[tuple[str, LayerBlob]]:
         """Each missing layer's name and blob, as they get done."""
-        base = next(layer for layer in self._plan.layers if isinstance(layer, BaseLayer))
+        below = [layer for layer in self._plan.layers if isinstance(layer, BaseLayer | PulledLayer)]
         compiles = self._plan.bytecode and any(
             isinstance(layer, BaseLayer | PackageLayer) for layer in missing
         )
-        needs_root = compiles and not has_root(self._cache, base.base)
-        assembles = base in missing or needs_root
-        items = _inputs_of(missing, [base] if assembles else [])
+        needs_root = compiles and not has_root(self._cache, self._plan.base)
+        assembles = [
+            layer for layer in below if isinstance(layer, BaseLayer) and (layer in missing or needs_root)
+        ]
+        items = _inputs_of(missing, below if needs_root else assembles)
         with ExitStack() as stack:
             scratch = stack.enter_context(scratch_folder(self._cache.root))
             makers = stack.enter_context(ThreadPoolExecutor(self._jobs, "layer"))
@@ -97,9 +109,9 @@ class Work:
             task = stack.enter_context(
                 self._progress.task(f"layers of {self._plan.image}:{self._plan.variant}", total=len(missing))
             )
-            base_entries = self._assemble(base, scratch) if assembles else ()
+            base_entries = self._assemble(assembles[0], scratch) if assembles else ()
             if needs_root:
-                write_root(self._cache, base.base, base_entries)
+                self._write_root(base_entries)
             waiting = [
                 makers.submit(self._make, layer, scratch, base_entries)
                 for layer in sorted(missing, key=_weight, reverse=True)
@@ -112,12 +124,12 @@ class Work:
                     task.advance(1)
                     yield blob.name, blob
 
-    def _fetch(self, items: Sequence[Deb | LockedPackage], shown: ExitStack) -> None:
+    def _fetch(self, items: Sequence[Item], shown: ExitStack) -> None:
         """Begin to fetch; `shown` holds the bar until all is there.
 
         The threads are daemons, for which nobody waits: a server that says nothing holds up no Ctrl-C.
         """
-        absent = sum(item.size for item in items if not self._cache.input(item.sha256).exists())
+        absent = sum(item.size for item in items if not self._is_here(item))
         task = self._progress.task("fetching", total=absent, unit="bytes") if absent else None
         guarded = _Guarded(shown.enter_context(task) if task else _NOTHING, self._stop)
         fetched = count(1)
@@ -126,17 +138,20 @@ class Work:
             if next(fetched) == len(items):
                 shown.close()
 
-        waiting: SimpleQueue[tuple[Deb | LockedPackage, Future[Path]]] = SimpleQueue()
+        waiting: SimpleQueue[tuple[Item, Future[Path]]] = SimpleQueue()
         for item in items:
-            future = self._fetched[item.sha256] = Future[Path]()
+            future = self._fetched[_digest(item)] = Future[Path]()
             future.add_done_callback(close)
             waiting.put((item, future))
         for number in range(min(FETCHES, len(items))):
             Thread(target=self._get_all, args=(waiting, guarded), name=f"fetch-{number}", daemon=True).start()
 
-    def _get_all(
-        self, waiting: "SimpleQueue[tuple[Deb | LockedPackage, Future[Path]]]", guarded: Task
-    ) -> None:
+    def _is_here(self, item: Item) -> bool:
+        if isinstance(item, ImageLayer):
+            return self._store.has(item.digest)
+        return self._cache.input(item.sha256).exists()
+
+    def _get_all(self, waiting: "SimpleQueue[tuple[Item, Future[Path]]]", guarded: Task) -> None:
         while not self._stop.is_set():
             try:
                 item, future = waiting.get_nowait()
@@ -149,8 +164,8 @@ class Work:
             else:
                 future.set_result(path)
 
-    def _path(self, item: Deb | LockedPackage) -> Path:
-        future = self._fetched[item.sha256]
+    def _path(self, item: Item) -> Path:
+        future = self._fetched[_digest(item)]
         while not wait([future], timeout=_LOOK).done:
             if self._stop.is_set():
                 raise _StoppedError
@@ -165,9 +180,22 @@ class Work:
         self._progress.detail(f"unpacked {len(debs)} debs in {time.monotonic() - started:.1f} s")
         return entries
 
+    def _write_root(self, base_entries: Sequence[Entry]) -> None:
+        base = self._plan.base
+        if isinstance(base, ImageBase):
+            for layer in base.layers:
+                self._path(layer)
+            with self._progress.task(f"unpacking {base.repository}"):
+                write_image_root(self._cache, base.layers, self._inputs.images)
+        else:
+            write_root(self._cache, base, base_entries)
+
     def _make(self, layer: Layer, scratch: Path, base_entries: Sequence[Entry]) -> LayerBlob:
         if self._stop.is_set():
             raise _StoppedError
+        if isinstance(layer, PulledLayer):
+            self._path(layer.layer)
+            return measured(layer.layer, name=layer.name, store=self._store)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
             blob = pack(
@@ -194,13 +222,14 @@ class Work:
                 return files
             case RuntimeLayer() | AppLayer():
                 return self._own[layer.name]
+            case PulledLayer() | AptLayer():
+                raise ValueError(f"the direct engine writes no files of {layer.name}")
 
     def _compilation(self) -> Compilation | None:
         if not self._plan.bytecode:
             return None
-        base = next(layer for layer in self._plan.layers if isinstance(layer, BaseLayer)).base
         return Compilation(
-            interpreter=interpreter_of(self._cache, base), jobs=self._jobs, run=self._run_in_turn
+            interpreter=interpreter_of(self._cache, self._plan.base), jobs=self._jobs, run=self._run_in_turn
         )
 
     def _run_in_turn(self, command: Command) -> Completed:
@@ -219,26 +248,34 @@ class _Nothing:
 _NOTHING: Task = _Nothing()
 
 
+def _digest(item: Item) -> Digest:
+    return item.digest if isinstance(item, ImageLayer) else item.sha256
+
+
 def _weight(layer: Layer) -> int:
     match layer:
         case BaseLayer():
             return sum(deb.size for deb in layer.base.debs)
         case PackageLayer():
             return sum(package.size for package in layer.packages)
-        case RuntimeLayer() | AppLayer():
+        case PulledLayer():
+            return layer.layer.size
+        case RuntimeLayer() | AppLayer() | AptLayer():
             return 0
 
 
-def _inputs_of(*groups: Sequence[Layer]) -> list[Deb | LockedPackage]:
-    """What the layers are made of: debs first, since the interpreter is among them, then by size."""
-    debs: dict[Digest, Deb | LockedPackage] = {}
-    wheels: dict[Digest, Deb | LockedPackage] = {}
+def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
+    """What the layers are made of: first those of the base, since the interpreter is in it, then by size."""
+    below: dict[Digest, Item] = {}
+    wheels: dict[Digest, LockedPackage] = {}
     for layer in (layer for group in groups for layer in group):
         match layer:
             case BaseLayer():
-                debs.update({deb.sha256: deb for deb in layer.base.debs})
+                below.update({deb.sha256: deb for deb in layer.base.debs})
+            case PulledLayer():
+                below[layer.layer.digest] = layer.layer
             case PackageLayer():
                 wheels.update({package.sha256: package for package in layer.packages})
-            case RuntimeLayer() | AppLayer():
+            case RuntimeLayer() | AppLayer() | AptLayer():
                 pass
-    return [*debs.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]
+    return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]

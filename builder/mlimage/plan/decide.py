@@ -2,7 +2,7 @@
 
 from mlimage.lock.model import Lock
 from mlimage.plan.config import image_config, roles_file
-from mlimage.plan.layers import base_layer, package_layers
+from mlimage.plan.layers import base_layers, package_layers
 from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer
 from mlimage.spec.load import LoadedSpec
 
@@ -13,7 +13,7 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
     compression = Compression(spec.compression)
     config = image_config(spec, lock)
     layers: tuple[Layer, ...] = (
-        base_layer(lock.base, compression=compression, bytecode=spec.bytecode),
+        *base_layers(lock.base, compression=compression, bytecode=spec.bytecode),
         *package_layers(
             lock.packages,
             lock.base,
@@ -30,6 +30,7 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
         variant=lock.variant,
         platform=lock.base.platform,
         python=lock.base.python,
+        base=lock.base,
         created=lock.as_of,
         lock=lock.digest,
         layers=layers,

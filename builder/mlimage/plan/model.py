@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mlimage.digest import Digest
-from mlimage.lock.model import BaseLock, LockedPackage
+from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageLayer, LockedPackage
 from mlimage.platforms import Platform
 
 
@@ -22,7 +22,33 @@ class BaseLayer:
     """The assembled base in one layer."""
 
     name: str
-    base: BaseLock
+    base: AssembledBase
+    key: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulledLayer:
+    """A layer of the image that is the base, with the bytes that its registry has."""
+
+    name: str
+    layer: ImageLayer
+    key: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AptLayer:
+    """Debian packages on an image that is the base: its own dpkg installs them, in one step.
+
+    Attributes:
+        name: for people.
+        packages: what the spec asks for, sorted.
+        debs: exactly what is installed, in order of their names; empty where the image has it all.
+        key: digest of these and of the layers below.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    debs: tuple[Deb, ...]
     key: Digest
 
 
@@ -59,7 +85,7 @@ class AppLayer:
     roles: bytes
 
 
-Layer = BaseLayer | PackageLayer | RuntimeLayer | AppLayer
+Layer = BaseLayer | PulledLayer | AptLayer | PackageLayer | RuntimeLayer | AppLayer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +110,7 @@ class BuildPlan:
         variant: name of the variant.
         platform: of the image.
         python: its python, `X.Y`.
+        base: what is below python.
         created: the image's creation date, which is the lock's.
         lock: digest of the lock.
         layers: bottom first.
@@ -96,9 +123,17 @@ class BuildPlan:
     variant: str
     platform: Platform
     python: str
+    base: BaseLock
     created: datetime
     lock: Digest
     layers: tuple[Layer, ...]
     config: ImageConfig
     compression: Compression
     bytecode: bool
+
+    @property
+    def needs_docker(self) -> str | None:
+        """Why no engine but Docker can build it; None where each can."""
+        if any(isinstance(layer, AptLayer) for layer in self.layers):
+            return "the `packages` of a base that is an image are installed by that image's own dpkg"
+        return None
