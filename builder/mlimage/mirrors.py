@@ -1,4 +1,4 @@
-"""Where package indexes and Debian archives are on this machine; no host stands in mlimage's own source."""
+"""Where package indexes, Debian archives and registries are on this machine, as far as it says so itself."""
 
 import os
 import re
@@ -130,6 +130,24 @@ class Mirrors:
             f"nothing says where index `{name}` is",
             hint=f"set {variable(name)}, or give it a url in the spec under `indexes`",
         )
+
+    def registry(self, name: str) -> tuple[Location, ...]:
+        """The places that stand for a registry of images, in order of preference; none where nobody says so.
+
+        Args:
+            name: the registry's host, with its port if it has one: `docker.io`.
+
+        Raises:
+            UsageError: one is a folder.
+        """
+        found = self._chosen(name)
+        for place in found:
+            if place.folder is not None:
+                raise UsageError(
+                    f"the mirror of registry `{name}` is the folder `{place}`, and must be a registry",
+                    hint=f"set {variable(name)}=https://HOST, or https://HOST/PATH for images below a path",
+                )
+        return found
 
     def archive(self, name: str) -> tuple[Location, ...]:
         """The places of a Debian archive (`debian`, `debian-security`), in order of preference.

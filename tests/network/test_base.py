@@ -20,7 +20,7 @@ from mlimage.content.entry import Entry, Kind
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.unpack import write_entries
 from mlimage.lock.base import resolve_base
-from mlimage.lock.model import BaseLock, Wanted
+from mlimage.lock.model import AssembledBase, Wanted
 from mlimage.lock.sources import Sources
 from mlimage.platforms import host_platform
 from mlimage.process import run
@@ -79,7 +79,7 @@ ADDED: Final = tuple(
 class Assembled:
     """A base: its lock, the files of its debs, its entries, and the folder that they were written to."""
 
-    lock: BaseLock
+    lock: AssembledBase
     debs: tuple[Path, ...]
     entries: Mapping[str, Entry]
     root: Path

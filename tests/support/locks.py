@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from mlimage.digest import Digest
-from mlimage.lock.model import BaseLock, Deb, Lock, LockedPackage, Wanted
+from mlimage.lock.model import AssembledBase, Deb, Lock, LockedPackage, Wanted
 from mlimage.platforms import LINUX_AMD64
 
 AS_OF = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -46,10 +46,10 @@ def package(name: str, version: str = "1.0", *, size: int = 10_000) -> LockedPac
     )
 
 
-def base(*names: str) -> BaseLock:
+def base(*names: str) -> AssembledBase:
     """A base of these debs."""
     chosen = names or ("libc6", "libpython3.11-minimal", "python3.11-minimal")
-    return BaseLock(
+    return AssembledBase(
         suite="bookworm",
         platform=LINUX_AMD64,
         python="3.11",

@@ -15,6 +15,7 @@ from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.plan.model import AppLayer, BuildPlan, Compression, DockerfilePlan, ImageConfig
 from mlimage.platforms import LINUX_AMD64
+from support.locks import base
 
 CREATED = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
 
@@ -28,6 +29,7 @@ def plan_of(
         variant=variant,
         platform=LINUX_AMD64,
         python="3.11",
+        base=base(),
         created=CREATED,
         lock=Digest.of(b"lock"),
         layers=tuple(AppLayer(name=name, source="app", ignore=(), roles=b"{}") for name in names),
@@ -43,6 +45,7 @@ def plan_of(
         compression=Compression.GZIP,
         bytecode=True,
         dockerfile=DockerfilePlan(
+            python="python3.11",
             steps=(),
             template=None,
             requirements=f"lockfiles/{image}/{variant}.txt",

@@ -47,6 +47,7 @@ def build(
         Literal["auto", "direct", "docker"],
         typer.Option(
             "--engine",
+            metavar="auto|direct|docker",
             help="What builds: `direct` needs no Docker; `docker` lets BuildKit run the rendered Dockerfile; "
             "`auto` is direct, and docker for what only that can (`run:` steps, templates).",
         ),
@@ -142,8 +143,15 @@ def build(
 
             def inputs(loaded: "LoadedSpec" = spec, stack: ExitStack = stack) -> "Inputs":
                 from mlimage.lock.sources import Sources
+                from mlimage.oci.images import RegistryImages
 
-                sources = Sources(loaded.spec, cache=cache, environ=os.environ, progress=screen.progress)
+                sources = Sources(
+                    loaded.spec,
+                    cache=cache,
+                    environ=os.environ,
+                    progress=screen.progress,
+                    open_images=RegistryImages,
+                )
                 return stack.enter_context(sources).inputs
 
             built = build_image(

@@ -125,6 +125,7 @@ def _lock(
     from mlimage.lock.lock import lock_image
     from mlimage.lock.sources import Sources
     from mlimage.lock.text import write_lock
+    from mlimage.oci.images import RegistryImages
     from mlimage.process import run
 
     cache = default_cache(os.environ)
@@ -134,7 +135,13 @@ def _lock(
         previous = _previous(project.lock_folder(name), variant, screen)
         with (
             cache.in_use(),
-            Sources(loaded.spec, cache=cache, environ=os.environ, progress=screen.progress) as sources,
+            Sources(
+                loaded.spec,
+                cache=cache,
+                environ=os.environ,
+                progress=screen.progress,
+                open_images=RegistryImages,
+            ) as sources,
         ):
             locked = lock_image(
                 loaded,

@@ -1,4 +1,4 @@
-"""Reads from a shared library the little that the dynamic loader's cache says about it."""
+"""Reads from shared libraries and programs the little that is asked about them."""
 
 import struct
 from dataclasses import dataclass
@@ -6,9 +6,11 @@ from typing import BinaryIO, Final
 
 _MAGIC: Final = b"\x7fELF"
 _LITTLE_64: Final = b"\x02\x01"
+_EXEC: Final = 2
 _DYN: Final = 3
 _PT_LOAD: Final = 1
 _PT_DYNAMIC: Final = 2
+_PT_INTERP: Final = 3
 _DT_STRTAB: Final = 5
 _DT_SONAME: Final = 14
 _SEGMENTS: Final = 256
@@ -25,6 +27,32 @@ class SharedLibrary:
 
     machine: int
     soname: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program: what machine it is for, and the dynamic loader that it names, empty where it needs none."""
+
+    machine: int
+    loader: str
+
+
+def read_program(stream: BinaryIO) -> Program | None:
+    """Read a 64-bit little-endian program; None for anything else, a script for instance."""
+    header = stream.read(64)
+    if len(header) < 64 or header[:4] != _MAGIC or header[4:6] != _LITTLE_64:
+        return None
+    kind, machine = struct.unpack_from("<HH", header, 16)
+    (table,) = struct.unpack_from("<Q", header, 32)
+    size, count = struct.unpack_from("<HH", header, 54)
+    if kind not in {_EXEC, _DYN} or size != 56 or count > _SEGMENTS:
+        return None
+    for raw in _records(_read(stream, table, size * count), size):
+        segment_type, _, offset, _, _, length, _, _ = struct.unpack("<IIQQQQQQ", raw)
+        if segment_type == _PT_INTERP:
+            name = _read(stream, offset, min(length, _NAME)).partition(b"\0")[0]
+            return Program(machine=machine, loader=name.decode("utf-8", "replace"))
+    return Program(machine=machine, loader="")
 
 
 def read_library(stream: BinaryIO) -> SharedLibrary | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlimage.content.installation import library_folders, loader_of
 from mlimage.errors import BuildError
 from mlimage.platforms import Platform, host_platform
 from mlimage.process import Command, Runner
@@ -48,21 +49,41 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """The python `X.Y` of the root file system at `root`."""
+    """The python `X.Y` of the root file system at `root`.
+
+    Attributes:
+        root: the unpacked base.
+        python: `X.Y`.
+        platform: of the base.
+        installed: path of the program in a base that somebody else made (`content.installation`); None in an
+            assembled one, where all is in its Debian place.
+    """
 
     root: Path
     python: str
     platform: Platform
+    installed: str | None = None
 
     @property
     def loader(self) -> Path:
         """The dynamic loader of the base; not the path that programs name, which may be an absolute link."""
-        return self.root / "usr" / "lib" / self.platform.multiarch / _LOADER[self.platform.architecture]
+        found = loader_of(self.root, self.program) if self.installed else None
+        return found or self._multiarch / _LOADER[self.platform.architecture]
 
     @property
     def program(self) -> Path:
         """The python itself."""
-        return self.root / "usr" / "bin" / f"python{self.python}"
+        return self.root / (self.installed or f"usr/bin/python{self.python}")
+
+    @property
+    def _multiarch(self) -> Path:
+        return self.root / "usr" / "lib" / self.platform.multiarch
+
+    @property
+    def _libraries(self) -> tuple[Path, ...]:
+        if self.installed:
+            return library_folders(self.root, self.program, self.platform)
+        return (self._multiarch, self.root / "usr" / "lib")
 
     def command(
         self, *args: str, env: Mapping[str, str] | None = None, stdin: bytes | None = None
@@ -76,14 +97,13 @@ class Interpreter:
             BuildError: this machine cannot run programs of the platform, or the base has no such python.
         """
         self._check()
-        usr = self.root / "usr"
-        libraries = usr / "lib" / self.platform.multiarch
+        libraries = self._libraries
         return Command(
             argv=(
                 str(self.loader),
                 "--inhibit-cache",
                 "--library-path",
-                f"{libraries}:{usr / 'lib'}",
+                ":".join(map(str, libraries)),
                 "--argv0",
                 str(self.program),
                 str(self.program),
@@ -93,13 +113,13 @@ class Interpreter:
                 *args,
             ),
             env={
-                "PYTHONHOME": str(usr),
+                "PYTHONHOME": str(self.program.parent.parent),
                 "PYTHONSAFEPATH": "1",
                 "PYTHONHASHSEED": "0",
                 "PYTHONUTF8": "1",
                 "LC_ALL": "C.UTF-8",
-                "LOCPATH": str(usr / "lib" / "locale"),
-                "GCONV_PATH": str(libraries / "gconv"),
+                "LOCPATH": str(self.root / "usr" / "lib" / "locale"),
+                "GCONV_PATH": str(_first_with("gconv", libraries)),
                 "OPENSSL_CONF": "/dev/null",
                 "TZ": "UTC",
                 "PATH": "/usr/bin:/bin",
@@ -149,8 +169,14 @@ class Interpreter:
             if not path.exists():
                 raise BuildError(
                     f"the base has no `/{path.relative_to(self.root)}`",
-                    hint="the python of the spec must be the one of the base's Debian suite",
+                    hint="`mlimage cache prune --all` lets it be unpacked anew"
+                    if self.installed
+                    else "the python of the spec must be the one of the base's Debian suite",
                 )
+
+
+def _first_with(name: str, folders: tuple[Path, ...]) -> Path:
+    return next((folder / name for folder in folders if (folder / name).is_dir()), folders[0] / name)
 
 
 def _last_line(text: str) -> str:

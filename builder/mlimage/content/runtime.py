@@ -18,13 +18,15 @@ _EVERYBODY: Final = 0o1777
 """Any user may write, and none may remove what another wrote: who runs an image, its runner chooses."""
 
 
-def runtime_entries(python: str) -> tuple[Entry, ...]:
+def runtime_entries(python: str, *, program: str | None = None) -> tuple[Entry, ...]:
     """The files of the runtime layer, arranged.
 
     Args:
-        python: version of the base's python, `X.Y`; its interpreter is `/usr/bin/pythonX.Y`.
+        python: version of the base's python, `X.Y`.
+        program: path of its interpreter, relative to the root; by default `usr/bin/pythonX.Y`.
     """
-    return arrange([*_runtime(python), *_environment(python), *_folders()])
+    interpreter = f"/{program or f'usr/bin/python{python}'}"
+    return arrange([*_runtime(python), *_environment(python, interpreter), *_folders()])
 
 
 def _runtime(python: str) -> list[Entry]:
@@ -40,12 +42,13 @@ def _runtime(python: str) -> list[Entry]:
     return entries
 
 
-def _environment(python: str) -> list[Entry]:
+def _environment(python: str, interpreter: str) -> list[Entry]:
     # What `python -m venv --without-pip` makes, less the activation scripts: PATH already leads here.
-    settings = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python}\n"
+    home = interpreter.rpartition("/")[0]
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {python}\n"
     return [
         file_of_bytes("opt/venv/pyvenv.cfg", settings.encode(), origin=_ORIGIN),
-        symlink("opt/venv/bin/python", f"/usr/bin/python{python}", origin=_ORIGIN),
+        symlink("opt/venv/bin/python", interpreter, origin=_ORIGIN),
         symlink("opt/venv/bin/python3", "python", origin=_ORIGIN),
         symlink(f"opt/venv/bin/python{python}", "python", origin=_ORIGIN),
         symlink("opt/venv/lib64", "lib", origin=_ORIGIN),

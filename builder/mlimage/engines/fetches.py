@@ -11,8 +11,9 @@ from typing import Final
 
 from mlimage.cache import Cache
 from mlimage.digest import Digest
-from mlimage.lock.inputs import Inputs
-from mlimage.lock.model import Deb, LockedPackage
+from mlimage.lock.inputs import Inputs, Item
+from mlimage.lock.model import ImageLayer
+from mlimage.oci.store import Store
 from mlimage.progress import Progress, Task
 
 FETCHES: Final = 8
@@ -54,13 +55,17 @@ class Fetches:
     Args:
         inputs: gives them.
         cache: where they go, to know how much is to be fetched.
+        store: where layers of the base go.
         progress: where it is shown.
         stop: set when the build ends before all are there.
     """
 
-    def __init__(self, inputs: Inputs, *, cache: Cache, progress: Progress, stop: Event) -> None:
+    def __init__(
+        self, inputs: Inputs, *, cache: Cache, store: Store, progress: Progress, stop: Event
+    ) -> None:
         self._inputs = inputs
         self._cache = cache
+        self._store = store
         self._progress = progress
         self._stop = stop
         self._fetched: dict[Digest, Future[Path]] = {}
@@ -71,13 +76,13 @@ class Fetches:
         return self._fetched.values()
 
     @contextmanager
-    def begun(self, items: Sequence[Deb | LockedPackage]) -> Iterator[None]:
+    def begun(self, items: Sequence[Item]) -> Iterator[None]:
         """Begin to fetch; the bar stays until all is there, or the block ends.
 
         The threads are daemons, for which nobody waits: a server that says nothing holds up no Ctrl-C.
         """
         with ExitStack() as shown:
-            absent = sum(item.size for item in items if not self._cache.input(item.sha256).exists())
+            absent = sum(item.size for item in items if not self._is_here(item))
             task = self._progress.task("fetching", total=absent, unit="bytes") if absent else None
             guarded = Guarded(shown.enter_context(task) if task else NOTHING, self._stop)
             fetched = count(1)
@@ -86,9 +91,9 @@ class Fetches:
                 if next(fetched) == len(items):
                     shown.close()
 
-            waiting: SimpleQueue[tuple[Deb | LockedPackage, Future[Path]]] = SimpleQueue()
+            waiting: SimpleQueue[tuple[Item, Future[Path]]] = SimpleQueue()
             for item in items:
-                future = self._fetched[item.sha256] = Future[Path]()
+                future = self._fetched[_digest(item)] = Future[Path]()
                 future.add_done_callback(close)
                 waiting.put((item, future))
             for number in range(min(FETCHES, len(items))):
@@ -96,17 +101,20 @@ class Fetches:
                 Thread(target=self._get_all, args=(waiting, guarded), name=name, daemon=True).start()
             yield
 
-    def path(self, item: Deb | LockedPackage) -> Path:
+    def path(self, item: Item) -> Path:
         """The verified file, once it is there; raises what fetching raised, or `StoppedError`."""
-        future = self._fetched[item.sha256]
+        future = self._fetched[_digest(item)]
         while not wait([future], timeout=_LOOK).done:
             if self._stop.is_set():
                 raise StoppedError
         return future.result()
 
-    def _get_all(
-        self, waiting: "SimpleQueue[tuple[Deb | LockedPackage, Future[Path]]]", guarded: Task
-    ) -> None:
+    def _is_here(self, item: Item) -> bool:
+        if isinstance(item, ImageLayer):
+            return self._store.has(item.digest)
+        return self._cache.input(item.sha256).exists()
+
+    def _get_all(self, waiting: "SimpleQueue[tuple[Item, Future[Path]]]", guarded: Task) -> None:
         while not self._stop.is_set():
             try:
                 item, future = waiting.get_nowait()
@@ -118,3 +126,7 @@ class Fetches:
                 future.set_exception(error)
             else:
                 future.set_result(path)
+
+
+def _digest(item: Item) -> Digest:
+    return item.digest if isinstance(item, ImageLayer) else item.sha256

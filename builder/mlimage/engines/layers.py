@@ -14,7 +14,7 @@ from mlimage.engines.steps import key_of_steps
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer, StepsLayer
 from mlimage.progress import Progress
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ def make_layers(
     for warning in (one for entries in own.values() for one in large_files(entries)):
         progress.note(f"warning: {warning}")
     keys = {
-        layer.name: layer.key
-        if isinstance(layer, BaseLayer | PackageLayer)
-        else key_of_own(own[layer.name], plan.compression)
+        layer.name: key_of_own(own[layer.name], plan.compression)
+        if isinstance(layer, RuntimeLayer | AppLayer)
+        else layer.key
         for layer in plan.layers
         if not isinstance(layer, StepsLayer)
     }

@@ -9,6 +9,7 @@ from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.content.runtime import runtime_entries
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import BuildError
+from mlimage.lock.model import ImageBase
 from mlimage.plan.config import APP, ROLES
 from mlimage.plan.layers import SEAL_VERSION
 from mlimage.plan.model import AppLayer, BuildPlan, Compression, RuntimeLayer
@@ -21,7 +22,8 @@ def own_files(layer: RuntimeLayer | AppLayer, plan: BuildPlan, folder: Path) -> 
     """The files of a layer that no lock names: mlimage's runtime, or the application."""
     match layer:
         case RuntimeLayer():
-            return arrange(runtime_entries(plan.python))
+            program = plan.base.installation.program if isinstance(plan.base, ImageBase) else None
+            return arrange(runtime_entries(plan.python, program=program))
         case AppLayer():
             roles = file_of_bytes(ROLES, layer.roles, origin="roles")
             return arrange([*app_entries(folder / layer.source, ignore=layer.ignore, destination=APP), roles])

@@ -7,7 +7,7 @@ from mlimage.content.app import app_entries
 from mlimage.digest import Digest, canonical_json
 from mlimage.engines.own import key_of_own
 from mlimage.plan.layers import SEAL_VERSION
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Moment, PackageLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Moment, RuntimeLayer, StepsLayer
 
 
 def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> Digest:
@@ -24,11 +24,8 @@ def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> D
 
     dockerfile = plan.dockerfile
     sees_app = dockerfile.template or any(step.at is Moment.AFTER_APP for step in dockerfile.steps)
-    below = [
-        keys[layer.name]
-        for layer in plan.layers
-        if isinstance(layer, BaseLayer | PackageLayer) or (sees_app and isinstance(layer, AppLayer))
-    ]
+    unseen = RuntimeLayer | StepsLayer if sees_app else RuntimeLayer | StepsLayer | AppLayer
+    below = [keys[layer.name] for layer in plan.layers if not isinstance(layer, unseen)]
     files = key_of_own(app_entries(folder), plan.compression) if dockerfile.template else None
     return Digest.of(
         canonical_json(

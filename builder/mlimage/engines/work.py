@@ -17,11 +17,22 @@ from mlimage.digest import Digest
 from mlimage.engines.fetches import NOTHING, Fetches, Guarded, StoppedError
 from mlimage.engines.layers import Job
 from mlimage.engines.sources import Compilation, base_files, package_files, wheel_files
-from mlimage.lock.model import Deb, LockedPackage
-from mlimage.lock.root import has_root, interpreter_of, write_root
+from mlimage.lock.inputs import Item
+from mlimage.lock.model import ImageBase, LockedPackage
+from mlimage.lock.root import has_root, interpreter_of, write_image_root, write_root
+from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
-from mlimage.plan.model import AppLayer, BaseLayer, Layer, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.plan.model import (
+    AppLayer,
+    AptLayer,
+    BaseLayer,
+    Layer,
+    PackageLayer,
+    PulledLayer,
+    RuntimeLayer,
+    StepsLayer,
+)
 from mlimage.process import Command, Completed, run
 
 
@@ -31,7 +42,7 @@ class Made(Protocol):
     def packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
         """The installed files of each package of a layer, without bytecode."""
 
-    def own(self, layer: RuntimeLayer | AppLayer | StepsLayer) -> Sequence[Entry]:
+    def own(self, layer: RuntimeLayer | AppLayer | StepsLayer | AptLayer) -> Sequence[Entry]:
         """The files of a layer that no lock names."""
 
 
@@ -57,14 +68,19 @@ class Work:
         self._jobs = job.jobs or len(os.sched_getaffinity(0))
         self._turns = BoundedSemaphore(self._jobs)
         self._stop = Event()
-        self._fetches = Fetches(job.inputs(), cache=job.cache, progress=job.progress, stop=self._stop)
+        self._inputs = job.inputs()
+        self._fetches = Fetches(
+            self._inputs, cache=job.cache, store=job.store, progress=job.progress, stop=self._stop
+        )
 
     def make(self, missing: Sequence[Layer]) -> Iterator[tuple[str, LayerBlob]]:
         """Each of these layers' name and blob, as they get done; the interpreter is there before."""
-        base = next(layer for layer in self._plan.layers if isinstance(layer, BaseLayer))
-        needs_root = self._compiles and not has_root(self._cache, base.base)
-        assembles = base in missing or needs_root
-        items = _inputs_of([] if self._made else missing, [base] if assembles else [])
+        below = [layer for layer in self._plan.layers if isinstance(layer, BaseLayer | PulledLayer)]
+        needs_root = self._compiles and not has_root(self._cache, self._plan.base)
+        assembles = [
+            layer for layer in below if isinstance(layer, BaseLayer) and (layer in missing or needs_root)
+        ]
+        items = _inputs_of([] if self._made else missing, below if needs_root else assembles)
         with ExitStack() as stack:
             scratch = stack.enter_context(scratch_folder(self._cache.root))
             makers = stack.enter_context(ThreadPoolExecutor(self._jobs, "layer"))
@@ -74,9 +90,9 @@ class Work:
             task = stack.enter_context(
                 self._progress.task(f"layers of {self._plan.image}:{self._plan.variant}", total=len(missing))
             )
-            base_entries = self._assemble(base, scratch) if assembles else ()
+            base_entries = self._assemble(assembles[0], scratch) if assembles else ()
             if needs_root:
-                write_root(self._cache, base.base, base_entries)
+                self._write_root(base_entries)
             waiting = [
                 makers.submit(self._make, layer, scratch, base_entries)
                 for layer in sorted(missing, key=_weight, reverse=True)
@@ -98,9 +114,22 @@ class Work:
         self._progress.detail(f"unpacked {len(debs)} debs in {time.monotonic() - started:.1f} s")
         return entries
 
+    def _write_root(self, base_entries: Sequence[Entry]) -> None:
+        base = self._plan.base
+        if isinstance(base, ImageBase):
+            for layer in base.layers:
+                self._fetches.path(layer)
+            with self._progress.task(f"unpacking {base.repository}"):
+                write_image_root(self._cache, base.layers, self._inputs.images)
+        else:
+            write_root(self._cache, base, base_entries)
+
     def _make(self, layer: Layer, scratch: Path, base_entries: Sequence[Entry]) -> LayerBlob:
         if self._stop.is_set():
             raise StoppedError
+        if isinstance(layer, PulledLayer):
+            self._fetches.path(layer.layer)
+            return measured(layer.layer, name=layer.name, store=self._store)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
             blob = pack(
@@ -124,8 +153,10 @@ class Work:
                 files = package_files(self._packages(layer), self._compilation(), scratch)
                 self._listings.put(layer.key, files)
                 return files
-            case RuntimeLayer() | AppLayer() | StepsLayer():
+            case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
                 return self._made.own(layer) if self._made else self._own[layer.name]
+            case PulledLayer():
+                raise ValueError(f"nobody writes the files of {layer.name}")
 
     def _packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
         if self._made:
@@ -136,9 +167,8 @@ class Work:
     def _compilation(self) -> Compilation | None:
         if not self._plan.bytecode:
             return None
-        base = next(layer for layer in self._plan.layers if isinstance(layer, BaseLayer)).base
         return Compilation(
-            interpreter=interpreter_of(self._cache, base), jobs=self._jobs, run=self._run_in_turn
+            interpreter=interpreter_of(self._cache, self._plan.base), jobs=self._jobs, run=self._run_in_turn
         )
 
     def _run_in_turn(self, command: Command) -> Completed:
@@ -155,20 +185,24 @@ def _weight(layer: Layer) -> int:
             return sum(deb.size for deb in layer.base.debs)
         case PackageLayer():
             return sum(package.size for package in layer.packages)
-        case RuntimeLayer() | AppLayer() | StepsLayer():
+        case PulledLayer():
+            return layer.layer.size
+        case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
             return 0
 
 
-def _inputs_of(*groups: Sequence[Layer]) -> list[Deb | LockedPackage]:
-    """What the layers are made of: debs first, since the interpreter is among them, then by size."""
-    debs: dict[Digest, Deb | LockedPackage] = {}
-    wheels: dict[Digest, Deb | LockedPackage] = {}
+def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
+    """What the layers are made of: first those of the base, since the interpreter is in it, then by size."""
+    below: dict[Digest, Item] = {}
+    wheels: dict[Digest, LockedPackage] = {}
     for layer in (layer for group in groups for layer in group):
         match layer:
             case BaseLayer():
-                debs.update({deb.sha256: deb for deb in layer.base.debs})
+                below.update({deb.sha256: deb for deb in layer.base.debs})
+            case PulledLayer():
+                below[layer.layer.digest] = layer.layer
             case PackageLayer():
                 wheels.update({package.sha256: package for package in layer.packages})
-            case RuntimeLayer() | AppLayer() | StepsLayer():
+            case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
                 pass
-    return [*debs.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]
+    return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]

@@ -1,18 +1,22 @@
 """Files and pages over HTTP: verified, resumed, retried, and with messages that say what was tried."""
 
-from mlimage.fetch.failures import MissingError, NoRangesError, UnreachableError
+from mlimage.fetch.authenticator import Authenticator
+from mlimage.fetch.failures import EndlessError, MissingError, NoRangesError, RefusedError, UnreachableError
 from mlimage.fetch.http import Http, HttpResponse, Part
 from mlimage.fetch.keep import fetch_input, is_sound, local_path
 from mlimage.fetch.partial import NotWrittenError
 from mlimage.fetch.retry import Retry
 
 __all__ = [
+    "Authenticator",
+    "EndlessError",
     "Http",
     "HttpResponse",
     "MissingError",
     "NoRangesError",
     "NotWrittenError",
     "Part",
+    "RefusedError",
     "Retry",
     "UnreachableError",
     "fetch_input",

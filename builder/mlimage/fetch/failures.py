@@ -22,8 +22,24 @@ class MissingError(FetchError):
     """The server is fine, but does not have it."""
 
 
+class RefusedError(FetchError):
+    """The server answers, and refuses: with this HTTP status."""
+
+    def __init__(self, message: str, *, hint: str | None = None, status: int) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class EndlessError(FetchError):
+    """What comes is larger than anything of its kind."""
+
+
 class UnreachableError(FetchError):
     """The server does not answer, or only that it cannot: the same for every other file of it."""
+
+    def __init__(self, message: str, *, hint: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class NoRangesError(FetchError):
@@ -40,6 +56,7 @@ class Failure:
         hint: what the user can do.
         wait: seconds that the server asks to wait.
         missing: whether the server says that there is no such file.
+        status: the HTTP status, where there was one.
     """
 
     reason: str
@@ -47,6 +64,7 @@ class Failure:
     hint: str | None = None
     wait: float | None = None
     missing: bool = False
+    status: int | None = None
 
 
 class BrokenError(Exception):
@@ -66,21 +84,30 @@ def gave_up(url: str, failures: Sequence[Failure]) -> FetchError:
     tried = f"tried {len(failures)} times: " if len(failures) > 1 else ""
     hint = next((failure.hint for failure in reversed(failures) if failure.hint), None)
     last = failures[-1]
-    kind = MissingError if last.missing else UnreachableError if last.again else FetchError
-    return kind(f"`{redact(url)}` cannot be fetched: {tried}{reasons}", hint=hint)
+    message = f"`{redact(url)}` cannot be fetched: {tried}{reasons}"
+    if last.again:
+        return UnreachableError(message, hint=hint, status=last.status)
+    if last.status is not None and 400 <= last.status < 500:
+        return RefusedError(message, hint=hint, status=last.status)
+    return (MissingError if last.missing else FetchError)(message, hint=hint)
 
 
 def of_status(status: int, headers: Mapping[str, str]) -> Failure:
     """Why an answer with this status is no use."""
     if status in {401, 407}:
         return Failure(
-            reason=f"credentials are asked for (HTTP {status})", again=False, hint=_CREDENTIALS_HINT
+            reason=f"credentials are asked for (HTTP {status})",
+            again=False,
+            hint=_CREDENTIALS_HINT,
+            status=status,
         )
     if status == 403:
-        return Failure(reason="access is refused (HTTP 403)", again=False, hint=_CREDENTIALS_HINT)
+        return Failure(
+            reason="access is refused (HTTP 403)", again=False, hint=_CREDENTIALS_HINT, status=status
+        )
     if status in {404, 410}:
         return Failure(reason=f"it is not there (HTTP {status})", again=False, missing=True)
-    return Failure(reason=f"HTTP {status}", again=status in _AGAIN, wait=_retry_after(headers))
+    return Failure(reason=f"HTTP {status}", again=status in _AGAIN, wait=_retry_after(headers), status=status)
 
 
 def of_exception(error: BaseException, url: str) -> Failure:

@@ -14,7 +14,16 @@ from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from mlimage import __version__
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
-from mlimage.fetch.failures import BrokenError, Failure, NoRangesError, gave_up, of_exception, of_status
+from mlimage.fetch.authenticator import Authenticator, Header
+from mlimage.fetch.failures import (
+    BrokenError,
+    EndlessError,
+    Failure,
+    NoRangesError,
+    gave_up,
+    of_exception,
+    of_status,
+)
 from mlimage.fetch.partial import CHUNK, Partial, check, partial
 from mlimage.fetch.retry import Retry
 from mlimage.mirrors import redact
@@ -27,7 +36,10 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NONE: Final[Mapping[str, str]] = {}
 _PAGE_LIMIT: Final = 64 << 20
+_JUDGED: Final = frozenset({404, 410})
 _REDIRECTS: Final = 10
+_ANSWERS: Final = 2
+"""How often one request answers a server that asks for credentials: what it has may have run out."""
 _STEADY: Final = 1 << 20
 """So many new bytes make an attempt count as a success, however it ended: a big file may need many."""
 _WINDOW: Final = 60.0
@@ -99,20 +111,37 @@ class Http:
         if self._adapter is not None:
             self._adapter.close()
 
-    def get(self, url: str, *, headers: Mapping[str, str] = _NONE) -> HttpResponse:
-        """Fetch a page: status 200, or 404 and 410 for the caller to judge.
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] = _NONE,
+        auth: Authenticator | None = None,
+        judged: frozenset[int] = _JUDGED,
+        limit: int = _PAGE_LIMIT,
+    ) -> HttpResponse:
+        """Fetch a page.
+
+        Args:
+            url: where.
+            headers: of the request.
+            auth: answers for the server of the URL, and for no other.
+            judged: statuses besides 200 that the caller judges.
+            limit: most bytes that it may have.
 
         Raises:
+            RefusedError: another status from 400 to 499.
+            EndlessError: it has more bytes.
             FetchError: any other status, or no answer, after all attempts.
         """
 
         def once() -> HttpResponse:
-            with self._open(url, headers) as response:
-                if response.status_code not in {200, 404, 410}:
+            with self._open(url, headers, auth) as response:
+                if response.status_code != 200 and response.status_code not in judged:
                     raise BrokenError(of_status(response.status_code, response.headers))
-                body = self._whole(response, _PAGE_LIMIT)
-                if len(body) > _PAGE_LIMIT:
-                    raise BrokenError(Failure(reason="the page has no end", again=False))
+                body = self._whole(response, limit)
+                if len(body) > limit:
+                    raise EndlessError(f"`{redact(url)}` cannot be fetched: the page has no end")
                 named = {key.lower(): value for key, value in response.headers.items()}
                 return HttpResponse(status=response.status_code, headers=named, body=body, url=response.url)
 
@@ -142,14 +171,24 @@ class Http:
             raise NoRangesError(f"`{redact(url)}` answers with another range than was asked for")
         return part
 
-    def download(self, url: str, to: Path, *, digest: Digest, size: int | None, task: Task) -> None:
+    def download(
+        self,
+        url: str,
+        to: Path,
+        *,
+        digest: Digest,
+        size: int | None,
+        task: Task,
+        auth: Authenticator | None = None,
+    ) -> None:
         """Fetch a file as a stream; `to` appears only when its bytes have the digest.
 
         An interrupted transfer is resumed, also one of an earlier run. Bytes with another hash are fetched
-        once more, from the beginning, then given up.
+        once more, from the beginning, then given up. `auth` answers for the server of the URL, and no other.
 
         Raises:
             MissingError: the server does not have it.
+            RefusedError: the server refuses.
             FetchError: it cannot be fetched, or has another hash or size, or cannot be written.
         """
         name = unquote(urlsplit(url).path.rpartition("/")[2])
@@ -158,7 +197,7 @@ class Http:
                 return
             doubted = False
             while True:
-                page = self._fill(url, growing, size)
+                page = self._fill(url, growing, size, auth)
                 try:
                     check(growing, name=name, place=redact(url), digest=digest, size=size, page=page)
                 except FetchError:
@@ -168,7 +207,7 @@ class Http:
                 else:
                     return
 
-    def _fill(self, url: str, growing: Partial, size: int | None) -> bool:
+    def _fill(self, url: str, growing: Partial, size: int | None, auth: Authenticator | None) -> bool:
         """Bring the file to its end; tells whether the server calls it an HTML page."""
         failures: list[Failure] = []
         fruitless = 0
@@ -178,7 +217,7 @@ class Http:
             if size is not None and before == size:
                 return False
             try:
-                return self._transfer(url, growing, size, validator)
+                return self._transfer(url, growing, size, validator, auth)
             except BrokenError as broken:
                 failures.append(broken.failure)
                 fruitless = 0 if growing.position - before >= _STEADY else fruitless + 1
@@ -186,13 +225,20 @@ class Http:
                     raise gave_up(url, failures) from broken
                 self._retry.wait(max(1, fruitless), broken.failure.wait)
 
-    def _transfer(self, url: str, growing: Partial, size: int | None, validator: list[str]) -> bool:
+    def _transfer(
+        self,
+        url: str,
+        growing: Partial,
+        size: int | None,
+        validator: list[str],
+        auth: Authenticator | None,
+    ) -> bool:
         headers = {"Accept-Encoding": "identity"}
         if growing.position:
             headers["Range"] = f"bytes={growing.position}-"
             if validator:
                 headers["If-Range"] = validator[0]
-        with self._open(url, headers) as response:
+        with self._open(url, headers, auth) as response:
             if response.status_code == 206:
                 span = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
                 if not span or int(span[1]) != growing.position:
@@ -254,23 +300,31 @@ class Http:
                 self._retry.wait(len(failures), broken.failure.wait)
 
     @contextmanager
-    def _open(self, url: str, headers: Mapping[str, str]) -> "Iterator[requests.Response]":
+    def _open(
+        self, url: str, headers: Mapping[str, str], auth: Authenticator | None = None
+    ) -> "Iterator[requests.Response]":
         """One request and its answer as a stream; what goes wrong on the network is a `BrokenError`."""
         import requests
         import urllib3
 
         try:
-            session, place = self._session(), url
+            session, place, answers = self._session(), url, 0
             for _ in range(_REDIRECTS + 1):
-                bare, auth = self._separate(place)
+                bare, credentials = self._separate(place)
+                own = auth if auth is not None and _origin(bare) == _origin(url) else None
+                header = own.header() if own else None
                 with session.get(
                     bare,
                     headers=dict(headers),
-                    auth=auth,
+                    auth=credentials if auth is None else Header(header),
                     stream=True,
                     timeout=self._timeout,
                     verify=self._verify,
                 ) as response:
+                    if own and response.status_code == 401 and answers < _ANSWERS:
+                        answers += 1
+                        if own.answer(response.headers.get("WWW-Authenticate", ""), header):
+                            continue
                     target = requests.Session.get_redirect_target(session, response)
                     if target is None:
                         yield response
@@ -341,6 +395,11 @@ class _Pace:
                 Failure(reason=f"fewer than {_LEAST} bytes came in {_WINDOW:.0f} seconds", again=True)
             )
         self._position, self._until = position, time.monotonic() + _WINDOW
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower()
 
 
 def _no_cookies(jar: "requests.cookies.RequestsCookieJar") -> "requests.cookies.RequestsCookieJar":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.errors import FetchError, ResolveError, UsageError
-from mlimage.lock.aptfiles import Archive, configuration, parse_uris, sources, status
+from mlimage.lock.aptfiles import Archive, configuration, parse_uris, sources
 from mlimage.lock.model import Deb
 from mlimage.mirrors import Mirrors
 from mlimage.platforms import Platform
@@ -125,19 +125,17 @@ class Apt:
         """Every package that the archives have."""
         return frozenset(self._apt("apt-cache", "pkgnames").text.split())
 
-    def resolve(
-        self, packages: Sequence[str], *, stand_ins: Mapping[str, tuple[str, ...]]
-    ) -> tuple[Deb, ...]:
-        """The packages and all they depend on, in order of their names, on a system without any.
+    def resolve(self, packages: Sequence[str], *, status: str) -> tuple[Deb, ...]:
+        """The packages and all they depend on, in order of their names, without what is installed.
 
         Args:
             packages: exact names.
-            stand_ins: packages that are taken as installed, with what each provides.
+            status: dpkg's status file of the system, none of whose packages may go.
 
         Raises:
             ResolveError: apt finds no solution.
         """
-        (self._folder / "etc" / "status").write_text(status(stand_ins))
+        (self._folder / "etc" / "status").write_text(status)
         done = self._apt(
             "apt-get",
             "install",
@@ -145,6 +143,7 @@ class Apt:
             "--yes",
             "-qq",
             "--no-install-recommends",
+            "--no-remove",
             *sorted(set(packages)),
         )
         if done.status != 0:

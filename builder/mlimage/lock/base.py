@@ -1,8 +1,9 @@
 """Locks an assembled base: which debs, with which scripts; and unpacks it, so that its python can resolve."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from mlimage.content.interpreter import Interpreter
 from mlimage.content.maintainer import check_scripts
 from mlimage.errors import BuildError, FetchError, ResolveError
 from mlimage.lock.apt import STAND_INS, Apt, archives_of, default_packages, find_keyring, unknown
+from mlimage.lock.aptfiles import status
 from mlimage.lock.inputs import Inputs
-from mlimage.lock.model import BaseLock, Deb, Wanted
+from mlimage.lock.model import AssembledBase, BaseLock, Deb, Wanted
 from mlimage.lock.root import has_root, interpreter_of, root_folder, write_root
 from mlimage.lock.sources import Sources
+from mlimage.platforms import Platform
 from mlimage.process import Runner
 from mlimage.progress import Progress
 from mlimage.spec import nodes
@@ -32,9 +35,9 @@ def requested(wanted: Wanted) -> tuple[str, ...]:
     return tuple(sorted({*default_packages(wanted.python), *wanted.packages}))
 
 
-def reusable(previous: BaseLock | None, wanted: Wanted) -> BaseLock | None:
-    """The base of the lock before, if it is what is wanted now."""
-    if previous is None:
+def reusable(previous: BaseLock | None, wanted: Wanted) -> AssembledBase | None:
+    """The assembled base of the lock before, if it is what is wanted now."""
+    if not isinstance(previous, AssembledBase):
         return None
     same = (previous.suite, previous.platform, previous.python, previous.packages) == (
         wanted.suite,
@@ -51,7 +54,7 @@ def resolve_base(
     places: Callable[[], Mapping[str, str]],
     sources: Sources,
     run: Runner,
-) -> BaseLock:
+) -> AssembledBase:
     """Resolve the base with apt, and fetch its debs to see which scripts they have.
 
     Args:
@@ -65,38 +68,49 @@ def resolve_base(
         FetchError: no mirror of the archives can be read, its signature does not hold, or it lacks a deb.
         UsageError: this machine has no apt, no keys, or no mirror.
     """
+    if wanted.suite is None:
+        raise ValueError("a base that is an image is not assembled")
+    progress = sources.progress
+    with opened_apt(wanted.suite, wanted.platform, sources=sources, run=run) as apt:
+        with progress.task("apt: resolving the base"):
+            _refuse_unknown(wanted, apt, places)
+            stand_ins = {
+                name: provides for name, provides in STAND_INS.items() if name not in wanted.packages
+            }
+            debs = apt.resolve(requested(wanted), status=status(stand_ins))
+        return AssembledBase(
+            suite=wanted.suite,
+            platform=wanted.platform,
+            python=wanted.python,
+            packages=requested(wanted),
+            debs=_with_scripts(debs, sources.inputs, progress),
+        )
+
+
+@contextmanager
+def opened_apt(suite: str, platform: Platform, *, sources: Sources, run: Runner) -> Iterator[Apt]:
+    """Apt with the lists of a suite, from the first mirror that has them. Raises as `resolve_base` does."""
     keyring, progress = find_keyring(), sources.progress
     failed: list[FetchError] = []
-    for archives in archives_of(wanted.suite, sources.mirrors):
+    for archives in archives_of(suite, sources.mirrors):
         with tempfile.TemporaryDirectory(prefix="mlimage-apt-") as scratch:
             apt = Apt(
                 Path(scratch),
-                platform=wanted.platform,
+                platform=platform,
                 archives=archives,
                 keyring=keyring,
                 run=run,
                 environ=sources.environ,
             )
-            with progress.task(f"apt: lists of {wanted.suite}"):
+            with progress.task(f"apt: lists of {suite}"):
                 try:
                     apt.update()
                 except FetchError as error:
                     failed.append(error)
                     progress.detail(str(error))
                     continue
-            with progress.task("apt: resolving the base"):
-                _refuse_unknown(wanted, apt, places)
-                stand_ins = {
-                    name: provides for name, provides in STAND_INS.items() if name not in wanted.packages
-                }
-                debs = apt.resolve(requested(wanted), stand_ins=stand_ins)
-            return BaseLock(
-                suite=wanted.suite,
-                platform=wanted.platform,
-                python=wanted.python,
-                packages=requested(wanted),
-                debs=_with_scripts(debs, sources.inputs, progress),
-            )
+            yield apt
+            return
     raise failed[0]
 
 
@@ -105,7 +119,7 @@ def _refuse_unknown(wanted: Wanted, apt: Apt, places: Callable[[], Mapping[str, 
     if not missing:
         return
     if f"python{wanted.python}" in missing:
-        suite = PYTHON_OF_SUITE.get(wanted.suite)
+        suite = PYTHON_OF_SUITE.get(wanted.suite or "")
         raise ResolveError(
             f"Debian {wanted.suite} has no python {wanted.python}",
             hint=f'write `python: "{suite}"`' if suite else "take the python of the suite",
@@ -126,7 +140,7 @@ def _refuse_unknown(wanted: Wanted, apt: Apt, places: Callable[[], Mapping[str, 
 
 
 def package_places(content: bytes, path: str) -> Mapping[str, str]:
-    """Where each package of `base.packages` stands in a spec, as `path:line:column`.
+    """Where each package of `base.packages`, and `base.image`, stands in a spec, as `path:line:column`.
 
     Args:
         content: the spec's file, which is a good one.
@@ -138,6 +152,9 @@ def package_places(content: bytes, path: str) -> Mapping[str, str]:
     for number, item in enumerate(packages.items if isinstance(packages, nodes.Sequence) else ()):
         line, column = place(root, ("base", "packages", number))
         found[str(nodes.plain(item))] = f"{path}:{line}:{column}"
+    if nodes.at(root, ("base", "image")) is not None:
+        line, column = place(root, ("base", "image"))
+        found["base.image"] = f"{path}:{line}:{column}"
     return found
 
 
@@ -160,7 +177,7 @@ def _with_script(deb: Deb, path: Path) -> Deb:
     return replace(deb, postinst=control.script("postinst"))
 
 
-def unpacked(base: BaseLock, sources: Sources) -> Interpreter:
+def unpacked(base: AssembledBase, sources: Sources) -> Interpreter:
     """The python of the base, which is unpacked for it if it is not yet.
 
     Raises:

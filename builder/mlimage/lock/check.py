@@ -9,10 +9,11 @@ from packaging.version import Version
 
 from mlimage.digest import Digest
 from mlimage.errors import LockError, UsageError
-from mlimage.lock.model import BaseLock, Lock, Wanted, WantedIndex
+from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, Lock, Wanted, WantedImage, WantedIndex
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.spec.load import LoadedSpec
-from mlimage.spec.model import DebianBase
+from mlimage.spec.model import DebianBase, RegistryBase
+from mlimage.spec.registry import parse_reference
 from mlimage.spec.requirements import SpecRequirement
 
 
@@ -31,11 +32,6 @@ def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AM
             f"`{spec.name}` has {len(spec.variants)} variants; this version of mlimage locks only one",
             hint="keep one entry under `variants:`",
         )
-    if not isinstance(spec.base, DebianBase):
-        raise UsageError(
-            f"`{spec.name}` has a registry image as its base, which this version of mlimage cannot lock",
-            hint="write `base: {debian: bookworm}`",
-        )
     chosen = requirements_of(loaded, variant)
     indexes = (
         WantedIndex(
@@ -48,11 +44,18 @@ def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AM
     return Wanted(
         python=spec.python,
         platform=platform,
-        suite=spec.base.debian,
+        suite=spec.base.debian if isinstance(spec.base, DebianBase) else None,
+        image=wanted_image(spec.base.image) if isinstance(spec.base, RegistryBase) else None,
         packages=tuple(sorted(set(spec.base.packages))),
         requirements=tuple(sorted({normalized(item.text) for item in chosen})),
         indexes=tuple(indexes),
     )
+
+
+def wanted_image(text: str) -> WantedImage:
+    """An image of the spec as locks have it, without its registry."""
+    reference = parse_reference(text)
+    return WantedImage(reference=Digest.of(str(reference).encode()), name=reference.name)
 
 
 def requirements_of(loaded: LoadedSpec, variant: str) -> tuple[SpecRequirement, ...]:
@@ -103,16 +106,22 @@ def differences(locked: Wanted, wanted: Wanted) -> tuple[str, ...]:
         for name, old, new in (
             ("python", locked.python, wanted.python),
             ("platform", str(locked.platform), str(wanted.platform)),
-            ("base", locked.suite, wanted.suite),
+            ("base", _base_name(locked), _base_name(wanted)),
         )
         if old != new
     ]
+    if locked.image != wanted.image and _base_name(locked) == _base_name(wanted):
+        lines.append(f"base: {_base_name(wanted)} is to come from another registry")
     lines += [
         *_added_and_removed("base package", locked.packages, wanted.packages),
         *_requirements(locked.requirements, wanted.requirements),
         *_indexes(locked.indexes, wanted.indexes),
     ]
     return tuple(lines)
+
+
+def _base_name(wanted: Wanted) -> str:
+    return wanted.image.name if wanted.image else str(wanted.suite)
 
 
 def _added_and_removed(what: str, old: Iterable[str], new: Iterable[str]) -> list[str]:
@@ -178,20 +187,23 @@ def contradictions(loaded: LoadedSpec, lock: Lock) -> tuple[str, ...]:
             lines.append(f"`{pin.name}` is locked from the index `{pin.index}`, and must come from `{index}`")
         if not _names(pin.file, pin.name, pin.version):
             lines.append(f"`{pin.name}=={pin.version}` is locked, and its file is `{pin.file}`")
-    base = lock.base
-    if (base.suite, base.python, base.platform) != (
-        lock.wanted.suite,
-        lock.wanted.python,
-        lock.wanted.platform,
-    ):
-        lines.append(f"the base is {base.suite} for {base.platform} with python {base.python}")
-    debs = {deb.name for deb in base.debs}
-    lines += [
-        f"base package `{name}` is asked for, and not locked"
-        for name in lock.wanted.packages
-        if name not in debs
-    ]
-    return tuple(lines)
+    return (*lines, *_contradictions_of_base(lock.base, lock.wanted))
+
+
+def _contradictions_of_base(base: BaseLock, wanted: Wanted) -> list[str]:
+    image = wanted.image
+    match base:
+        case AssembledBase():
+            same, named = base.suite == wanted.suite and image is None, base.suite
+            debs = {deb.name for deb in base.debs}
+            missing = [name for name in wanted.packages if name not in debs]
+        case ImageBase():  # it may have a package itself, so its debs are not all that is asked for
+            same, named = image is not None and base.reference == image.reference, base.repository
+            missing = [name for name in wanted.packages if name not in base.packages]
+    lines = []
+    if not same or (base.python, base.platform) != (wanted.python, wanted.platform):
+        lines.append(f"the base is {named} for {base.platform} with python {base.python}")
+    return lines + [f"base package `{name}` is asked for, and not locked" for name in missing]
 
 
 def _names(file: str, name: str, version: Version) -> bool:
@@ -204,9 +216,12 @@ def _names(file: str, name: str, version: Version) -> bool:
 
 def _markers(base: BaseLock) -> dict[str, str]:
     """PEP 508's environment as far as it is known without running the image's python."""
-    interpreter = (deb.version for deb in base.debs if deb.name == f"python{base.python}-minimal")
-    upstream = re.match(r"(?:\d+:)?(\d+(?:\.\d+)+)", next(interpreter, ""))
-    full = upstream[1] if upstream else f"{base.python}.0"
+    if isinstance(base, ImageBase):
+        full = base.installation.version
+    else:
+        interpreter = (deb.version for deb in base.debs if deb.name == f"python{base.python}-minimal")
+        upstream = re.match(r"(?:\d+:)?(\d+(?:\.\d+)+)", next(interpreter, ""))
+        full = upstream[1] if upstream else f"{base.python}.0"
     return {
         "os_name": "posix",
         "sys_platform": "linux",

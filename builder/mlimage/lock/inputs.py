@@ -9,35 +9,55 @@ from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
 from mlimage.fetch import Http, MissingError, NotWrittenError, fetch_input, is_sound
+from mlimage.lock.images import Images
 from mlimage.lock.index import Indexes
-from mlimage.lock.model import Deb, LockedPackage
+from mlimage.lock.model import Deb, ImageLayer, LockedPackage
 from mlimage.mirrors import Mirrors
 from mlimage.progress import SILENT, Progress, Task
 
+Item = Deb | LockedPackage | ImageLayer
+"""What a lock names by its digest."""
+
 
 class Inputs:
-    """Gives the file of a locked deb or wheel. Safe to use from several threads and processes.
+    """Gives the file of a locked deb, wheel or layer. Safe to use from several threads and processes.
 
     Args:
         cache: where files are kept.
         http: fetches.
         mirrors: where the archives are.
         indexes: where the wheels are.
+        images: where the layers are, when the base has some.
         progress: where it says what it had to repair or try elsewhere.
     """
 
     def __init__(
-        self, *, cache: Cache, http: Http, mirrors: Mirrors, indexes: Indexes, progress: Progress = SILENT
+        self,
+        *,
+        cache: Cache,
+        http: Http,
+        mirrors: Mirrors,
+        indexes: Indexes,
+        images: Images | None = None,
+        progress: Progress = SILENT,
     ) -> None:
         self._cache = cache
         self._http = http
         self._mirrors = mirrors
         self._indexes = indexes
+        self._images = images
         self._progress = progress
         self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
         self._verified: set[Digest] = set()
 
-    def get(self, item: Deb | LockedPackage, task: Task) -> Path:
+    @property
+    def images(self) -> Images:
+        """Where the layers of the base are."""
+        if self._images is None:
+            raise ValueError("a base that is an image needs a registry")
+        return self._images
+
+    def get(self, item: Item, task: Task) -> Path:
         """The file, whose bytes have the lock's digest; fetched when it is not in the cache or damaged there.
 
         Args:
@@ -46,8 +66,11 @@ class Inputs:
 
         Raises:
             FetchError: no mirror has it, or what they have is something else, or the cache cannot be written.
+            RegistryError: the registry does not give a layer.
             UsageError: nothing says where its index or archive is.
         """
+        if isinstance(item, ImageLayer):
+            return self.images.fetch(item, task)
         path = self._cache.input(item.sha256)
         with self._locks[item.sha256]:
             if item.sha256 in self._verified and path.is_file():

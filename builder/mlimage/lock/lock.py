@@ -1,4 +1,4 @@
-"""Locks one variant of an image: the base with apt, versions with pip-compile, files from the indexes."""
+"""Locks one variant of an image: its base, versions with pip-compile, files from the indexes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mlimage
+from mlimage.content.interpreter import Interpreter
 from mlimage.errors import LockError
 from mlimage.lock.base import resolve_base, reusable, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
 from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
 from mlimage.lock.compile import tool_versions
-from mlimage.lock.model import Lock, Wanted
+from mlimage.lock.image import resolve_image, reusable_image, unpacked_python
+from mlimage.lock.model import BaseLock, Lock, Wanted
 from mlimage.lock.packages import lock_packages
 from mlimage.lock.sources import Sources
 from mlimage.platforms import LINUX_AMD64, Platform
@@ -71,10 +73,13 @@ def lock_image(
     as_of = (
         previous.as_of if previous is not None and not upgrade else now.astimezone(UTC).replace(microsecond=0)
     )
-    base = None if upgrade.everything else reusable(previous.base if previous else None, wanted)
-    if base is None:
-        base = resolve_base(wanted, places=places, sources=sources, run=run)
-    interpreter = unpacked(base, sources)
+    base, interpreter = _base(
+        wanted,
+        previous=None if upgrade.everything or previous is None else previous.base,
+        places=places,
+        sources=sources,
+        run=run,
+    )
     packages, notes = lock_packages(
         requirements_of(loaded, variant),
         interpreter,
@@ -95,6 +100,26 @@ def lock_image(
         tools=tuple(sorted({"mlimage": mlimage.__version__, **tool_versions()}.items())),
     )
     return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
+
+
+def _base(
+    wanted: Wanted,
+    *,
+    previous: BaseLock | None,
+    places: Callable[[], Mapping[str, str]],
+    sources: Sources,
+    run: Runner,
+) -> tuple[BaseLock, Interpreter]:
+    """The base, that of the lock before where it is still what is wanted, and its python."""
+    if wanted.image is None:
+        assembled = reusable(previous, wanted) or resolve_base(
+            wanted, places=places, sources=sources, run=run
+        )
+        return assembled, unpacked(assembled, sources)
+    image = reusable_image(previous, wanted)
+    if image is None or image.packages != wanted.packages:
+        image = resolve_image(wanted, previous=image, places=places, sources=sources, run=run)
+    return image, unpacked_python(image, sources)
 
 
 def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted) -> bool:

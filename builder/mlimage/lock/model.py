@@ -11,7 +11,7 @@ from mlimage.platforms import Platform
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deb:
-    """One Debian package of an assembled base.
+    """One Debian package of a base.
 
     Attributes:
         name: package name.
@@ -22,7 +22,7 @@ class Deb:
         size: bytes.
         sha256: digest of the file.
         postinst: digest of its postinst script, in which `{version}` stands for the package's own version;
-            None when it has none.
+            None when it has none, or where dpkg runs it and not mlimage.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Deb:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaseLock:
+class AssembledBase:
     """An assembled base: the debs, in order of their names, and the python that they bring."""
 
     suite: str
@@ -44,6 +44,75 @@ class BaseLock:
     python: str
     packages: tuple[str, ...]
     debs: tuple[Deb, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageLayer:
+    """One layer of an image of a registry, whose bytes become a layer of ours as they are.
+
+    Attributes:
+        media_type: OCI's; of a layer with Docker's the one that means the same.
+        digest: of the blob.
+        size: bytes of the blob.
+        diff_id: digest of the uncompressed tar.
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    diff_id: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """The python of an image that somebody else made.
+
+    Attributes:
+        version: `X.Y.Z`.
+        program: path of the interpreter itself, no link, relative to the image's root
+            (`usr/local/bin/python3.11`).
+        glibc: version of the C library that it runs with.
+    """
+
+    version: str
+    program: str
+    glibc: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageBase:
+    """A base that is an image of a registry.
+
+    Attributes:
+        reference: digest of the reference as the spec has it, since a lock names no hosts.
+        repository: path of the image in its registry, for people: `library/python`.
+        index: digest of what the reference led to: of an index of platforms, or else of the manifest.
+        manifest: digest of the platform's manifest.
+        config: digest of its configuration.
+        platform: of the image.
+        python: `X.Y`.
+        installation: the python that it has.
+        env: environment variables that the image sets, sorted by name; images on it inherit them.
+        layers: bottom first.
+        packages: Debian packages that the spec adds, sorted.
+        debs: those and what they need, as far as the image does not have it, in order of their names.
+    """
+
+    reference: Digest
+    repository: str
+    index: Digest
+    manifest: Digest
+    config: Digest
+    platform: Platform
+    python: str
+    installation: Installation
+    env: tuple[tuple[str, str], ...]
+    layers: tuple[ImageLayer, ...]
+    packages: tuple[str, ...]
+    debs: tuple[Deb, ...]
+
+
+BaseLock = AssembledBase | ImageBase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +157,19 @@ class WantedIndex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WantedImage:
+    """An image of the spec: its reference only as a digest, since a lock names no hosts.
+
+    Attributes:
+        reference: digest of the reference, with its registry and tag where the spec leaves them out.
+        name: the reference without its registry, for people: `library/python:3.11-slim-bookworm`.
+    """
+
+    reference: Digest
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What the user wrote that decides what is resolved, in one spelling.
 
@@ -96,7 +178,8 @@ class Wanted:
     Attributes:
         python: `X.Y`.
         platform: of the image.
-        suite: Debian suite of the base.
+        suite: Debian suite of the base; None where it is an image of a registry.
+        image: that image; None where the base is assembled.
         packages: Debian packages that the spec adds to the base, sorted.
         requirements: requirements of all roles, normalized and sorted.
         indexes: indexes other than the default one, in order of their names.
@@ -104,10 +187,11 @@ class Wanted:
 
     python: str
     platform: Platform
-    suite: str
+    suite: str | None
     packages: tuple[str, ...]
     requirements: tuple[str, ...]
     indexes: tuple[WantedIndex, ...]
+    image: WantedImage | None = None
 
     @property
     def digest(self) -> Digest:
@@ -118,7 +202,7 @@ class Wanted:
                     "format": 1,
                     "python": self.python,
                     "platform": str(self.platform),
-                    "suite": self.suite,
+                    **({"image": self.image.reference} if self.image else {"suite": self.suite}),
                     "packages": self.packages,
                     "requirements": self.requirements,
                     "indexes": [[index.name, index.url, index.packages] for index in self.indexes],
@@ -166,6 +250,11 @@ class Lock:
                     "platform": str(self.base.platform),
                     "python": self.base.python,
                     "as_of": self.as_of.isoformat(),
+                    **(
+                        {"layers": [layer.diff_id for layer in self.base.layers], "env": self.base.env}
+                        if isinstance(self.base, ImageBase)
+                        else {}
+                    ),
                     "debs": [[deb.name, deb.version, deb.sha256] for deb in self.base.debs],
                     "packages": [[p.name, str(p.version), p.file, p.sha256] for p in self.packages],
                 }

@@ -9,13 +9,30 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mlimage.errors import LockError
-from mlimage.lock.model import BaseLock, Deb, Lock, LockedPackage, Wanted, WantedIndex
+from mlimage.lock.model import (
+    AssembledBase,
+    BaseLock,
+    Deb,
+    ImageBase,
+    ImageLayer,
+    Installation,
+    Lock,
+    LockedPackage,
+    Wanted,
+    WantedImage,
+    WantedIndex,
+)
 from mlimage.lock.toml import Table
 from mlimage.lock.writer import FORMAT
 from mlimage.platforms import Platform
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z")
 _POOL: Final = re.compile(r"[A-Za-z0-9+_~%:][A-Za-z0-9.+_~%:-]*(/[A-Za-z0-9+_~%:][A-Za-z0-9.+_~%:-]*)+\Z")
+_REPOSITORY: Final = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\Z")
+_MEDIA_TYPE: Final = re.compile(r"application/vnd\.oci\.image\.layer\.v1\.tar(\+gzip|\+zstd)?\Z")
+_PROGRAM: Final = re.compile(r"[^/\0-\x1f]+(/[^/\0-\x1f]+)*/bin/[^/\0-\x1f]+\Z")
+_FULL_VERSION: Final = re.compile(r"3\.[0-9]+\.[0-9]+([a-z+.0-9]*)\Z")
+_GLIBC: Final = re.compile(r"[0-9]+\.[0-9.]+\Z")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl\Z")
 
 
@@ -32,16 +49,65 @@ def check_format(root: Table) -> None:
 def parse_base(root: Table) -> BaseLock:
     """The base; raises `LockError` for a value that cannot be."""
     check_format(root)
-    base = BaseLock(
+    base = _parse_image(root) if root.has("reference") else _parse_assembled(root)
+    root.done()
+    _ordered(root, [deb.name for deb in base.debs])
+    return base
+
+
+def _parse_assembled(root: Table) -> AssembledBase:
+    return AssembledBase(
         suite=root.text("suite"),
         platform=_platform(root),
         python=root.text("python"),
         packages=root.texts("packages"),
         debs=tuple(_parse_deb(item) for item in root.tables("deb")),
     )
-    root.done()
-    _ordered(root, [deb.name for deb in base.debs])
-    return base
+
+
+def _parse_image(root: Table) -> ImageBase:
+    return ImageBase(
+        reference=root.digest("reference"),
+        repository=_matching(root, "repository", _REPOSITORY, "the path of an image in a registry"),
+        index=root.digest("index"),
+        manifest=root.digest("manifest"),
+        config=root.digest("config"),
+        platform=_platform(root),
+        python=root.text("python"),
+        installation=_parse_installation(root.table("installation")),
+        env=_parse_env(root),
+        layers=tuple(_parse_layer(item) for item in root.tables("layer")),
+        packages=root.texts("packages"),
+        debs=tuple(_parse_deb(item) for item in root.tables("deb")),
+    )
+
+
+def _parse_installation(item: Table) -> Installation:
+    installation = Installation(
+        version=_matching(item, "version", _FULL_VERSION, "a full version of python"),
+        program=_matching(item, "program", _PROGRAM, "the path of a program in the image"),
+        glibc=_matching(item, "glibc", _GLIBC, "a version of glibc"),
+    )
+    item.done()
+    return installation
+
+
+def _parse_env(root: Table) -> tuple[tuple[str, str], ...]:
+    parts = [text.partition("=") for text in root.texts("env")]
+    if not all(name and equals for name, equals, _ in parts):
+        raise root.error("`env` must be a list of `NAME=VALUE`", "env")
+    return tuple((name, value) for name, _, value in parts)
+
+
+def _parse_layer(item: Table) -> ImageLayer:
+    layer = ImageLayer(
+        media_type=_matching(item, "media_type", _MEDIA_TYPE, "the media type of an OCI layer"),
+        digest=item.digest("digest"),
+        size=item.whole("size"),
+        diff_id=item.digest("diff_id"),
+    )
+    item.done()
+    return layer
 
 
 def _parse_deb(item: Table) -> Deb:
@@ -80,13 +146,20 @@ def _parse_wanted(item: Table) -> Wanted:
     wanted = Wanted(
         python=item.text("python"),
         platform=_platform(item),
-        suite=item.text("suite"),
+        suite=None if item.has("image") else item.text("suite"),
         packages=item.texts("packages"),
         requirements=item.texts("requirements"),
         indexes=tuple(_parse_index(index) for index in item.tables("index")),
+        image=_parse_wanted_image(item.table("image")) if item.has("image") else None,
     )
     item.done()
     return wanted
+
+
+def _parse_wanted_image(item: Table) -> WantedImage:
+    image = WantedImage(reference=item.digest("reference"), name=item.text("name"))
+    item.done()
+    return image
 
 
 def _parse_index(item: Table) -> WantedIndex:

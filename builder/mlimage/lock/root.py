@@ -12,7 +12,8 @@ from mlimage.content.entry import Entry
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.unpack import write_entries
 from mlimage.digest import Digest, canonical_json
-from mlimage.lock.model import BaseLock
+from mlimage.lock.images import Images
+from mlimage.lock.model import BaseLock, ImageBase, ImageLayer
 from mlimage.process import Runner
 
 _FORMAT: Final = 1
@@ -21,7 +22,15 @@ _FORMAT: Final = 1
 
 def root_folder(cache: Cache, base: BaseLock) -> Path:
     """Where the base is unpacked, or will be."""
+    if isinstance(base, ImageBase):
+        return image_root_folder(cache, base.layers)
     key = {"format": _FORMAT, "suite": base.suite, "debs": [deb.sha256 for deb in base.debs]}
+    return cache.roots / Digest.of(canonical_json(key)).hex
+
+
+def image_root_folder(cache: Cache, layers: Sequence[ImageLayer]) -> Path:
+    """Where an image that is a base is unpacked, or will be."""
+    key = {"format": _FORMAT, "layers": [layer.diff_id for layer in layers]}
     return cache.roots / Digest.of(canonical_json(key)).hex
 
 
@@ -49,6 +58,21 @@ def write_root(cache: Cache, base: BaseLock, entries: Sequence[Entry]) -> None:
         write_entries(entries, folder)
 
 
+def write_image_root(cache: Cache, layers: Sequence[ImageLayer], images: Images) -> None:
+    """Unpack the fetched layers of an image that is a base; whole, or not at all.
+
+    Raises:
+        BuildError: they cannot be unpacked.
+    """
+    with atomic_folder(image_root_folder(cache, layers)) as folder:
+        images.unpack(layers, folder)
+
+
 def interpreter_of(cache: Cache, base: BaseLock) -> Interpreter:
     """The python of the unpacked base."""
-    return Interpreter(root=root_folder(cache, base), python=base.python, platform=base.platform)
+    return Interpreter(
+        root=root_folder(cache, base),
+        python=base.python,
+        platform=base.platform,
+        installed=base.installation.program if isinstance(base, ImageBase) else None,
+    )

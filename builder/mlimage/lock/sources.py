@@ -6,11 +6,13 @@ from typing import Self
 
 from mlimage.cache import Cache
 from mlimage.fetch import Http
+from mlimage.lock.images import Images, OpenImages
 from mlimage.lock.index import Indexes
 from mlimage.lock.inputs import Inputs
 from mlimage.mirrors import load_mirrors
 from mlimage.progress import Progress
-from mlimage.spec.model import ImageSpec
+from mlimage.spec.model import ImageSpec, RegistryBase
+from mlimage.spec.registry import parse_reference
 
 
 class Sources:
@@ -22,11 +24,18 @@ class Sources:
         progress: where it is shown.
         mirrors: where indexes and archives are.
         indexes: the spec's package indexes.
+        images: the spec's base, where it is an image of a registry and `open_images` is given.
         inputs: gives locked files.
     """
 
     def __init__(
-        self, spec: ImageSpec, *, cache: Cache, environ: Mapping[str, str], progress: Progress
+        self,
+        spec: ImageSpec,
+        *,
+        cache: Cache,
+        environ: Mapping[str, str],
+        progress: Progress,
+        open_images: OpenImages | None = None,
     ) -> None:
         self.cache = cache
         self.environ = environ
@@ -41,8 +50,23 @@ class Sources:
             bound={package: name for name, index in spec.indexes.items() for package in index.packages},
             progress=progress,
         )
+        self.images: Images | None = None
+        if isinstance(spec.base, RegistryBase) and open_images is not None:
+            self.images = open_images(
+                parse_reference(spec.base.image),
+                http=self._http,
+                mirrors=self.mirrors,
+                cache=cache,
+                environ=environ,
+                progress=progress,
+            )
         self.inputs = Inputs(
-            cache=cache, http=self._http, mirrors=self.mirrors, indexes=self.indexes, progress=progress
+            cache=cache,
+            http=self._http,
+            mirrors=self.mirrors,
+            indexes=self.indexes,
+            images=self.images,
+            progress=progress,
         )
 
     def __enter__(self) -> Self:

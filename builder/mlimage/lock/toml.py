@@ -74,6 +74,10 @@ class Table:
             hint="lock files are not edited by hand: restore it from version control, or run `mlimage lock`",
         )
 
+    def has(self, key: str) -> bool:
+        """Whether the key is there and was not asked for yet."""
+        return key in self._values
+
     def text(self, key: str) -> str:
         """A string."""
         value = self._take(key)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mlimage.digest import Digest
-from mlimage.lock.model import Deb, Lock, LockedPackage
+from mlimage.lock.model import AssembledBase, Deb, ImageBase, ImageLayer, Lock, LockedPackage, Wanted
 from mlimage.lock.toml import joined, table
 
 BASE: Final = "base.toml"
@@ -48,17 +48,60 @@ def _header(lock: Lock, what: str) -> str:
 
 
 def _render_base(lock: Lock) -> str:
-    base = lock.base
+    header = _header(lock, f"The base of {lock.image}")
+    match lock.base:
+        case AssembledBase() as base:
+            head = table(
+                "",
+                {
+                    "suite": base.suite,
+                    "platform": str(base.platform),
+                    "python": base.python,
+                    "packages": base.packages,
+                },
+            )
+            return joined([header + head, *map(_render_deb, base.debs)])
+        case ImageBase() as base:
+            blocks = [*map(_render_layer, base.layers), *map(_render_deb, base.debs)]
+            return joined([header + _render_image(base), *blocks])
+
+
+def _render_image(base: ImageBase) -> str:
     head = table(
         "",
         {
-            "suite": base.suite,
+            "repository": base.repository,
+            "reference": base.reference,
+            "index": base.index,
+            "manifest": base.manifest,
+            "config": base.config,
             "platform": str(base.platform),
             "python": base.python,
             "packages": base.packages,
+            "env": tuple(f"{name}={value}" for name, value in base.env),
         },
     )
-    return joined([_header(lock, f"The base of {lock.image}") + head, *map(_render_deb, base.debs)])
+    installation = table(
+        "[installation]",
+        {
+            "version": base.installation.version,
+            "program": base.installation.program,
+            "glibc": base.installation.glibc,
+        },
+    )
+    return joined([head, installation])
+
+
+def _render_layer(layer: ImageLayer) -> str:
+    return table(
+        "[[layer]]",
+        {
+            "media_type": layer.media_type,
+            "digest": layer.digest,
+            "size": layer.size,
+            "diff_id": layer.diff_id,
+        },
+    )
 
 
 def _render_deb(deb: Deb) -> str:
@@ -88,16 +131,19 @@ def _render_variant(lock: Lock, base: Digest) -> str:
             "base": base,
         },
     )
-    asked = table(
-        "[wanted]",
-        {
-            "python": wanted.python,
-            "platform": str(wanted.platform),
-            "suite": wanted.suite,
-            "packages": wanted.packages,
-            "requirements": wanted.requirements,
-        },
-    )
+    asked = [
+        table(
+            "[wanted]",
+            {
+                "python": wanted.python,
+                "platform": str(wanted.platform),
+                **({} if wanted.suite is None else {"suite": wanted.suite}),
+                "packages": wanted.packages,
+                "requirements": wanted.requirements,
+            },
+        ),
+        *_render_wanted_image(wanted),
+    ]
     indexes = [
         table("[[wanted.index]]", {"name": index.name, "url": index.url, "packages": index.packages})
         for index in wanted.indexes
@@ -108,11 +154,16 @@ def _render_variant(lock: Lock, base: Digest) -> str:
         [
             _header(lock, f"The packages of {lock.image}:{lock.variant}") + head,
             tools,
-            asked,
+            *asked,
             *indexes,
             *packages,
         ]
     )
+
+
+def _render_wanted_image(wanted: Wanted) -> list[str]:
+    image = wanted.image
+    return [table("[wanted.image]", {"reference": image.reference, "name": image.name})] if image else []
 
 
 def _render_package(package: LockedPackage) -> str:

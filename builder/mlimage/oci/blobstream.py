@@ -23,9 +23,16 @@ class LayerStream:
     """Bytes of a layer's tar."""
 
     def __init__(
-        self, layer: LayerBlob, raw: "_Hashed", unpacked: Readable, errors: tuple[type[Exception], ...]
+        self,
+        layer: LayerBlob,
+        raw: "_Hashed",
+        unpacked: Readable,
+        errors: tuple[type[Exception], ...],
+        *,
+        verify: bool,
     ) -> None:
         self._layer = layer
+        self._content = hashlib.sha256() if verify else None
         self._raw = raw
         self._unpacked = unpacked
         self._errors = errors
@@ -38,6 +45,8 @@ class LayerStream:
         except self._errors as error:
             raise self._damaged() from error
         self._done += len(piece)
+        if self._content is not None:
+            self._content.update(piece)
         if self._layer.uncompressed_size and self._done > self._layer.uncompressed_size:
             raise BuildError(
                 f"layer `{self._layer.name}` unpacks to more than the {self._layer.uncompressed_size} bytes "
@@ -46,14 +55,25 @@ class LayerStream:
             )
         return piece
 
+    @property
+    def size(self) -> int:
+        """Bytes that were read."""
+        return self._done
+
     def finish(self) -> None:
-        """Read the rest; raises `BuildError` when the blob is not what its digest says."""
+        """Read the rest; raises `BuildError` when the blob, or its verified tar, has another digest."""
         while self.read(_PIECE):
             pass
         while self._raw.read(_PIECE):
             pass
         if self._raw.hexdigest() != self._layer.blob.digest.hex:
             raise self._damaged()
+        if self._content is not None and self._content.hexdigest() != self._layer.diff_id.hex:
+            raise BuildError(
+                f"layer `{self._layer.name}`, {self._layer.blob.digest}, is not the tar that its image says: "
+                f"expected {self._layer.diff_id}, got sha256:{self._content.hexdigest()}",
+                hint="the image is wrong in its registry: push it there anew, or take another",
+            )
 
     def _damaged(self) -> BuildError:
         return BuildError(
@@ -86,8 +106,13 @@ class _Hashed(io.RawIOBase):
 
 
 @contextmanager
-def open_layer(layer: LayerBlob, store: Store) -> Iterator[LayerStream]:
+def open_layer(layer: LayerBlob, store: Store, *, verify: bool = False) -> Iterator[LayerStream]:
     """The tar of a layer; whoever trusts what it read calls `finish`.
+
+    Args:
+        layer: which.
+        store: where it is.
+        verify: whether its tar is held against its diff_id, too.
 
     Raises:
         BuildError: the store lacks the layer, or it is packed in a way that is not known here.
@@ -100,7 +125,7 @@ def open_layer(layer: LayerBlob, store: Store) -> Iterator[LayerStream]:
         ) from None
     with stream:
         raw = _Hashed(stream)
-        yield LayerStream(layer, raw, *_unpacker(layer, raw))
+        yield LayerStream(layer, raw, *_unpacker(layer, raw), verify=verify)
 
 
 def _unpacker(layer: LayerBlob, raw: _Hashed) -> tuple[Readable, tuple[type[Exception], ...]]:

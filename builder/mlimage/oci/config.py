@@ -6,7 +6,17 @@ from typing import Final
 
 from mlimage.digest import canonical_json
 from mlimage.oci.model import MANIFEST, Descriptor, LayerBlob
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.plan.model import (
+    AppLayer,
+    AptLayer,
+    BaseLayer,
+    BuildPlan,
+    Layer,
+    PackageLayer,
+    PulledLayer,
+    RuntimeLayer,
+    StepsLayer,
+)
 
 NAME: Final = "dev.mlimage.name"
 """Annotation of a manifest: the image's name in the local store, `NAME:VARIANT`."""
@@ -69,6 +79,10 @@ def comment(layer: Layer) -> str:
     match layer:
         case BaseLayer():
             return f"{layer.base.suite}, python {layer.base.python}, {len(layer.base.debs)} debs"
+        case PulledLayer():
+            return f"layer of the base image, {layer.layer.digest.short}"
+        case AptLayer():
+            return ", ".join(f"{deb.name} {deb.version}" for deb in layer.debs)
         case PackageLayer():
             return ", ".join(f"{package.name} {package.version}" for package in layer.packages)
         case RuntimeLayer():

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mlimage.atomic import atomic_folder
 from mlimage.cache import Cache
 from mlimage.errors import BuildError
 from mlimage.oci.blobstream import open_layer
-from mlimage.oci.model import SealedImage
+from mlimage.oci.model import LayerBlob, SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.tree import Tree
 from mlimage.oci.untar import TarError, TarReader
@@ -33,12 +33,34 @@ def unpack_image(
         BuildError: a layer is missing or damaged, or has an entry that would be outside of the image.
         OSError: the folder cannot be written.
     """
+    unpack_layers(image.layers, store, folder, of=image.name, advance=advance)
+
+
+def unpack_layers(
+    layers: Sequence[LayerBlob],
+    store: Store,
+    folder: Path,
+    *,
+    of: str,
+    verify: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
+) -> None:
+    """The same for layers that are no sealed image yet.
+
+    Args:
+        layers: bottom first.
+        store: where they are.
+        folder: an empty folder.
+        of: whose they are, for messages.
+        verify: whether to hold each tar against its diff_id.
+        advance: as above.
+    """
     if next(folder.iterdir(), None) is not None:
         raise BuildError(f"`{folder}` is not empty")
     tree = Tree(folder, owners=os.geteuid() == 0)
-    for layer in image.layers:
+    for layer in layers:
         tree.begin(layer.name)
-        with open_layer(layer, store) as stream:
+        with open_layer(layer, store, verify=verify) as stream:
             reader = TarReader(stream)
             try:
                 for member in reader:
@@ -47,9 +69,7 @@ def unpack_image(
                         advance(member.size)
             except TarError as error:
                 stream.finish()  # whose error is the truer one
-                raise BuildError(
-                    f"layer `{layer.name}` of `{image.name}` cannot be unpacked: {error}"
-                ) from error
+                raise BuildError(f"layer `{layer.name}` of `{of}` cannot be unpacked: {error}") from error
             stream.finish()
     tree.finish()
 

@@ -3,11 +3,16 @@
 from typing import Final
 
 from mlimage.digest import Digest, canonical_json
-from mlimage.lock.model import Lock
+from mlimage.lock.model import ImageBase, Lock
 from mlimage.plan.model import ImageConfig
-from mlimage.spec.model import ImageSpec, Role
+from mlimage.spec.model import ImageSpec, RegistryBase, Role
 
-PATH: Final = "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin"
+_PROGRAMS: Final = "/opt/venv/bin"
+PATH: Final = f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin"
+_PATH_OF_DOCKER: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for in an image that does not say."""
+_NOT_INHERITED: Final = frozenset({"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"})
+"""They would lead the image's python away from its own environment."""
 ENTRYPOINT: Final = ("/opt/venv/bin/python", "-I", "/opt/mlimage/entrypoint.py")
 APP: Final = "app"
 """Where the application's files are in the image, and the working directory."""
@@ -17,8 +22,7 @@ ROLES: Final = "opt/mlimage/roles.json"
 
 def image_config(spec: ImageSpec, lock: Lock) -> ImageConfig:
     """The configuration of the variant that `lock` is for."""
-    variables = {
-        "PATH": PATH,
+    variables = _inherited(lock) | {
         "LANG": "C.UTF-8",
         "PYTHONPATH": f"/{APP}",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -38,6 +42,14 @@ def image_config(spec: ImageSpec, lock: Lock) -> ImageConfig:
     )
 
 
+def _inherited(lock: Lock) -> dict[str, str]:
+    """What is set before the image says anything itself."""
+    if not isinstance(lock.base, ImageBase):
+        return {"PATH": PATH}
+    variables = {name: value for name, value in lock.base.env if name not in _NOT_INHERITED}
+    return variables | {"PATH": f"{_PROGRAMS}:{variables.get('PATH') or _PATH_OF_DOCKER}"}
+
+
 def _labels(spec: ImageSpec, lock: Lock) -> tuple[tuple[str, str], ...]:
     labels = {
         "org.opencontainers.image.title": spec.name,
@@ -46,12 +58,25 @@ def _labels(spec: ImageSpec, lock: Lock) -> tuple[tuple[str, str], ...]:
         "dev.mlimage.lock": lock.digest,
         "dev.mlimage.variant": lock.variant,
         "dev.mlimage.python": lock.base.python,
-        "dev.mlimage.base": f"debian:{lock.base.suite}",
         "dev.mlimage.profile": spec.determinism.profile,
+        **_labels_of_base(spec, lock),
     }
     if spec.description:
         labels["org.opencontainers.image.description"] = spec.description
     return tuple(sorted((labels | spec.labels).items()))
+
+
+def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
+    if not isinstance(lock.base, ImageBase):
+        return {"dev.mlimage.base": f"debian:{lock.base.suite}"}
+    named = (
+        {"org.opencontainers.image.base.name": spec.base.image} if isinstance(spec.base, RegistryBase) else {}
+    )
+    return {
+        "dev.mlimage.base": f"image:{lock.base.repository}",
+        "org.opencontainers.image.base.digest": lock.base.manifest,
+        **named,
+    }
 
 
 def spec_digest(spec: ImageSpec) -> Digest:

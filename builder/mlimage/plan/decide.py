@@ -3,7 +3,7 @@
 from mlimage.lock.model import Lock
 from mlimage.plan.config import image_config, roles_file
 from mlimage.plan.dockerfile import dockerfile_plan, has_steps
-from mlimage.plan.layers import base_layer, package_layers
+from mlimage.plan.layers import base_layers, package_layers
 from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
 from mlimage.spec.load import LoadedSpec
 
@@ -13,9 +13,9 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
     spec = loaded.spec
     compression = Compression(spec.compression)
     config = image_config(spec, lock)
-    dockerfile = dockerfile_plan(loaded, lock.variant)
+    dockerfile = dockerfile_plan(loaded, lock)
     layers: tuple[Layer, ...] = (
-        base_layer(lock.base, compression=compression, bytecode=spec.bytecode),
+        *base_layers(lock.base, compression=compression, bytecode=spec.bytecode),
         *package_layers(
             lock.packages,
             lock.base,
@@ -33,6 +33,7 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
         variant=lock.variant,
         platform=lock.base.platform,
         python=lock.base.python,
+        base=lock.base,
         created=lock.as_of,
         lock=lock.digest,
         layers=layers,

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 
 from mlimage.content.app import ALWAYS_IGNORED
-from mlimage.plan.model import BuildPlan, DockerfilePlan, Moment, RunStep
+from mlimage.lock.model import BaseLock, ImageBase, Lock
+from mlimage.plan.model import AptLayer, BuildPlan, DockerfilePlan, Moment, RunStep
 from mlimage.spec.load import LoadedSpec
-from mlimage.spec.model import Role
+from mlimage.spec.model import DebianBase, RegistryBase, Role
 
 
-def dockerfile_plan(loaded: LoadedSpec, variant: str) -> DockerfilePlan:
+def dockerfile_plan(loaded: LoadedSpec, lock: Lock) -> DockerfilePlan:
     """The part of a plan that is for Dockerfiles alone. Pure."""
     spec = loaded.spec
     folder = f"images/{spec.name}"
     role = spec.serve or spec.train
+    base = lock.base
     return DockerfilePlan(
+        base=_reference(spec.base, base),
+        python=f"/{base.installation.program}" if isinstance(base, ImageBase) else f"python{base.python}",
+        debs=tuple(f"{deb.name}={deb.version}" for deb in base.debs) if isinstance(base, ImageBase) else (),
         steps=tuple(
             RunStep(
                 at=Moment(step.at),
@@ -25,7 +30,7 @@ def dockerfile_plan(loaded: LoadedSpec, variant: str) -> DockerfilePlan:
             for step in spec.run
         ),
         template=(loaded.template.path, loaded.template.text) if loaded.template else None,
-        requirements=f"lockfiles/{spec.name}/{variant}.txt",
+        requirements=f"lockfiles/{spec.name}/{lock.variant}.txt",
         source=f"{folder}/{spec.app.source}".rstrip("/"),
         folder=folder,
         ignore=(*ALWAYS_IGNORED, *loaded.ignore),
@@ -45,11 +50,20 @@ def has_steps(dockerfile: DockerfilePlan) -> bool:
 
 
 def _needs(plan: BuildPlan) -> Iterator[str]:
+    if any(isinstance(layer, AptLayer) for layer in plan.layers):
+        yield "the image that is the base installs `base.packages` with its own dpkg"
     count = len(plan.dockerfile.steps)
     if count:
         yield f"`run:` has {count} step{'s' if count > 1 else ''}"
     if plan.dockerfile.template:
         yield f"`dockerfile.template` is `{plan.dockerfile.template[0]}`"
+
+
+def _reference(base: DebianBase | RegistryBase, locked: BaseLock) -> str | None:
+    """What the user wrote, for readers, with the digest that was locked, which decides."""
+    if not isinstance(base, RegistryBase) or not isinstance(locked, ImageBase):
+        return None
+    return f"{base.image.partition('@')[0]}@{locked.index}"
 
 
 def _command(role: Role) -> tuple[str, ...]:

@@ -1,35 +1,43 @@
 """Which packages share a layer, and the keys by which a layer that was made before is found again."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from mlimage.digest import Digest, canonical_json
-from mlimage.lock.model import BaseLock, LockedPackage
-from mlimage.plan.model import BaseLayer, Compression, PackageLayer
+from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, LockedPackage
+from mlimage.plan.model import AptLayer, BaseLayer, Compression, PackageLayer, PulledLayer
 
 SEAL_VERSION: Final = 1
 """Version of everything that turns locked inputs into the bytes of a layer: the tar writer, the choice and
 modes of files, the bytecode chunks, the compressor's settings. A change of any of them counts it up."""
 
+MAX_IMAGE_LAYERS: Final = 80
+"""Layers of an image: overlay stops at 127, and users build on top."""
 MAX_PACKAGE_LAYERS: Final = 72
-"""Of the 80 layers of an image (overlay stops at 127, and users build on top), those of packages."""
+"""Those of packages, fewer where the base has more than one could expect."""
+
+
+_OWN_LAYERS: Final = 2
+"""The runtime's and the application's."""
 
 
 def partition(
-    packages: Sequence[LockedPackage], *, single: int, bins: int
+    packages: Sequence[LockedPackage], *, single: int, bins: int, most: int = MAX_PACKAGE_LAYERS
 ) -> tuple[tuple[str, tuple[LockedPackage, ...]], ...]:
     """Share the packages out over layers: (name of the layer, its packages in order of their names).
 
     While there are as many layers as packages, each package has its own, and a change of one re-makes only
     that. Beyond that, the largest of those with at least `single` bytes keep their own, and the others go
     into the bin that the hash of their name says, so that adding or upgrading a package moves no other.
+    There are at most `most` layers, at least 1.
     """
     ordered = sorted(packages, key=lambda package: package.name)
-    if len(ordered) <= MAX_PACKAGE_LAYERS:
+    if len(ordered) <= most:
         return tuple((package.name, (package,)) for package in ordered)
+    bins = min(bins, most)
     large = sorted((p for p in ordered if p.size >= single), key=lambda p: (-p.size, p.name))
-    alone = {package.name for package in large[: MAX_PACKAGE_LAYERS - bins]}
+    alone = {package.name for package in large[: most - bins]}
     binned: dict[int, list[LockedPackage]] = {}
     for package in ordered:
         if package.name not in alone:
@@ -45,7 +53,43 @@ def _bin(name: str, bins: int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) % bins
 
 
-def base_layer(base: BaseLock, *, compression: Compression, bytecode: bool) -> BaseLayer:
+def base_layers(
+    base: BaseLock, *, compression: Compression, bytecode: bool
+) -> tuple[BaseLayer | PulledLayer | AptLayer, ...]:
+    """The layers below those of the packages, bottom first."""
+    match base:
+        case AssembledBase():
+            return (base_layer(base, compression=compression, bytecode=bytecode),)
+        case ImageBase():
+            return (*pulled_layers(base), *_apt_layers(base))
+
+
+def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
+    """The layers of an image that is the base. How this image is compressed does not touch them."""
+    return tuple(
+        PulledLayer(
+            name=f"base-{number}",
+            layer=layer,
+            key=Digest.of(
+                canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id})
+            ),
+        )
+        for number, layer in enumerate(base.layers, 1)
+    )
+
+
+def _apt_layers(base: ImageBase) -> tuple[AptLayer, ...]:
+    if not base.debs:
+        return ()  # nothing is asked for, or the image has it already
+    key = {
+        "kind": "apt",
+        "below": [layer.diff_id for layer in base.layers],
+        "debs": [deb.sha256 for deb in base.debs],
+    }
+    return (AptLayer(name="apt", packages=base.packages, debs=base.debs, key=Digest.of(canonical_json(key))),)
+
+
+def base_layer(base: AssembledBase, *, compression: Compression, bytecode: bool) -> BaseLayer:
     """The layer of an assembled base."""
     key = {
         "seal": SEAL_VERSION,
@@ -69,7 +113,8 @@ def package_layers(
     bytecode: bool,
 ) -> tuple[PackageLayer, ...]:
     """The layers of the packages. The interpreter counts only where it compiles them."""
-    interpreter = sorted(interpreter_debs(base)) if bytecode else []
+    interpreter = interpreter_digests(base) if bytecode else []
+    most = min(MAX_PACKAGE_LAYERS, max(1, MAX_IMAGE_LAYERS - _OWN_LAYERS - _layers_of(base)))
     return tuple(
         PackageLayer(
             name=name,
@@ -87,11 +132,23 @@ def package_layers(
                 )
             ),
         )
-        for name, members in partition(packages, single=single, bins=bins)
+        for name, members in partition(packages, single=single, bins=bins, most=most)
     )
 
 
-def interpreter_debs(base: BaseLock) -> Iterable[Digest]:
-    """Digests of the debs whose code compiles bytecode: the interpreter and its smallest standard library."""
-    names = {f"python{base.python}-minimal", f"libpython{base.python}-minimal"}
-    return (deb.sha256 for deb in base.debs if deb.name in names)
+def interpreter_digests(base: BaseLock) -> Sequence[Digest]:
+    """Digests of that whose code compiles bytecode.
+
+    Of an assembled base these are the debs with the interpreter and its smallest standard library, sorted; of
+    an image all its layers, since nothing says which of them has what.
+    """
+    match base:
+        case AssembledBase():
+            names = {f"python{base.python}-minimal", f"libpython{base.python}-minimal"}
+            return sorted(deb.sha256 for deb in base.debs if deb.name in names)
+        case ImageBase():
+            return [layer.diff_id for layer in base.layers]
+
+
+def _layers_of(base: BaseLock) -> int:
+    return len(base.layers) + bool(base.debs) if isinstance(base, ImageBase) else 1

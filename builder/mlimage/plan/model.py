@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mlimage.digest import Digest
-from mlimage.lock.model import BaseLock, LockedPackage
+from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageLayer, LockedPackage
 from mlimage.platforms import Platform
 
 
@@ -22,7 +22,33 @@ class BaseLayer:
     """The assembled base in one layer."""
 
     name: str
-    base: BaseLock
+    base: AssembledBase
+    key: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulledLayer:
+    """A layer of the image that is the base, with the bytes that its registry has."""
+
+    name: str
+    layer: ImageLayer
+    key: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AptLayer:
+    """Debian packages on an image that is the base: its own dpkg installs them, in one step.
+
+    Attributes:
+        name: for people.
+        packages: what the spec asks for, sorted.
+        debs: exactly what is installed, in order of their names; empty where the image has it all.
+        key: digest of these and of the layers below.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    debs: tuple[Deb, ...]
     key: Digest
 
 
@@ -66,7 +92,7 @@ class StepsLayer:
     name: str
 
 
-Layer = BaseLayer | PackageLayer | RuntimeLayer | AppLayer | StepsLayer
+Layer = BaseLayer | PulledLayer | AptLayer | PackageLayer | RuntimeLayer | AppLayer | StepsLayer
 
 
 class Moment(StrEnum):
@@ -107,6 +133,10 @@ class DockerfilePlan:
     """What the Dockerfile says that no layer does.
 
     Attributes:
+        base: reference of the image that is the base, with the digest that is locked; None where it is
+            assembled.
+        python: the base's interpreter, as a shell calls it.
+        debs: `NAME=VERSION` of the Debian packages that are installed on the base.
         steps: the spec's `run:`, in its order.
         template: path and text of the user's template.
         requirements: the lock as pip reads it, relative to the project.
@@ -117,6 +147,9 @@ class DockerfilePlan:
         command: what the image runs where it is built without mlimage.
     """
 
+    base: str | None = None
+    python: str
+    debs: tuple[str, ...] = ()
     steps: tuple[RunStep, ...]
     template: tuple[str, str] | None
     requirements: str
@@ -149,6 +182,7 @@ class BuildPlan:
         variant: name of the variant.
         platform: of the image.
         python: its python, `X.Y`.
+        base: what is below python.
         created: the image's creation date, which is the lock's.
         lock: digest of the lock.
         layers: bottom first.
@@ -162,6 +196,7 @@ class BuildPlan:
     variant: str
     platform: Platform
     python: str
+    base: BaseLock
     created: datetime
     lock: Digest
     layers: tuple[Layer, ...]

@@ -5,9 +5,16 @@ from typing import Any, Final
 
 from mlimage import resources
 from mlimage.plan.dockerfile import has_steps
-from mlimage.plan.model import BaseLayer, BuildPlan, Moment
+from mlimage.plan.model import BuildPlan, Moment
 from mlimage.render.ignore import render_ignore
-from mlimage.render.instructions import copy_app, packages_run, pairs, run_step
+from mlimage.render.instructions import (
+    copy_app,
+    debs_run,
+    packages_run,
+    pairs,
+    run_step,
+    wheels_run,
+)
 from mlimage.render.template import check_template, environment, rendering
 
 FOLDER: Final = "dockerfile"
@@ -75,9 +82,14 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "python": plan.python,
         "requirements": dockerfile.requirements,
         "folder": dockerfile.folder,
-        "base": next(layer for layer in plan.layers if isinstance(layer, BaseLayer)).base,
-        "base_part": "assembled.j2",
-        "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) else None,
+        "base": plan.base,
+        "base_part": "image.j2" if dockerfile.base else "assembled.j2",
+        "base_image": dockerfile.base,
+        "base_python": dockerfile.python,
+        "debs": dockerfile.debs,
+        "debs_run": debs_run(),
+        "wheels_run": wheels_run(plan),
+        "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) or dockerfile.debs else None,
         "steps": steps,
         "packages_run": packages_run(plan),
         "copy_app": copy_app(plan),

@@ -15,6 +15,8 @@ PIP: Final = "/pip"
 """Where the context or stage `pip` has the folder of the package pip."""
 WHEELS: Final = "/wheels"
 """Where the context or stage `wheels` has the wheels."""
+DEBS: Final = "/debs"
+"""Where the context or stage `debs` has the Debian packages."""
 _REQUIREMENTS: Final = "/requirements.txt"
 _SECRETS: Final = "/run/secrets"
 _STRICT: Final = "--require-hashes --no-deps --no-cache-dir --root-user-action=ignore"
@@ -23,7 +25,7 @@ _NEXT: Final = " \\\n    "
 
 def packages_command(plan: BuildPlan) -> str:
     """What the shell runs to install the packages, in one line."""
-    python = f"python{plan.python}"
+    python = plan.dockerfile.python
     return " && ".join(
         (
             f"export PYTHONPATH={PIP} PYTHONDONTWRITEBYTECODE=1",
@@ -47,6 +49,35 @@ def packages_run(plan: BuildPlan) -> str:
     first, *rest = packages_command(plan).split(" && ")
     commands = [first, *(f"&& {each}" for each in rest)]
     return _NEXT.join((*mounts, *commands)).replace(_STRICT, f"\\\n       {_STRICT}")
+
+
+def debs_command() -> str:
+    """What the shell runs to install the Debian packages, in one line."""
+    return (
+        "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
+        f"--option=APT::Sandbox::User=root {DEBS}/*.deb"
+    )
+
+
+def debs_run() -> str:
+    """The words behind `RUN` that install the Debian packages on the base: without network."""
+    mounts = ("--network=none", f"--mount=type=bind,from=debs,source={DEBS},target={DEBS}")
+    return _NEXT.join((*mounts, debs_command()))
+
+
+def wheels_run(plan: BuildPlan) -> str:
+    """The words behind `RUN` that fetch the wheels, where it is built without mlimage."""
+    mounts = (
+        f"--mount=type=bind,from=pip,source={PIP},target={PIP}",
+        f"--mount=type=bind,source={plan.dockerfile.requirements},target={_REQUIREMENTS}",
+    )
+    indexes = "".join(f"\\\n       --extra-index-url={url} " for url in plan.dockerfile.indexes)
+    command = (
+        f"PYTHONPATH={PIP} {plan.dockerfile.python} -m pip download --require-hashes --no-deps "
+        f"{indexes}\\\n       --no-cache-dir --only-binary=:all: --dest={WHEELS} "
+        f"--requirement={_REQUIREMENTS}"
+    )
+    return _NEXT.join((*mounts, command))
 
 
 def app_words(plan: BuildPlan) -> tuple[str, str]:

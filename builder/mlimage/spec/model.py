@@ -58,6 +58,12 @@ class RegistryBase(_Part):
         description="Image of a registry; `mlimage lock` locks its digest.",
         examples=["python:3.11-slim-bookworm"],
     )
+    packages: tuple[DebName, ...] = Field(
+        default=(),
+        description="Debian packages that the image needs besides what the base has, installed by the base's "
+        "own dpkg: a Debian base, and the Docker engine.",
+        examples=[["libgomp1"]],
+    )
 
 
 def _kind_of_base(value: object) -> str:

@@ -22,8 +22,8 @@ from mlimage.engines.build import Built, build_image
 from mlimage.engines.direct import direct
 from mlimage.engines.layers import make_layers
 from mlimage.errors import BuildError, FetchError
-from mlimage.lock.inputs import Inputs
-from mlimage.lock.model import BaseLock, Deb, LockedPackage
+from mlimage.lock.inputs import Inputs, Item
+from mlimage.lock.model import AssembledBase, Deb, ImageLayer, LockedPackage
 from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image
@@ -62,7 +62,8 @@ class FixedInputs(Inputs):
         self.given: list[str] = []
         self.before: dict[str, Callable[[], object]] = {}
 
-    def get(self, item: Deb | LockedPackage, task: Task) -> Path:
+    def get(self, item: Item, task: Task) -> Path:
+        assert not isinstance(item, ImageLayer)
         self.before.get(item.name, lambda: None)()
         self.given.append(item.name)
         task.advance(item.size)
@@ -134,7 +135,9 @@ class Project:
             size=path.stat().st_size,
             sha256=digest,
         )
-        self.base = BaseLock(suite="bookworm", platform=PLATFORM, python=PYTHON, packages=(), debs=(deb,))
+        self.base = AssembledBase(
+            suite="bookworm", platform=PLATFORM, python=PYTHON, packages=(), debs=(deb,)
+        )
         for name in ("one", "two", "three"):
             self.wheel(name, {f"{name}/__init__.py": f"name = {name!r}\n".encode()})
 
@@ -163,6 +166,7 @@ class Project:
             plan,
             platform=PLATFORM,
             python=PYTHON,
+            base=self.base,
             bytecode=self.bytecode,
             layers=(
                 base_layer(self.base, compression=plan.compression, bytecode=self.bytecode),

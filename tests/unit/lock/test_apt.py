@@ -105,10 +105,10 @@ def test_an_answer_that_cannot_be(line: str) -> None:
 def test_apt_sees_nothing_of_this_machine_and_trusts_only_signatures(tmp_path: Path) -> None:
     made, runner = apt(tmp_path / "apt", install=(0, "", ""))
     made.update()
-    made.resolve(["python3.11", "dash"], stand_ins=STAND_INS)
+    made.resolve(["python3.11", "dash"], status=status(STAND_INS))
     assert [" ".join(command.argv) for command in runner.commands] == [
         "apt-get update -q --error-on=any",
-        "apt-get install --print-uris --yes -qq --no-install-recommends dash python3.11",
+        "apt-get install --print-uris --yes -qq --no-install-recommends --no-remove dash python3.11",
     ]
     for command in runner.commands:
         assert not command.inherit
@@ -192,7 +192,7 @@ def test_no_solution(tmp_path: Path) -> None:
         install=(100, complaint, "E: Unable to correct problems, you have held broken packages.\n"),
     )
     with pytest.raises(ResolveError) as caught:
-        made.resolve(["a"], stand_ins={})
+        made.resolve(["a"], status="")
     assert str(caught.value) == (
         "apt finds no solution for the packages of the base:\n"
         "  a : Depends: b (>= 2) but it is not going to be installed\n"

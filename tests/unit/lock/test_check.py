@@ -166,10 +166,6 @@ def test_markers_are_those_of_the_image(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (
-            ("{debian: bookworm, packages: [git]}", "{image: 'python:3.11'}"),
-            "`digits` has a registry image as its base, which this version of mlimage cannot lock",
-        ),
-        (
             ("dependencies:", "variants: {cpu: {}, cuda: {}}\ndependencies:"),
             "`digits` has 2 variants; this version of mlimage locks only one",
         ),

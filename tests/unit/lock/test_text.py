@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from mlimage.digest import Digest
 from mlimage.errors import LockError
-from mlimage.lock.model import BaseLock, Deb, Lock, LockedPackage, Wanted, WantedIndex
+from mlimage.lock.model import AssembledBase, Deb, Lock, LockedPackage, Wanted, WantedIndex
 from mlimage.lock.records import Record, read_digests, write_digests
 from mlimage.lock.text import read_lock, write_lock
 from mlimage.lock.toml import quoted
@@ -71,7 +71,7 @@ def any_lock(draw: st.DrawFn) -> Lock:
     return Lock(
         image=draw(NAMES),
         variant=draw(NAMES),
-        base=BaseLock(
+        base=AssembledBase(
             suite="bookworm",
             platform=LINUX_AMD64,
             python="3.11",

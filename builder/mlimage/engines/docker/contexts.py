@@ -11,12 +11,12 @@ from mlimage.content.entry import Entry
 from mlimage.content.unpack import write_entries
 from mlimage.digest import canonical_json
 from mlimage.errors import BuildError
-from mlimage.lock.model import LockedPackage
+from mlimage.lock.model import Deb, ImageBase, LockedPackage
 from mlimage.oci.config import descriptor_json, rfc3339
 from mlimage.oci.model import CONFIG, MANIFEST, LayerBlob
 from mlimage.oci.store import Store
 from mlimage.plan.model import BuildPlan
-from mlimage.render.instructions import PIP, RUNTIME, WHEELS
+from mlimage.render.instructions import DEBS, PIP, RUNTIME, WHEELS
 
 BASE: Final = "base"
 
@@ -24,12 +24,13 @@ BASE: Final = "base"
 def base_context(plan: BuildPlan, layers: Sequence[LayerBlob], store: Store) -> str:
     """The base as an image of its own in the store, which is an OCI layout; returns its place for buildx."""
     created = rfc3339(plan.created)
+    env = plan.base.env if isinstance(plan.base, ImageBase) else ()
     config = store.put(
         canonical_json(
             {
                 "architecture": plan.platform.architecture,
                 "os": plan.platform.os,
-                "config": {},
+                "config": {"Env": [f"{name}={value}" for name, value in env]},
                 "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
                 "history": [{"created": created, "created_by": f"mlimage {layer.name}"} for layer in layers],
             }
@@ -57,6 +58,15 @@ def wheels_context(wheels: Iterable[tuple[LockedPackage, Path]], folder: Path) -
     place.mkdir(parents=True)
     for package, path in wheels:
         _link(path, place / package.file)
+    return folder
+
+
+def debs_context(debs: Iterable[tuple[Deb, Path]], folder: Path) -> Path:
+    """The verified Debian packages under their own names."""
+    place = folder / DEBS.strip("/")
+    place.mkdir(parents=True)
+    for deb, path in debs:
+        _link(path, place / deb.path.rpartition("/")[2])
     return folder
 
 

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Final
 from mlimage.atomic import scratch_folder
 from mlimage.content.entry import Entry, Kind, arrange
 from mlimage.engines.docker.buildx import Build, run_build
-from mlimage.engines.docker.contexts import base_context, pip_context, runtime_context, wheels_context
+from mlimage.engines.docker.contexts import (
+    base_context,
+    debs_context,
+    pip_context,
+    runtime_context,
+    wheels_context,
+)
 from mlimage.engines.docker.output import read_output
 from mlimage.engines.docker.recut import Recut, recut
 from mlimage.engines.fetches import Fetches
@@ -19,12 +25,19 @@ from mlimage.engines.work import Work
 from mlimage.errors import BuildError
 from mlimage.oci.model import LayerBlob
 from mlimage.plan.config import ROLES
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, PackageLayer, RuntimeLayer
+from mlimage.plan.model import (
+    AppLayer,
+    AptLayer,
+    BaseLayer,
+    BuildPlan,
+    PackageLayer,
+    PulledLayer,
+    RuntimeLayer,
+)
 from mlimage.render.dockerfile import render
 
 if TYPE_CHECKING:
     from mlimage.engines.layers import Job
-    from mlimage.lock.model import LockedPackage
 
 _SHOWN: Final = 5
 
@@ -53,7 +66,7 @@ class DockerEngine:
             FetchError: an input cannot be had, or is not what was locked.
         """
         job = replace(job, inputs=cache(job.inputs))
-        base = tuple(layer for layer in job.missing if isinstance(layer, BaseLayer))
+        base = tuple(layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer))
         blobs = dict(job.known)
         for name, blob in Work(job).make(base):
             blobs[name] = blob
@@ -66,7 +79,7 @@ class DockerEngine:
 
     def _build(self, job: "Job", blobs: Mapping[str, LayerBlob], scratch: Path) -> Recut:
         plan = job.plan
-        layers = [blobs[layer.name] for layer in plan.layers if isinstance(layer, BaseLayer)]
+        layers = [blobs[layer.name] for layer in plan.layers if isinstance(layer, BaseLayer | PulledLayer)]
         rendered = render(plan)
         dockerfile = scratch / "Dockerfile"
         dockerfile.write_text(rendered.dockerfile)
@@ -74,12 +87,7 @@ class DockerEngine:
         build = Build(
             dockerfile=dockerfile,
             context=self.project,
-            contexts={
-                "base": base_context(plan, layers, job.store),
-                "pip": str(pip_context(scratch / "pip")),
-                "wheels": str(wheels_context(_wheels(job), scratch / "wheels")),
-                "runtime": str(runtime_context(_runtime(job), scratch / "runtime")),
-            },
+            contexts={"base": base_context(plan, layers, job.store), **_folders(job, scratch)},
             arguments={"PIP_COMPILE": "0"},
             secrets=self.secrets,
             output=scratch / "output",
@@ -89,24 +97,32 @@ class DockerEngine:
         run_build(build, environ=self.environ, progress=job.progress)
         with job.progress.task("sorting what BuildKit built into layers"):
             output = read_output(build.output, below=len(layers))
-            made = recut(plan, output, folders=_folders(job))
+            made = recut(plan, output, folders=_folders_of_runtime(job))
         _check_app(plan, made, job.own)
         if made.dropped:
             job.progress.detail(f"left out of the image: {', '.join('/' + path for path in made.dropped)}")
         return made
 
 
-def _wheels(job: "Job") -> list[tuple["LockedPackage", Path]]:
-    """Every wheel of the plan, fetched and verified."""
-    packages = [
+def _folders(job: "Job", scratch: Path) -> dict[str, str]:
+    """The named contexts that are folders, filled with every file of the plan, fetched and verified."""
+    wheels = [
         package for layer in job.plan.layers if isinstance(layer, PackageLayer) for package in layer.packages
     ]
+    debs = [deb for layer in job.plan.layers if isinstance(layer, AptLayer) for deb in layer.debs]
     stop = Event()
-    fetches = Fetches(job.inputs(), cache=job.cache, progress=job.progress, stop=stop)
+    fetches = Fetches(job.inputs(), cache=job.cache, store=job.store, progress=job.progress, stop=stop)
     with ExitStack() as stack:
         stack.callback(stop.set)
-        stack.enter_context(fetches.begun(packages))
-        return [(package, fetches.path(package)) for package in packages]
+        stack.enter_context(fetches.begun([*debs, *wheels]))
+        contexts = {
+            "pip": pip_context(scratch / "pip"),
+            "runtime": runtime_context(_runtime(job), scratch / "runtime"),
+            "wheels": wheels_context([(each, fetches.path(each)) for each in wheels], scratch / "wheels"),
+        }
+        if debs:
+            contexts["debs"] = debs_context([(each, fetches.path(each)) for each in debs], scratch / "debs")
+    return {name: str(folder) for name, folder in contexts.items()}
 
 
 def _runtime(job: "Job") -> tuple[Entry, ...]:
@@ -116,7 +132,7 @@ def _runtime(job: "Job") -> tuple[Entry, ...]:
     return arrange([*job.own[layers[RuntimeLayer]], *roles])
 
 
-def _folders(job: "Job") -> tuple[str, ...]:
+def _folders_of_runtime(job: "Job") -> tuple[str, ...]:
     [name] = [layer.name for layer in job.plan.layers if isinstance(layer, RuntimeLayer)]
     return tuple(entry.path for entry in job.own[name] if entry.kind is Kind.DIRECTORY)
 

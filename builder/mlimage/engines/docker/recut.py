@@ -19,8 +19,8 @@ from mlimage.errors import BuildError
 from mlimage.oci.tree import OPAQUE, WHITEOUT
 from mlimage.oci.untar import Member, MemberKind
 from mlimage.plan.config import APP, ROLES
-from mlimage.plan.model import AppLayer, BuildPlan, PackageLayer, RuntimeLayer, StepsLayer
-from mlimage.render.instructions import RUNTIME, app_words, in_history, packages_command
+from mlimage.plan.model import AppLayer, AptLayer, BuildPlan, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.render.instructions import RUNTIME, app_words, debs_command, in_history, packages_command
 
 _VENV = "opt/venv"
 
@@ -32,6 +32,7 @@ class _Author(Enum):
     RUNTIME = "runtime"
     APP = "app"
     FOLDER = "folder"
+    APT = "apt"
     STEP = "step"
 
 
@@ -53,7 +54,7 @@ class Recut:
         """The installed files of each package of a layer, without bytecode."""
         return tuple(self.by_package[package.name] for package in layer.packages)
 
-    def own(self, layer: RuntimeLayer | AppLayer | StepsLayer) -> Sequence[Entry]:
+    def own(self, layer: RuntimeLayer | AppLayer | StepsLayer | AptLayer) -> Sequence[Entry]:
         """The files of a layer that no lock names."""
         return self.by_layer[layer.name]
 
@@ -93,17 +94,21 @@ def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Collection
         for path, entry in merge.of[_Author.PACKAGES].items()
         if path not in owned and entry.kind is not Kind.DIRECTORY and path not in merge.of[_Author.RUNTIME]
     ]
-    own = {RuntimeLayer: _runtime(merge, folders), AppLayer: _app(merge), StepsLayer: steps}
+    debs, more = _steps(merge.of[_Author.APT])
+    own = {
+        RuntimeLayer: _runtime(merge, folders), AppLayer: _app(merge), StepsLayer: steps, AptLayer: debs,
+    }  # fmt: skip
     return Recut(
         by_package=by_package,
         by_layer={layer.name: own[type(layer)] for layer in plan.layers if type(layer) in own},
-        dropped=tuple(sorted([*unowned, *noise])),
+        dropped=tuple(sorted([*unowned, *noise, *more])),
     )
 
 
 def _authors(plan: BuildPlan) -> dict[str, _Author]:
     return {
         in_history("RUN", packages_command(plan)): _Author.PACKAGES,
+        in_history("RUN", debs_command()): _Author.APT,
         in_history("COPY", f"{RUNTIME} /"): _Author.RUNTIME,
         in_history("COPY", " ".join(app_words(plan))): _Author.APP,
         f"WORKDIR {plan.config.working_directory}": _Author.FOLDER,
@@ -174,8 +179,8 @@ class _Merge:
             if path in {"", "."}:
                 return
             raise BuildError(f"BuildKit gave an entry outside of the image: {member.path!r}")
-        if author is _Author.STEP:
-            self._step(path, member, entry)
+        if author in {_Author.STEP, _Author.APT}:
+            self._change(self.of[author], path, member, entry)
         elif entry is not None and not path.rpartition("/")[2].startswith(WHITEOUT):
             self._own(author, path, entry)
 
@@ -201,8 +206,7 @@ class _Merge:
                     )
             path = folder
 
-    def _step(self, path: str, member: Member, entry: Entry | None) -> None:
-        steps = self.of[_Author.STEP]
+    def _change(self, steps: dict[str, Entry], path: str, member: Member, entry: Entry | None) -> None:
         folder, _, name = path.rpartition("/")
         if name.startswith(WHITEOUT):
             hidden = folder if name == OPAQUE else _join(folder, name[len(WHITEOUT) :])
@@ -213,7 +217,7 @@ class _Merge:
             return
         if member.kind is MemberKind.HARD_LINK:
             target = member.target.strip("/")
-            linked = steps.get(target) or self.of[_Author.PACKAGES].get(target)
+            linked = next((each[target] for each in (steps, *self.of.values()) if target in each), None)
             if linked is None or linked.kind is not Kind.FILE:
                 raise BuildError(f"a step left the hard link `/{path}` to `/{target}`, which is no file")
             entry = replace(linked, path=path)

@@ -1,0 +1,142 @@
+"""Finds the python of an image that somebody else made, in its unpacked root file system."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mlimage.content.elf import MACHINES, Program, read_program
+from mlimage.content.rootfs import inside
+from mlimage.errors import ResolveError
+from mlimage.platforms import Platform
+
+_PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/python/bin", "/opt/conda/bin")
+"""Where python is looked for behind the image's own PATH."""
+_OURS: Final = ("opt/venv", "opt/mlimage")
+"""What mlimage puts into every image; what a base has there would show through."""
+_PYTHON: Final = re.compile(r"python3\.[0-9]+")
+_MUSL_HINT: Final = (
+    "take one of a distribution with glibc, as the tags `-slim` and `-bookworm` of `python` are"
+)
+
+
+def find_python(root: Path, python: str, *, path: str, platform: Platform) -> str:
+    """The program `pythonX.Y` of an image, no link, relative to its root.
+
+    Args:
+        root: the unpacked image.
+        python: `X.Y`, as the spec wants it.
+        path: the image's PATH, whose folders come first.
+        platform: of the image.
+
+    Raises:
+        ResolveError: it has no such python, or one for another C library than glibc, or holds what mlimage
+            puts into images itself.
+    """
+    taken = next((place for place in _OURS if _has_something(inside(root, place))), None)
+    if taken:
+        raise ResolveError(
+            f"the base image has `/{taken}` already, where mlimage puts its own files",
+            hint="take the image that this one was made from",
+        )
+    found = _pythons(root, (*path.split(":"), *_PLACES))
+    program = found.get(f"python{python}")
+    if program is None:
+        raise _none(root, python, found)
+    place = inside(root, program)
+    binary = _program(place) if place else None
+    if place is None or binary is None or not binary.loader:
+        raise ResolveError(
+            f"`/{program}` of the base image is no program that loads shared libraries",
+            hint="take an image with a python of its distribution, or an official one of python's",
+        )
+    if "musl" in binary.loader:
+        raise _musl(binary.loader)
+    if binary.machine != MACHINES[platform.architecture]:
+        raise ResolveError(f"`/{program}` of the base image is not for {platform}")
+    if inside(root, binary.loader) is None:
+        raise ResolveError(f"the base image has no `{binary.loader}`, which `/{program}` starts with")
+    relative = place.relative_to(root).as_posix()
+    if not re.fullmatch(r"(?:[^/]+/)+bin/[^/]+", relative):
+        raise ResolveError(
+            f"`/{program}` of the base image is `/{relative}`, which is in no folder `bin` of an installation"
+        )
+    return relative
+
+
+def loader_of(root: Path, program: Path) -> Path | None:
+    """The dynamic loader that a program of the image names, in the unpacked image."""
+    binary = _program(program)
+    return inside(root, binary.loader) if binary and binary.loader else None
+
+
+def library_folders(root: Path, program: Path, platform: Platform) -> tuple[Path, ...]:
+    """Where the loader finds libraries: what Debian's and Red Hat's ld.so.conf name, if it is there."""
+    prefix = program.parent.parent.relative_to(root).as_posix()
+    places = (
+        f"{prefix}/lib",
+        "usr/local/lib",
+        f"usr/local/lib/{platform.multiarch}",
+        f"lib/{platform.multiarch}",
+        f"usr/lib/{platform.multiarch}",
+        "lib64",
+        "usr/lib64",
+        "lib",
+        "usr/lib",
+    )
+    folders = (inside(root, place) for place in places)
+    return tuple(dict.fromkeys(folder for folder in folders if folder is not None and folder.is_dir()))
+
+
+def _program(path: Path) -> Program | None:
+    try:
+        with path.open("rb") as stream:
+            return read_program(stream)
+    except OSError:
+        return None
+
+
+def _pythons(root: Path, folders: tuple[str, ...]) -> Mapping[str, str]:
+    """Programs `python3.N` by name, each where it is first found."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        place = inside(root, folder) if folder.startswith("/") else None
+        if place is None or not place.is_dir():
+            continue
+        for name in sorted(os.listdir(place)):  # noqa: PTH208 - names are all that is needed
+            path = f"{folder.strip('/')}/{name}"
+            if _PYTHON.fullmatch(name) and (file := inside(root, path)) is not None and file.is_file():
+                found.setdefault(name, path)
+    return found
+
+
+def _none(root: Path, python: str, found: Mapping[str, str]) -> ResolveError:
+    if found:
+        names = sorted(found, key=lambda name: int(name.partition(".")[2]))
+        versions = " and ".join(f"{name.removeprefix('python')} (`/{found[name]}`)" for name in names)
+        newest = names[-1].removeprefix("python")
+        return ResolveError(
+            f'the base image has python {versions}, the spec says "{python}"',
+            hint=f'write `python: "{newest}"`, or take an image with python {python}',
+        )
+    for folder in ("lib", "usr/lib"):
+        place = inside(root, folder)
+        loader = next(iter(sorted(place.glob("ld-musl-*.so.1"))), None) if place else None
+        if loader is not None:
+            return _musl(f"/{folder}/{loader.name}")
+    return ResolveError(
+        "the base image has no python",
+        hint=f"take one that has, as `python:{python}-slim`, or let mlimage put a base together: "
+        "`base: {debian: bookworm}`",
+    )
+
+
+def _musl(loader: str) -> ResolveError:
+    return ResolveError(
+        f"the base image has the C library musl (`{loader}`), and wheels are made for glibc", hint=_MUSL_HINT
+    )
+
+
+def _has_something(folder: Path | None) -> bool:
+    return folder is not None and (not folder.is_dir() or next(folder.iterdir(), None) is not None)

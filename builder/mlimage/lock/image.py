@@ -1,0 +1,210 @@
+"""Locks a base that is an image of a registry: its digests, its python, and what apt adds to it."""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from mlimage.content.installation import find_python
+from mlimage.content.interpreter import Interpreter
+from mlimage.content.rootfs import inside
+from mlimage.errors import BuildError, MlimageError, ResolveError
+from mlimage.lock.apt import unknown
+from mlimage.lock.base import opened_apt
+from mlimage.lock.images import FoundImage, Images
+from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
+from mlimage.lock.root import has_root, image_root_folder, interpreter_of, write_image_root
+from mlimage.lock.sources import Sources
+from mlimage.process import Runner
+from mlimage.progress import Progress
+from mlimage.spec.suites import PYTHON_OF_SUITE
+
+PLACE: Final = "base.image"
+"""By which key `places` tells where the image stands in the spec."""
+_FETCHES: Final = 4
+_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+
+
+def reusable_image(previous: BaseLock | None, wanted: Wanted) -> ImageBase | None:
+    """The base of the lock before, if it is the image that is wanted now; its debs may be others."""
+    if not isinstance(previous, ImageBase) or wanted.image is None:
+        return None
+    same = (previous.reference, previous.platform, previous.python) == (
+        wanted.image.reference,
+        wanted.platform,
+        wanted.python,
+    )
+    return previous if same else None
+
+
+def resolve_image(
+    wanted: Wanted,
+    *,
+    previous: ImageBase | None,
+    places: Callable[[], Mapping[str, str]],
+    sources: Sources,
+    run: Runner,
+) -> ImageBase:
+    """Ask the registry what the reference means, fetch its layers, and find its python and missing debs.
+
+    Args:
+        wanted: what the user wrote.
+        previous: the base before, whose digests stay.
+        places: tells, when asked, where in the spec the image and each added package stand.
+        sources: where the registry and the archives are.
+        run: starts processes.
+
+    Raises:
+        ResolveError: it has not the python of the spec, or another C library; or apt finds no solution.
+        RegistryError: the registry refuses, or has no such image for the platform.
+        FetchError: the registry or an archive cannot be reached.
+        UsageError: this machine has no apt, no keys, or no mirror.
+    """
+    try:
+        return _resolve(wanted, previous, places, sources, run)
+    except MlimageError as error:
+        if error.where is None:
+            error.where = places().get(PLACE)
+        raise
+
+
+def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
+    """The python of the image, which is fetched and unpacked for it if it is not yet.
+
+    Raises:
+        RegistryError: the registry refuses a layer.
+        FetchError: a layer cannot be had.
+        BuildError: the layers cannot be unpacked.
+    """
+    has_root(sources.cache, base)  # else it was damaged, and is gone now
+    _unpacked(base.layers, sources, name=base.repository)
+    return interpreter_of(sources.cache, base)
+
+
+def _unpacked(layers: Sequence[ImageLayer], sources: Sources, *, name: str) -> Path:
+    """The root file system of an image."""
+    cache, images = sources.cache, sources.images
+    if images is None:
+        raise ValueError("a base that is an image needs a registry")
+    folder = image_root_folder(cache, layers)
+    if not folder.is_dir():
+        with cache.locked(f"root-{folder.name}"):
+            if not folder.is_dir():
+                _fetch(layers, images, sources.progress, name)
+                with sources.progress.task(f"unpacking {name}"):
+                    write_image_root(cache, layers, images)
+    return folder
+
+
+def _fetch(layers: Sequence[ImageLayer], images: Images, progress: Progress, name: str) -> None:
+    distinct = {layer.digest: layer for layer in layers}.values()
+    with (
+        progress.task(f"pulling {name}", total=sum(layer.size for layer in distinct), unit="bytes") as task,
+        ThreadPoolExecutor(_FETCHES) as pool,
+    ):
+        for _ in pool.map(lambda layer: images.fetch(layer, task), distinct):
+            pass
+
+
+def _resolve(
+    wanted: Wanted,
+    previous: ImageBase | None,
+    places: Callable[[], Mapping[str, str]],
+    sources: Sources,
+    run: Runner,
+) -> ImageBase:
+    image, images = wanted.image, sources.images
+    if image is None or images is None:
+        raise ValueError("a base that is an image needs a registry")
+    if previous is None:
+        with sources.progress.task(f"asking the registry for {image.name}"):
+            found = images.find(wanted.platform)
+    else:
+        found = FoundImage(
+            index=previous.index,
+            manifest=previous.manifest,
+            config=previous.config,
+            env=previous.env,
+            layers=previous.layers,
+        )
+    root = _unpacked(found.layers, sources, name=image.name)
+    return ImageBase(
+        reference=image.reference,
+        repository=re.split("[:@]", image.name, maxsplit=1)[0],
+        index=found.index,
+        manifest=found.manifest,
+        config=found.config,
+        platform=wanted.platform,
+        python=wanted.python,
+        installation=_installation(root, wanted, dict(found.env), run),
+        env=found.env,
+        layers=found.layers,
+        packages=wanted.packages,
+        debs=_missing_debs(root, wanted, places, sources, run) if wanted.packages else (),
+    )
+
+
+def _installation(root: Path, wanted: Wanted, env: Mapping[str, str], run: Runner) -> Installation:
+    program = find_python(root, wanted.python, path=env.get("PATH", _PATH), platform=wanted.platform)
+    interpreter = Interpreter(root=root, python=wanted.python, platform=wanted.platform, installed=program)
+    try:
+        target = interpreter.describe(run)
+    except BuildError as error:
+        raise ResolveError(error.message, hint=error.hint) from error
+    implementation = target.markers.get("implementation_name", "")
+    if implementation != "cpython" or not target.version.startswith(f"{wanted.python}."):
+        raise ResolveError(
+            f"`/{program}` of the base image is {implementation} {target.version}, "
+            f'the spec says "{wanted.python}"'
+        )
+    return Installation(version=target.version, program=program, glibc=target.glibc)
+
+
+def _missing_debs(
+    root: Path,
+    wanted: Wanted,
+    places: Callable[[], Mapping[str, str]],
+    sources: Sources,
+    run: Runner,
+) -> tuple[Deb, ...]:
+    """What apt would install of the wanted packages, given what the image has installed."""
+    suite = _suite(root)
+    status = inside(root, "var/lib/dpkg/status")
+    if status is None or inside(root, "usr/bin/dpkg") is None:
+        raise ResolveError(
+            "the base image has no dpkg that could install `base.packages`",
+            hint="take an image that has, or one with these packages in it",
+        )
+    installed = status.read_text(errors="replace")
+    with opened_apt(suite, wanted.platform, sources=sources, run=run) as apt:
+        missing = unknown(wanted.packages, apt.names())
+        if missing:
+            name, near = next(iter(missing.items()))
+            raise ResolveError(
+                f"Debian {suite} has no package `{name}`",
+                where=places().get(name),
+                hint=f"did you mean `{near}`?" if near else "look for it with `apt-cache search`",
+            )
+        with sources.progress.task("apt: resolving what the base lacks"):
+            return apt.resolve(wanted.packages, status=installed)
+
+
+def _suite(root: Path) -> str:
+    """The Debian suite that the image is of, which its `os-release` tells (os-release(5))."""
+    place = inside(root, "etc/os-release") or inside(root, "usr/lib/os-release")
+    text = place.read_text(errors="replace") if place else ""
+    fields = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
+    values = {
+        name: "".join(shlex.split(value)[:1]) for name, value in fields.items() if value.count('"') != 1
+    }
+    suite = values.get("VERSION_CODENAME", "")
+    if values.get("ID") != "debian" or suite not in PYTHON_OF_SUITE:
+        named = values.get("PRETTY_NAME") or values.get("ID") or "of a distribution that it does not name"
+        known = " and ".join(PYTHON_OF_SUITE)
+        raise ResolveError(
+            f"the base image is {named}, and `base.packages` are of Debian's {known} only",
+            hint="take an image that has these packages in it",
+        )
+    return suite

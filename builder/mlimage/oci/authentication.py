@@ -1,0 +1,161 @@
+"""Answers a registry that asks who we are: `Basic`, or `Bearer` with a token from where it says.
+
+https://distribution.github.io/distribution/spec/auth/token/
+"""
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from mlimage.errors import FetchError, RegistryError, UsageError
+from mlimage.fetch import Http, RefusedError
+from mlimage.mirrors import Location, redact
+from mlimage.oci.login import Login
+
+_CHALLENGE: Final = re.compile(
+    r'(?:\A|,)\s*(Basic|Bearer)\s+((?:[a-z_-]+\s*=\s*(?:"[^"]*"|[^\s,"]+)\s*,?\s*)+)', re.IGNORECASE
+)
+_PARAMETER: Final = re.compile(r'([a-z_-]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))', re.IGNORECASE)
+_TOKEN_LIMIT: Final = 1 << 20
+
+
+class RegistryAuthentication:
+    """What one registry is told for one scope. Safe to use from several threads.
+
+    Args:
+        http: fetches tokens.
+        place: where the registry is.
+        scope: what is asked for, `repository:PATH:pull`.
+        login: gives the user's login when the registry asks for one.
+        note: is told why the user's login could not be used.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        place: Location,
+        *,
+        scope: str,
+        login: Callable[[], Login | None],
+        note: Callable[[str], None],
+    ) -> None:
+        self._http = http
+        self._place = place
+        self._scope = scope
+        self._find = login
+        self._note = note
+        self._lock = threading.Lock()
+        self._header: str | None = None
+        self._login: Login | None = None
+        self._asked = False
+        self._trouble: str | None = None
+
+    @property
+    def hint(self) -> str | None:
+        """Why the user's login could not be used, when that is so."""
+        return self._trouble
+
+    @property
+    def user(self) -> str | None:
+        """Who asks, when the user has a login there."""
+        return self._login.user if self._login else None
+
+    def header(self) -> str | None:
+        """The header that worked last."""
+        return self._header
+
+    def answer(self, challenge: str, used: str | None) -> bool:
+        """Get a token, or take the login, as the registry says.
+
+        Raises:
+            RegistryError: who gives tokens refuses, or answers wrong.
+            FetchError: it cannot be reached.
+        """
+        with self._lock:
+            if used != self._header:
+                return True  # another thread was here meanwhile
+            asked = challenges(challenge)
+            header = None
+            if "bearer" in asked:
+                header = f"Bearer {self._token(asked['bearer'])}"
+            elif "basic" in asked:
+                header = self._basic()
+            if header is None or header == used:
+                return False
+            self._header = header
+            return True
+
+    def _basic(self) -> str | None:
+        if not self._asked:
+            self._asked = True
+            try:
+                self._login = self._find()
+            except UsageError as error:  # public images need none
+                self._trouble = str(error)
+                self._note(f"no login is used at `{self._place}`: {error}")
+        if self._login is None or self._place.plain:
+            return None
+        return "Basic " + base64.b64encode(f"{self._login.user}:{self._login.password}".encode()).decode()
+
+    def _token(self, parameters: Mapping[str, str]) -> str:
+        realm = parameters.get("realm", "")
+        parts = urlsplit(realm)
+        if parts.scheme not in {"https", "http"} or not parts.hostname or Location(realm).plain:
+            raise RegistryError(
+                f"`{self._place}` sends for a token to `{redact(realm)}`, which is not encrypted"
+            )
+        query = {"scope": parameters.get("scope") or self._scope}
+        if "service" in parameters:
+            query = {"service": parameters["service"]} | query
+        basic = self._basic()
+        url = f"{realm}{'&' if parts.query else '?'}{urlencode(query)}"
+        try:
+            answer = self._http.get(url, auth=_Fixed(basic), limit=_TOKEN_LIMIT)
+        except RefusedError as error:
+            who = f"the login of `{self._login.user}`" if self._login else "a request without a login"
+            raise RegistryError(
+                f"`{redact(realm)}`, which gives tokens for `{self._place}`, refuses {who} "
+                f"(HTTP {error.status})",
+                hint=self.hint,
+            ) from error
+        try:
+            document = json.loads(answer.body)
+            token = document.get("token") or document.get("access_token")
+            if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+                raise ValueError("no token")  # noqa: TRY301 - what was read is wrong, not the program
+        except (ValueError, AttributeError):
+            raise FetchError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
+        return token
+
+
+class _Fixed:
+    """One header, whatever the server says of it."""
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+
+    def header(self) -> str | None:
+        return self._value
+
+    def answer(self, challenge: str, used: str | None) -> bool:
+        del challenge, used
+        return False
+
+
+def challenges(text: str) -> Mapping[str, Mapping[str, str]]:
+    """The parameters of each known way to ask, by its name in lower case.
+
+    >>> challenges('Bearer realm="https://r.example/token",service="r.example"')
+    {'bearer': {'realm': 'https://r.example/token', 'service': 'r.example'}}
+    """
+    found: dict[str, Mapping[str, str]] = {}
+    for match in _CHALLENGE.finditer(text):
+        parameters = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(match[2])}
+        found.setdefault(match[1].lower(), parameters)
+    if not found and text.strip().lower() == "basic":
+        found["basic"] = {}
+    return found

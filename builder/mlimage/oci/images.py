@@ -1,0 +1,129 @@
+"""A base that is an image of a registry: its layers come into the store, as they are, and into a folder."""
+
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mlimage import process
+from mlimage.cache import Cache
+from mlimage.digest import Digest
+from mlimage.errors import RegistryError
+from mlimage.fetch import Http, is_sound
+from mlimage.lock.images import FoundImage
+from mlimage.lock.model import ImageLayer
+from mlimage.mirrors import Mirrors
+from mlimage.oci.blobstream import open_layer
+from mlimage.oci.login import Logins
+from mlimage.oci.manifests import (
+    Manifest,
+    ManifestError,
+    NoPlatformError,
+    layers_of,
+    read_config,
+    read_manifest,
+)
+from mlimage.oci.model import Descriptor, LayerBlob
+from mlimage.oci.registry import Document, Repository
+from mlimage.oci.store import Store
+from mlimage.oci.unpack import unpack_layers
+from mlimage.platforms import Platform
+from mlimage.progress import Progress, Task
+from mlimage.spec.registry import Reference
+
+
+class RegistryImages:
+    """The image of one reference; `lock.images.Images` and `OpenImages` say what each of this does."""
+
+    def __init__(
+        self,
+        reference: Reference,
+        /,
+        *,
+        http: Http,
+        mirrors: Mirrors,
+        cache: Cache,
+        environ: Mapping[str, str],
+        progress: Progress,
+        run: process.Runner = process.run,
+    ) -> None:
+        self._reference = reference
+        self._store = Store(cache.store)
+        self._progress = progress
+        self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
+        self._verified: set[Digest] = set()
+        self._repository = Repository(
+            reference, http=http, mirrors=mirrors, logins=Logins(environ, run=run), progress=progress
+        )
+
+    def find(self, platform: Platform) -> FoundImage:
+        """What the reference means now."""
+        first = self._repository.document(self._reference.selector)
+        try:
+            found = read_manifest(first.content, first.media_type, platform)
+            document = first if isinstance(found, Manifest) else self._repository.document(found.digest)
+            manifest = found if isinstance(found, Manifest) else _manifest(document, platform)
+            config = read_config(self._repository.blob(manifest.config.digest), platform)
+            return FoundImage(
+                index=first.digest,
+                manifest=document.digest,
+                config=manifest.config.digest,
+                env=config.env,
+                layers=layers_of(manifest, config),
+            )
+        except NoPlatformError as error:
+            there = ", ".join(f"`{name}`" for name in error.platforms)
+            raise RegistryError(
+                f"`{self._reference}` is not there for `{platform}`",
+                hint=f"it is there for {there}" if there else "its index names no platform",
+            ) from error
+        except ManifestError as error:
+            raise RegistryError(
+                f"`{self._reference}` {error}", hint="take another image as the base"
+            ) from error
+
+    def fetch(self, layer: ImageLayer, task: Task) -> Path:
+        """The blob of a layer, verified."""
+        path = self._store.blob(layer.digest)
+        with self._locks[layer.digest]:
+            if layer.digest not in self._verified or not path.is_file():
+                if not is_sound(path, layer.digest):
+                    if path.exists():
+                        self._progress.detail(f"{layer.digest} was damaged in the store and is fetched again")
+                    self._repository.download(layer.digest, layer.size, to=path, task=task)
+                self._verified.add(layer.digest)
+        return path
+
+    def unpack(self, layers: Sequence[ImageLayer], folder: Path) -> None:
+        """Lay fetched layers into an empty folder."""
+        blobs = [
+            _blob(layer, name=f"base-{number}", uncompressed_size=0) for number, layer in enumerate(layers, 1)
+        ]
+        unpack_layers(blobs, self._store, folder, of=self._reference.name, verify=True)
+
+
+def measured(layer: ImageLayer, *, name: str, store: Store) -> LayerBlob:
+    """A layer of the store under a name of ours, its tar held against its diff_id.
+
+    Raises:
+        BuildError: it is damaged, or is not what its image says.
+    """
+    with open_layer(_blob(layer, name=name, uncompressed_size=0), store, verify=True) as stream:
+        stream.finish()
+        return _blob(layer, name=name, uncompressed_size=stream.size)
+
+
+def _blob(layer: ImageLayer, *, name: str, uncompressed_size: int) -> LayerBlob:
+    return LayerBlob(
+        name=name,
+        diff_id=layer.diff_id,
+        blob=Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size),
+        uncompressed_size=uncompressed_size,
+    )
+
+
+def _manifest(document: Document, platform: Platform) -> Manifest:
+    found = read_manifest(document.content, document.media_type, platform)
+    if not isinstance(found, Manifest):
+        raise ManifestError("is an index of indexes")
+    return found

@@ -1,0 +1,150 @@
+"""Who the user is at a registry, as `docker login` keeps it: in `config.json` or with a credential helper."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from mlimage.errors import UsageError
+from mlimage.process import Command, Runner
+from mlimage.spec.registry import DOCKER_HUB
+
+_HUB_KEY: Final = "https://index.docker.io/v1/"
+"""By which name Docker keeps the login of Docker Hub."""
+_HELPER: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
+_TOKEN_USER: Final = "<token>"  # noqa: S105 - no password, but what says that there is none
+"""What a helper gives as the user when the secret is an identity token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A user and a password, or a token that stands for one; never shown."""
+
+    user: str
+    password: str = field(repr=False)
+
+
+class Logins:
+    """The logins of this user.
+
+    Args:
+        environ: says where Docker's configuration is.
+        run: starts credential helpers.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, run: Runner) -> None:
+        self._environ = environ
+        self._run = run
+
+    def of(self, registry: str) -> Login | None:
+        """The login at a registry, `host[:port]`; None where there is none.
+
+        Raises:
+            UsageError: the configuration cannot be read, or a helper that it names fails.
+        """
+        path, config = self._config()
+        helpers = _table(config, "credHelpers")
+        for key in _keys(registry):
+            helper = helpers.get(key)
+            if isinstance(helper, str):
+                return self._helped(helper, key, path)
+        stored = config.get("credsStore")
+        if isinstance(stored, str) and stored:
+            found = self._helped(stored, _keys(registry)[0], path)
+            if found:
+                return found
+        for key, entry in _table(config, "auths").items():
+            if _normal(key) == _normal(_keys(registry)[0]) and isinstance(entry, dict):
+                found = _written(entry, key, path)
+                if found:
+                    return found
+        return None
+
+    def _config(self) -> tuple[Path, Mapping[str, Any]]:
+        home = self._environ.get("DOCKER_CONFIG") or f"{self._environ.get('HOME', '~')}/.docker"
+        path = Path(home).expanduser() / "config.json"
+        try:
+            content = json.loads(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return path, {}
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"cannot be read: {error}", where=str(path), hint="`docker login` writes it"
+            ) from error
+        return path, content if isinstance(content, dict) else {}
+
+    def _helped(self, helper: str, key: str, path: Path) -> Login | None:
+        if not _HELPER.match(helper):
+            raise UsageError(f"`{helper}` is not the name of a credential helper", where=str(path))
+        program = f"docker-credential-{helper}"
+        try:
+            done = self._run(Command(argv=(program, "get"), inherit=True, stdin=key.encode()))
+        except FileNotFoundError:
+            raise UsageError(
+                f"the credential helper `{program}` is not on this machine",
+                where=str(path),
+                hint="install it, or remove it there and `docker login` anew",
+            ) from None
+        if done.status != 0:
+            said = (done.text.strip() or done.errors.strip()).splitlines()
+            if any("not found" in line.lower() for line in said):
+                return None  # credentials.NewErrCredentialsNotFound of docker-credential-helpers
+            raise UsageError(f"`{program} get` ended with status {done.status}", where=str(path))
+        try:
+            answer = json.loads(done.stdout)
+            user, secret = answer["Username"], answer["Secret"]
+        except (ValueError, KeyError, TypeError):
+            raise UsageError(
+                f"`{program} get` does not answer as credential helpers do", where=str(path)
+            ) from None
+        return _login(str(user), str(secret), path)
+
+
+def _keys(registry: str) -> tuple[str, ...]:
+    return (_HUB_KEY, DOCKER_HUB) if registry == DOCKER_HUB else (registry, f"https://{registry}")
+
+
+def _normal(key: str) -> str:
+    """A key of `auths` without scheme and path, of which Docker has written several."""
+    host = re.sub(r"\Ahttps?://", "", key).partition("/")[0].lower()
+    return DOCKER_HUB if host == f"index.{DOCKER_HUB}" else host
+
+
+def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _written(entry: Mapping[str, Any], key: str, path: Path) -> Login | None:
+    if entry.get("identitytoken"):
+        return _login(_TOKEN_USER, str(entry["identitytoken"]), path)
+    text = entry.get("auth")
+    if isinstance(text, str) and text:
+        try:
+            user, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            colon = ""
+        if not colon:
+            raise UsageError(
+                f"`auths.{key}.auth` is not `USER:PASSWORD` in base64",
+                where=str(path),
+                hint=f"`docker login {_normal(key)}` writes it anew",
+            )
+        return Login(user=user, password=password.rstrip("\0"))
+    if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):
+        return Login(user=entry["username"], password=entry["password"])
+    return None
+
+
+def _login(user: str, secret: str, path: Path) -> Login:
+    if user == _TOKEN_USER:
+        raise UsageError(
+            "the login is an identity token, which this version of mlimage cannot use",
+            where=str(path),
+            hint="`docker login` with a user and a password or access token",
+        )
+    return Login(user=user, password=secret)
