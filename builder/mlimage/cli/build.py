@@ -9,6 +9,9 @@ import typer
 
 from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
 
+_SHOWN = 10
+"""Files of steps that are named."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,6 +66,14 @@ def build(
     ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Let BuildKit run every step of the Dockerfile again.")
+    ] = False,
+    strict_reproducible: Annotated[
+        bool,
+        typer.Option(
+            "--strict-reproducible",
+            help="Exit with status 7 where `run:` steps leave other files than were recorded, or nothing is "
+            "recorded.",
+        ),
     ] = False,
     load: Annotated[
         bool | None,
@@ -159,6 +170,7 @@ def build(
                 folder=found.image_folder(planned.image),
                 lock_folder=found.lock_folder(planned.image),
                 record=record,
+                strict=strict_reproducible,
                 engine=_engine(chosen_engine.engine, found.root, secrets, cached=not no_cache),
                 fresh=no_cache,
                 inputs=inputs,
@@ -234,9 +246,13 @@ def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
     if brought:
         moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"
         screen.say(f"  loaded    into {brought.engine} as {brought.reference}; {moved}")
+    for path in built.differing[:_SHOWN]:
+        screen.say(f"  not reproducible: {path}")
+    if len(built.differing) > _SHOWN:
+        screen.say(f"  not reproducible: {len(built.differing) - _SHOWN} more; `--json` lists all")
     if built.unrecorded:
         screen.progress.detail(
-            f"not in digests.toml: {', '.join(built.unrecorded)}; `mlimage build "
+            f"not recorded: {', '.join(built.unrecorded)}; `mlimage build "
             f"{image.name.partition(':')[0]} --record` notes them"
         )
 
@@ -267,5 +283,6 @@ def _result(built: "Built", brought: "Brought | None") -> dict[str, Any]:
             for layer in built.layers
         ],
         "unrecorded": list(built.unrecorded),
+        "not_reproducible": list(built.differing),
         "loaded": loaded,
     }

@@ -1,12 +1,13 @@
 """One variant of an image from its spec and lock to the store."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlimage.cache import Cache
 from mlimage.engines.layers import BuiltLayer, Engine, make_layers
 from mlimage.engines.recorded import compare, records_of
+from mlimage.engines.stepfiles import Compared, compare_steps, label_of, record_steps
 from mlimage.lock.records import read_digests, write_digests
 from mlimage.oci.model import SealedImage
 from mlimage.oci.seal import seal
@@ -27,12 +28,14 @@ class Built:
     Attributes:
         image: the sealed image, in the store.
         layers: bottom first.
-        unrecorded: names of the layers that `digests.toml` does not know, or knows of other inputs.
+        unrecorded: names of the layers of which nothing is recorded, or of other inputs.
+        differing: paths that the steps left otherwise than was recorded.
     """
 
     image: SealedImage
     layers: tuple[BuiltLayer, ...]
     unrecorded: tuple[str, ...]
+    differing: tuple[str, ...] = ()
 
 
 def build_image(
@@ -41,6 +44,7 @@ def build_image(
     folder: Path,
     lock_folder: Path,
     record: bool,
+    strict: bool = False,
     engine: Engine,
     fresh: bool = False,
     inputs: "Callable[[], Inputs]",
@@ -55,7 +59,8 @@ def build_image(
         plan: what to build.
         folder: the image's folder in the project.
         lock_folder: the folder of its lock.
-        record: write what the layers gave to `digests.toml` instead of comparing.
+        record: note what the layers gave in the folder of the lock instead of comparing.
+        strict: steps that left something else than was recorded are an error.
         engine: makes the layers that are not known.
         fresh: the steps run again, though what they left is known.
         inputs: opens what gives the locked files; it is called only when a layer has to be made.
@@ -65,7 +70,8 @@ def build_image(
         jobs: how many layers are made at once; by default one per core.
 
     Raises:
-        BuildError: a layer cannot be made, or has other bytes than were recorded for the same inputs.
+        BuildError: a layer cannot be made, or has other bytes than were recorded for the same inputs; or,
+            with `strict`, steps are not shown to be reproducible.
         FetchError: an input cannot be had, or is not what was locked.
     """
     layers = make_layers(
@@ -82,9 +88,20 @@ def build_image(
     name = f"{plan.image}:{plan.variant}"
     built = records_of(layers)
     unrecorded: tuple[str, ...] = ()
+    steps = Compared()
     if record:
         write_digests(lock_folder, built)
+        record_steps(plan, layers, store, lock_folder)
     else:
         unrecorded = compare(read_digests(lock_folder), built, name=name)
+        steps = compare_steps(plan, layers, store, lock_folder, strict=strict)
+    if steps.differing:
+        labels = tuple(sorted([*plan.config.labels, label_of(steps.differing)]))
+        plan = replace(plan, config=replace(plan.config, labels=labels))
     image = seal(plan, [layer.blob for layer in layers], store)
-    return Built(image=image, layers=layers, unrecorded=unrecorded)
+    return Built(
+        image=image,
+        layers=layers,
+        unrecorded=(*unrecorded, *steps.unrecorded),
+        differing=steps.differing,
+    )

@@ -20,6 +20,7 @@ from mlimage.engines.docker.contexts import (
 )
 from mlimage.engines.docker.output import read_output
 from mlimage.engines.docker.recut import Recut, recut
+from mlimage.engines.docker.secrets import need_secrets
 from mlimage.engines.fetches import Fetches
 from mlimage.engines.work import Work
 from mlimage.errors import BuildError
@@ -63,8 +64,10 @@ class DockerEngine:
 
         Raises:
             BuildError: BuildKit is not there, a step fails, or what it gives is not what was planned.
+            UsageError: a step asks for a secret that was not handed over.
             FetchError: an input cannot be had, or is not what was locked.
         """
+        need_secrets(self.secrets, job.plan.dockerfile.steps)
         job = replace(job, inputs=cache(job.inputs))
         base = tuple(layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer))
         blobs = dict(job.known)

@@ -17,11 +17,11 @@ def parse_secrets(
 
     Args:
         given: `NAME=FILE` or `NAME=env:VARIABLE`, as the user typed them.
-        steps: of the image; each secret that they ask for must be given, and no other.
+        steps: of the image; no other secrets may be given than those that they ask for.
         environ: where variables are.
 
     Raises:
-        UsageError: one is missing, is not asked for, or leads nowhere.
+        UsageError: one is not asked for, or leads nowhere.
     """
     wanted = {name for step in steps for name in step.secrets}
     found: dict[str, str] = {}
@@ -41,13 +41,18 @@ def parse_secrets(
                 else f"name it in the spec: `run: [{{command: …, secrets: [{name}]}}]`",
             )
         found[name] = _source(name, place, environ)
-    missing = sorted(wanted - set(found))
+    return tuple(sorted(found.items()))
+
+
+def need_secrets(secrets: Sequence[tuple[str, str]], steps: Sequence[RunStep]) -> None:
+    """Steps that are about to run must get all that they ask for; raises `UsageError`."""
+    given = {name for name, _ in secrets}
+    missing = sorted({name for step in steps for name in step.secrets} - given)
     if missing:
         raise UsageError(
             "a step asks for " + " and ".join(f"the secret `{name}`" for name in missing),
             hint="hand it over: " + " ".join(f"`--secret {name}=FILE`" for name in missing),
         )
-    return tuple(sorted(found.items()))
 
 
 def _source(name: str, place: str, environ: Mapping[str, str]) -> str:
