@@ -145,9 +145,6 @@ def _failed(reader: ProgressReader, status: int) -> BuildError:
         )
     lines = failure.output.rstrip().splitlines()
     shown = "".join(f"\n  | {line}" for line in lines[-_LINES:])
-    why = (
-        failure.error.rpartition(": ")[2]
-        if "did not complete successfully" in failure.error
-        else failure.error
-    )
-    return BuildError(f"`{failure.name}` failed: {why}{shown}")
+    status_of_step = re.search(r"did not complete successfully: exit code: (\d+)", failure.error)
+    how = f"ended with status {status_of_step[1]}" if status_of_step else f"failed: {failure.error}"
+    return BuildError(f"`{failure.name}` {how}{shown}")
