@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.style import size_text
 
 if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
@@ -146,8 +147,8 @@ def _show(screen: "Screen", built: "Built") -> None:
     screen.say(f"  digest    {image.digest}")
     screen.say(f"  image id  {image.image_id}")
     screen.say(
-        f"  layers    {len(built.layers)}, {packed / 1e6:.1f} MB packed; "
-        + (f"{len(made)} made now, {new / 1e6:.1f} MB" if made else "nothing changed")
+        f"  layers    {len(built.layers)}, {size_text(packed)} packed; "
+        + (f"{len(made)} made now, {size_text(new)}" if made else "nothing changed")
     )
     if built.unrecorded:
         screen.progress.detail(
