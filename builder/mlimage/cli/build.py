@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.style import size_text
 
 _SHOWN = 10
 """Files of steps that are named."""
@@ -240,8 +241,8 @@ def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
     screen.say(f"  digest    {image.digest}")
     screen.say(f"  image id  {image.image_id}")
     screen.say(
-        f"  layers    {len(built.layers)}, {packed / 1e6:.1f} MB packed; "
-        + (f"{len(made)} made now, {new / 1e6:.1f} MB" if made else "nothing changed")
+        f"  layers    {len(built.layers)}, {size_text(packed)} packed; "
+        + (f"{len(made)} made now, {size_text(new)}" if made else "nothing changed")
     )
     if brought:
         moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"

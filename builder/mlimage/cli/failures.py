@@ -140,6 +140,8 @@ def _report_usage(error: Any, arguments: Sequence[str]) -> int:
             hint = _behind_dashes(name, arguments) or hint
     elif hasattr(error, "param_type") and error.param is not None:
         message = f"missing {error.param.param_type_name} {_names(error.param)}"
+    elif extra := re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", message):
+        message = f"nothing can stand here: `{extra[1]}`"
     elif " Did you mean " in message:
         message, _, near_names = message.partition(" Did you mean ")
         hint = f"did you mean {_our_grammar(near_names)}"

@@ -172,6 +172,9 @@ def _wrong_kind(kind: str, steps: Path, node: Node | None) -> tuple[str, str | N
     before = f"{key}: " if steps and steps[-1] == key else "- "
     if not isinstance(node, Scalar):
         hint = f"write `{before.strip()} …` in one line" if expected == "text" else None
+        file = node.get("requirements") if isinstance(node, Mapping) and key == "dependencies" else None
+        if isinstance(file, Scalar):
+            hint = f"`requirements: {file.text}` stands at the top of the file, beside `dependencies:`"
         return f"expected {expected}, not {_kind(node)}", hint
     if expected == "text":
         return (

@@ -88,6 +88,14 @@ def test_version() -> None:
             ),
         ),
         (
+            ("run", "churn", "train", "-C", "/nowhere"),
+            "error: there is no folder `/nowhere`\nhint: name the folder of a project behind `-C`\n",
+        ),
+        (
+            ("inspect", "churn", "and", "more"),
+            "error: nothing can stand here: `and more`\nhint: `mlimage inspect --help` shows what it takes\n",
+        ),
+        (
             ("init", "churn", "--from"),
             "error: option `--from` requires an argument\nhint: `mlimage init --help` shows what it takes\n",
         ),
