@@ -25,6 +25,7 @@ ORDER = (
     {"oci"},
     {"engines"},
     {"host"},
+    {"verify"},
     {"cli"},
     {"__main__"},
 )

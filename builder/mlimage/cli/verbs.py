@@ -19,6 +19,7 @@ VERBS: Final = {
     "lock": "Pin every wheel and .deb by name and SHA-256",
     "build": "Turn spec and lock into one sealed image, without Docker",
     "run": "Train, serve or open a shell in an image",
+    "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
     "cache": "List, prune and verify what was fetched and built",
     "schema": "Print the JSON Schema of mlimage.yaml, for editors",
