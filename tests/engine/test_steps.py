@@ -1,4 +1,4 @@
-"""Images with steps, built by real Docker Engines: what they leave, what is noise, what is not the same again."""
+"""Images with steps, built by real Docker Engines: what they leave, what is noise, what differs."""
 
 import json
 import os

@@ -12,7 +12,10 @@ from mlimage.platforms import Platform
 
 def read_object(text: bytes) -> dict[str, Any]:
     """A JSON object; raises `ValueError` for anything else."""
-    value = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("JSON in JSON, too deep") from None
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - what was read is wrong, not the program
     return value

@@ -10,7 +10,7 @@ from mlimage.cli.screen import Screen
 from mlimage.content.entry import file_of_bytes
 from mlimage.digest import Digest
 from mlimage.engines.build import Built
-from mlimage.engines.direct import BuiltLayer
+from mlimage.engines.layers import BuiltLayer
 from mlimage.oci.store import Store
 from support.sealing import plan_of, sealed
 
@@ -45,7 +45,7 @@ def test_a_small_layer_is_not_nothing(
     image = sealed(Store(tmp_path), app=[file_of_bytes("x", b"1", origin="t")])
     (layer,), (planned,) = image.layers, plan_of(["app"]).layers
     built = BuiltLayer(layer=planned, key=Digest.of(b""), blob=layer, made=made)
-    _show(Screen(), Built(image=image, layers=(built,), unrecorded=()))
+    _show(Screen(), Built(image=image, layers=(built,), unrecorded=()), None)
     size = layer.blob.size
     assert capsys.readouterr().out == (
         "demo:cpu\n"
