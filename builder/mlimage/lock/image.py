@@ -70,7 +70,7 @@ def resolve_image(
         raise
 
 
-def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
+def unpacked_python(base: ImageBase, sources: Sources, run: Runner) -> Interpreter:
     """The python of the image, which is fetched and unpacked for it if it is not yet.
 
     Raises:
@@ -78,7 +78,7 @@ def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
         FetchError: a layer cannot be had.
         BuildError: the layers cannot be unpacked.
     """
-    has_root(sources.cache, base)  # else it was damaged, and is gone now
+    has_root(sources.cache, base, run=run)  # else it was damaged, and is gone now
     _unpacked(base.layers, sources, name=base.repository)
     return interpreter_of(sources.cache, base)
 
