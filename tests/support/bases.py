@@ -2,9 +2,11 @@
 
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from mlimage.content.entry import Entry, Kind
@@ -42,8 +44,6 @@ class Made:
     @property
     def layers(self) -> list[Digest]:
         """Digests of the layers' blobs."""
-        import json
-
         return [Digest(layer["digest"]) for layer in json.loads(self.content)["layers"]]
 
 
@@ -135,3 +135,17 @@ def tar_of_entries(entries: Iterable[Entry], *, hidden: Sequence[str] = ()) -> b
             member.linkname = entry.target
             archive.addfile(member)
     return buffer.getvalue()
+
+
+def write_layout(folder: Path, image: Made) -> str:
+    """Write the image as an OCI layout; returns what skopeo calls it."""
+    place = folder / "blobs" / "sha256"
+    place.mkdir(parents=True)
+    for each in (image, *image.parts):
+        for content in (each.content, *each.blobs.values()):
+            (place / Digest.of(content).hex).write_bytes(content)
+    (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    entry = descriptor(image.content, image.media_type)
+    entry["annotations"] = {"org.opencontainers.image.ref.name": "it"}
+    (folder / "index.json").write_bytes(canonical_json({"schemaVersion": 2, "manifests": [entry]}))
+    return f"oci:{folder}:it"

@@ -50,6 +50,7 @@ def lock(
 ) -> None:
     """Resolve every wheel and .deb to a name and a SHA-256, and write the lock files.
 
+    A base that is an image of a registry is locked by its digests; `--upgrade` takes what its tag means now.
     A lock that is up to date is left as it is. When the spec has changed, versions move only where they must.
     What changed is shown: read it, then commit the folder `lockfiles/`.
 

@@ -125,6 +125,8 @@ class Interpreter:
                 "PATH": "/usr/bin:/bin",
                 **(env or {}),
             },
+            # Where python is older than 3.11, which knows no safe path, it looks for modules there.
+            cwd=self.root if self.installed else None,
             stdin=stdin,
         )
 

@@ -24,6 +24,7 @@ from mlimage.lock.root import has_root, interpreter_of, write_image_root, write_
 from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
+from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
 from mlimage.plan.model import (
     AppLayer,
@@ -195,7 +196,8 @@ class Work:
             raise _StoppedError
         if isinstance(layer, PulledLayer):
             self._path(layer.layer)
-            return measured(layer.layer, name=layer.name, store=self._store)
+            records = LayerRecords(self._cache.layers, self._store)
+            return measured(layer.layer, name=layer.name, store=self._store, records=records)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
             blob = pack(

@@ -182,6 +182,15 @@ def test_a_python_that_is_another(version: str, implementation: str, locking: Lo
     )
 
 
+def test_a_python_that_is_too_old(locking: Locking) -> None:
+    assert locking.refused(replace(WANTED, python="3.9")) == (
+        "images/x/mlimage.yaml:3:15",
+        "python 3.9 is too old: what resolves packages needs python 3.10 or newer",
+        'take a newer image, and write `python: "3.10"` or higher',
+    )
+    assert locking.images.done == [], "nothing was pulled for it"
+
+
 def test_a_python_that_does_not_run(locking: Locking) -> None:
     locking.python.status = 132
     assert locking.refused()[1] == "python 3.11 of the base does not run: Illegal instruction"

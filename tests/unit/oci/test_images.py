@@ -17,6 +17,7 @@ from mlimage.lock.model import ImageLayer
 from mlimage.mirrors import Location, Mirrors
 from mlimage.oci.images import RegistryImages, measured
 from mlimage.oci.model import LAYER
+from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.progress import SILENT
@@ -72,6 +73,10 @@ def layers_of(made: Made) -> tuple[ImageLayer, ...]:
         ImageLayer(media_type=f"{LAYER}+gzip", digest=digest, size=len(made.blobs[digest]), diff_id=diff_id)
         for digest, diff_id in zip(made.layers, made.diff_ids, strict=True)
     )
+
+
+def records(cache: Cache) -> LayerRecords:
+    return LayerRecords(cache.layers, Store(cache.store))
 
 
 def fetch(images: RegistryImages, layers: Sequence[ImageLayer]) -> list[Path]:
@@ -176,7 +181,7 @@ def test_a_tar_that_is_not_what_the_image_says(
     )
     for refused in (
         lambda: opened.unpack(layers, root),
-        lambda: measured(layers[0], name="base-1", store=Store(cache.store)),
+        lambda: measured(layers[0], name="base-1", store=Store(cache.store), records=records(cache)),
     ):
         with pytest.raises(BuildError) as caught:
             refused()
@@ -186,12 +191,26 @@ def test_a_tar_that_is_not_what_the_image_says(
 def test_a_layer_as_one_of_ours(images: Open, cache: Cache) -> None:
     [layer, _] = layers_of(IMAGE)
     fetch(images("team/base:1"), [layer])
-    blob = measured(layer, name="base-1", store=Store(cache.store))
+    blob = measured(layer, name="base-1", store=Store(cache.store), records=records(cache))
     assert (blob.name, blob.diff_id, blob.blob.digest, blob.uncompressed_size) == (
         "base-1", layer.diff_id, layer.digest, len(LOWER),
     )  # fmt: skip
     with pytest.raises(BuildError, match=r"^the store lacks layer `x`"):
-        measured(replace(layer, digest=Digest.of(b"")), name="x", store=Store(cache.store))
+        measured(
+            replace(layer, digest=Digest.of(b"")), name="x", store=Store(cache.store), records=records(cache)
+        )
+
+
+def test_a_layer_that_was_unpacked_is_not_read_again(images: Open, cache: Cache, tmp_path: Path) -> None:
+    opened = images("team/base:1")
+    layers = layers_of(IMAGE)
+    fetch(opened, layers)
+    (root := tmp_path / "root").mkdir()
+    opened.unpack(layers, root)
+    store = Store(cache.store)
+    store.blob(layers[1].digest).write_bytes(bytes(layers[1].size))
+    blob = measured(layers[1], name="base-7", store=store, records=records(cache))
+    assert (blob.name, blob.uncompressed_size) == ("base-7", len(UPPER))
 
 
 def test_a_layer_that_the_registry_has_no_more(images: Open, web: WebServer) -> None:
