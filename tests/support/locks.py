@@ -2,12 +2,23 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from packaging.version import Version
 
 from mlimage.digest import Digest
-from mlimage.lock.model import AssembledBase, Deb, Lock, LockedPackage, Wanted
+from mlimage.lock.model import (
+    AssembledBase,
+    Deb,
+    ImageBase,
+    ImageLayer,
+    Installation,
+    Lock,
+    LockedPackage,
+    Wanted,
+    WantedImage,
+)
 from mlimage.platforms import LINUX_AMD64
 
 AS_OF = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -55,6 +66,42 @@ def base(*names: str) -> AssembledBase:
         python="3.11",
         packages=(),
         debs=tuple(deb(name) for name in sorted(chosen)),
+    )
+
+
+def image_base(*layers: str, debs: Sequence[str] = ()) -> ImageBase:
+    """A base that is an image with these layers."""
+    return ImageBase(
+        reference=digest_of("docker.io/library/python:3.11-slim"),
+        repository="library/python",
+        index=digest_of("index"),
+        manifest=digest_of("manifest"),
+        config=digest_of("config"),
+        platform=LINUX_AMD64,
+        python="3.11",
+        installation=Installation(version="3.11.9", program="usr/local/bin/python3.11", glibc="2.36"),
+        env=(("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("PYTHON_VERSION", "3.11.9")),
+        layers=tuple(image_layer(name) for name in layers or ("debian", "python")),
+        packages=tuple(sorted(debs)),
+        debs=tuple(deb(name) for name in sorted(debs)),
+    )
+
+
+def image_layer(name: str) -> ImageLayer:
+    """A layer of an image."""
+    return ImageLayer(
+        media_type="application/vnd.oci.image.layer.v1.tar+gzip",
+        digest=digest_of(f"{name}.tar.gz"),
+        size=1000 + len(name),
+        diff_id=digest_of(f"{name}.tar"),
+    )
+
+
+def on_image(lock: Lock, base: ImageBase) -> Lock:
+    """The lock with an image as its base, and wanted so."""
+    image = WantedImage(reference=base.reference, name=f"{base.repository}:3.11-slim")
+    return replace(
+        lock, base=base, wanted=replace(lock.wanted, suite=None, image=image, packages=base.packages)
     )
 
 

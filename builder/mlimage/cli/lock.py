@@ -50,6 +50,7 @@ def lock(
 ) -> None:
     """Resolve every wheel and .deb to a name and a SHA-256, and write the lock files.
 
+    A base that is an image of a registry is locked by its digests; `--upgrade` takes what its tag means now.
     A lock that is up to date is left as it is. When the spec has changed, versions move only where they must.
     What changed is shown: read it, then commit the folder `lockfiles/`.
 
@@ -189,7 +190,7 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     if locked.fresh:
         screen.say(f"{name} is up to date")
         return
-    debs, wheels = sum(deb.size for deb in lock.base.debs), sum(package.size for package in lock.packages)
+    wheels = sum(package.size for package in lock.packages)
     listed = [change for change in locked.changes if not (first and change.kind == "deb")]
     if listed:
         screen.table(
@@ -200,7 +201,7 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     elif not first:
         screen.say(f"{name}: no package changed")
     screen.say(
-        f"{name}: {len(lock.base.debs)} debs ({size_text(debs)}) and "
+        f"{name}: {_base_text(lock)} and "
         f"{len(lock.packages)} wheel{'' if len(lock.packages) == 1 else 's'} ({size_text(wheels)}), "
         f"as of {lock.as_of:%Y-%m-%d %H:%M:%S} UTC; "
         + (f"wrote {', '.join(path.name for path in written)}" if written else "the files stay as they were")
@@ -208,6 +209,23 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     for change in locked.changes:
         if change.note.startswith("yanked"):
             screen.warn(f"`{change.name}=={change.new}` was withdrawn by its authors ({change.note})")
+
+
+def _base_text(lock: "Lock") -> str:
+    from mlimage.cli.style import size_text
+    from mlimage.lock.model import ImageBase
+
+    parts = []
+    if isinstance(lock.base, ImageBase):
+        layers = lock.base.layers
+        count = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+        parts.append(
+            f"{lock.base.repository} with python {lock.base.installation.version} "
+            f"({count}, {size_text(sum(layer.size for layer in layers))})"
+        )
+    if lock.base.debs or not parts:
+        parts.append(f"{len(lock.base.debs)} debs ({size_text(sum(deb.size for deb in lock.base.debs))})")
+    return ", ".join(parts)
 
 
 def _row(change: "Change") -> tuple[str, ...]:
@@ -225,6 +243,8 @@ def _row(change: "Change") -> tuple[str, ...]:
 
 
 def _result(locked: "Locked", written: "Sequence[Path]") -> dict[str, Any]:
+    from mlimage.lock.model import ImageBase
+
     lock = locked.lock
     return {
         "image": lock.image,
@@ -232,6 +252,7 @@ def _result(locked: "Locked", written: "Sequence[Path]") -> dict[str, Any]:
         "up_to_date": locked.fresh,
         "inputs": lock.inputs,
         "as_of": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "base": lock.base.manifest if isinstance(lock.base, ImageBase) else None,
         "debs": len(lock.base.debs),
         "wheels": len(lock.packages),
         "written": [path.name for path in written],

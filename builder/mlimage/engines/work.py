@@ -23,6 +23,7 @@ from mlimage.lock.root import has_root, interpreter_of, write_image_root, write_
 from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
+from mlimage.oci.records import LayerRecords
 from mlimage.plan.model import (
     AppLayer,
     AptLayer,
@@ -129,7 +130,8 @@ class Work:
             raise StoppedError
         if isinstance(layer, PulledLayer):
             self._fetches.path(layer.layer)
-            return measured(layer.layer, name=layer.name, store=self._store)
+            records = LayerRecords(self._cache.layers, self._store)
+            return measured(layer.layer, name=layer.name, store=self._store, records=records)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
             blob = pack(

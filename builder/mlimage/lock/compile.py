@@ -22,6 +22,9 @@ from mlimage.process import Completed, Runner
 INPUT: Final = "spec.in"
 """Name of the file that pip-compile reads, one requirement to a line; its messages speak of lines in it."""
 
+OLDEST_PYTHON: Final = "3.10"
+"""The oldest that pip, which resolves, runs on."""
+
 _TOOLS: Final = ("piptools", "pip", "click", "build", "pyproject_hooks", "packaging", "setuptools", "wheel")
 
 

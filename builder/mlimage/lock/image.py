@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from packaging.version import Version
+
 from mlimage.content.installation import find_python
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.rootfs import inside
 from mlimage.errors import BuildError, MlimageError, ResolveError
 from mlimage.lock.apt import unknown
 from mlimage.lock.base import opened_apt
+from mlimage.lock.compile import OLDEST_PYTHON
 from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
 from mlimage.lock.root import has_root, image_root_folder, interpreter_of, write_image_root
@@ -70,7 +73,7 @@ def resolve_image(
         raise
 
 
-def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
+def unpacked_python(base: ImageBase, sources: Sources, run: Runner) -> Interpreter:
     """The python of the image, which is fetched and unpacked for it if it is not yet.
 
     Raises:
@@ -78,7 +81,7 @@ def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
         FetchError: a layer cannot be had.
         BuildError: the layers cannot be unpacked.
     """
-    has_root(sources.cache, base)  # else it was damaged, and is gone now
+    has_root(sources.cache, base, run=run)  # else it was damaged, and is gone now
     _unpacked(base.layers, sources, name=base.repository)
     return interpreter_of(sources.cache, base)
 
@@ -118,6 +121,12 @@ def _resolve(
     image, images = wanted.image, sources.images
     if image is None or images is None:
         raise ValueError("a base that is an image needs a registry")
+    if Version(wanted.python) < Version(OLDEST_PYTHON):
+        raise ResolveError(
+            f"python {wanted.python} is too old: what resolves packages needs python {OLDEST_PYTHON} "
+            "or newer",
+            hint=f'take a newer image, and write `python: "{OLDEST_PYTHON}"` or higher',
+        )
     if previous is None:
         with sources.progress.task(f"asking the registry for {image.name}"):
             found = images.find(wanted.platform)

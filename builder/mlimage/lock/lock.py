@@ -119,7 +119,7 @@ def _base(
     image = reusable_image(previous, wanted)
     if image is None or image.packages != wanted.packages:
         image = resolve_image(wanted, previous=image, places=places, sources=sources, run=run)
-    return image, unpacked_python(image, sources)
+    return image, unpacked_python(image, sources, run)
 
 
 def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted) -> bool:

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from mlimage.errors import FetchError, RegistryError, UsageError
+from mlimage.errors import RegistryError, UsageError
 from mlimage.fetch import Http, RefusedError
 from mlimage.mirrors import Location, redact
 from mlimage.oci.login import Login
 
-_CHALLENGE: Final = re.compile(
-    r'(?:\A|,)\s*(Basic|Bearer)\s+((?:[a-z_-]+\s*=\s*(?:"[^"]*"|[^\s,"]+)\s*,?\s*)+)', re.IGNORECASE
+_WORDS: Final = re.compile(
+    r'(?P<name>[\w-]+)\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,"]+))|(?P<scheme>[\w-]+)'
 )
-_PARAMETER: Final = re.compile(r'([a-z_-]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))', re.IGNORECASE)
 _TOKEN_LIMIT: Final = 1 << 20
 
 
@@ -128,7 +127,7 @@ class RegistryAuthentication:
             if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
                 raise ValueError("no token")  # noqa: TRY301 - what was read is wrong, not the program
         except (ValueError, AttributeError):
-            raise FetchError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
+            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
         return token
 
 
@@ -147,15 +146,16 @@ class _Fixed:
 
 
 def challenges(text: str) -> Mapping[str, Mapping[str, str]]:
-    """The parameters of each known way to ask, by its name in lower case.
+    """The parameters of each way to ask, by its name in lower case.
 
     >>> challenges('Bearer realm="https://r.example/token",service="r.example"')
     {'bearer': {'realm': 'https://r.example/token', 'service': 'r.example'}}
     """
-    found: dict[str, Mapping[str, str]] = {}
-    for match in _CHALLENGE.finditer(text):
-        parameters = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(match[2])}
-        found.setdefault(match[1].lower(), parameters)
-    if not found and text.strip().lower() == "basic":
-        found["basic"] = {}
+    found: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for match in _WORDS.finditer(text):
+        if match["scheme"]:
+            current = found.setdefault(match["scheme"].lower(), {})
+        else:
+            current.setdefault(match["name"].lower(), match["quoted"] or match["plain"] or "")
     return found

@@ -24,6 +24,9 @@ WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 """Hides all that layers below have in its folder."""
 _AUFS: Final = ".wh..wh."
+_DEV: Final = "dev/"
+"""What bases have below it is passed over: whatever runs an image lays its own devices there."""
+_DEVICES: Final = frozenset({MemberKind.CHARACTER_DEVICE, MemberKind.BLOCK_DEVICE, MemberKind.FIFO})
 _MAX_LINKS: Final = 40
 _OWNER_MAY_ALL: Final = 0o700
 _IMPOSSIBLE: Final = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ENOENT})
@@ -81,6 +84,8 @@ class Tree:
             self._hide(folder, name)
             return
         where = f"{folder}/{name}" if folder else name
+        if member.kind in _DEVICES and where.startswith(_DEV):
+            return
         self._make_room(where, member)
         match member.kind:
             case MemberKind.FILE:

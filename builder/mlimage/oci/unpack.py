@@ -44,8 +44,8 @@ def unpack_layers(
     of: str,
     verify: bool = False,
     advance: Callable[[int], None] = lambda _: None,
-) -> None:
-    """The same for layers that are no sealed image yet.
+) -> tuple[int, ...]:
+    """The same for layers that are no sealed image yet; gives the bytes of each one's tar.
 
     Args:
         layers: bottom first.
@@ -58,6 +58,7 @@ def unpack_layers(
     if next(folder.iterdir(), None) is not None:
         raise BuildError(f"`{folder}` is not empty")
     tree = Tree(folder, owners=os.geteuid() == 0)
+    sizes = []
     for layer in layers:
         tree.begin(layer.name)
         with open_layer(layer, store, verify=verify) as stream:
@@ -71,7 +72,9 @@ def unpack_layers(
                 stream.finish()  # whose error is the truer one
                 raise BuildError(f"layer `{layer.name}` of `{of}` cannot be unpacked: {error}") from error
             stream.finish()
+            sizes.append(stream.size)
     tree.finish()
+    return tuple(sizes)
 
 
 def unpacked(

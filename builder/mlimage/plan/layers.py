@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlimage.digest import Digest, canonical_json
-from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, LockedPackage
+from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, ImageLayer, LockedPackage
 from mlimage.plan.model import AptLayer, BaseLayer, Compression, PackageLayer, PulledLayer
 
 SEAL_VERSION: Final = 1
@@ -67,15 +67,14 @@ def base_layers(
 def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
     """The layers of an image that is the base. How this image is compressed does not touch them."""
     return tuple(
-        PulledLayer(
-            name=f"base-{number}",
-            layer=layer,
-            key=Digest.of(
-                canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id})
-            ),
-        )
+        PulledLayer(name=f"base-{number}", layer=layer, key=pulled_key(layer))
         for number, layer in enumerate(base.layers, 1)
     )
+
+
+def pulled_key(layer: ImageLayer) -> Digest:
+    """By which a layer is found that was held against its diff_id before."""
+    return Digest.of(canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id}))
 
 
 def _apt_layers(base: ImageBase) -> tuple[AptLayer, ...]:
