@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := builder tests
+SOURCES := builder templates images tests
 PYTEST := $(BIN)/python -m pytest
 
 help: ## Print this help

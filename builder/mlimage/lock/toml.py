@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlimage.digest import Digest
-from mlimage.errors import LockError
+from mlimage.errors import LockError, reason_of
 
 Value = str | int | datetime | Sequence[str]
 
@@ -211,7 +211,7 @@ def read_text(path: Path) -> str:
             "not a lock file: it is not UTF-8", where=shown(path), hint="run `mlimage lock`"
         ) from error
     except OSError as error:
-        raise LockError(f"cannot be read: {error.strerror}", where=shown(path)) from error
+        raise LockError(f"cannot be read: {reason_of(error)}", where=shown(path)) from error
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(("<<<<<<< ", ">>>>>>> ")):
             raise LockError(
