@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 40
 _ROWS_OF_A_LAYER: Final = 10
+_WHOLE_LAYERS: Final = 3
 _DUMPS: Final = 10
 """So many lines of a kind are for people; `--json` has all."""
 _MARKS: Final = {"added": "+", "removed": "-", "changed": "~", "moved": "~"}
@@ -192,19 +193,23 @@ def _show(diff: "ImageDiff", screen: Screen) -> None:
 
 
 def _show_config(diff: "ImageDiff", screen: Screen) -> None:
-    from mlimage.verify.explain import config_name, config_text
+    from mlimage.verify.explain import HISTORY, config_name, config_text
 
+    values = [value for value in diff.config if value.key != HISTORY]
+    history = len(diff.config) - len(values)
     if diff.config:
         screen.say("")
         screen.say("configuration")
-    for value in diff.config[:_ROWS]:
+    for value in values[:_ROWS]:
         mark = "+" if value.old is None else "-" if value.new is None else "~"
         screen.say(f"{mark}  {config_name(value)}")
         for side, each in (("-", value.old), ("+", value.new)):
             # Of a port it is enough to know that it is there.
             if each not in (None, {}):
                 screen.say(f"   {side} {config_text(each)}")
-    _say_more(len(diff.config) - _ROWS, screen)
+    _say_more(len(values) - _ROWS, screen)
+    if history:
+        screen.say(f"~  {HISTORY}, {history:,} entr{'y' if history == 1 else 'ies'}")
 
 
 def _show_packages(packages: "Sequence[PackageChange]", screen: Screen) -> None:
@@ -251,30 +256,37 @@ def _show_layers(layers: "Sequence[LayerChange]", screen: Screen) -> None:
 
 
 def _show_files(diff: "ImageDiff", screen: Screen) -> None:
-    from mlimage.verify.explain import by_layer, file_rows, time_only
+    from mlimage.verify.explain import by_layer, file_rows, layer_name, one_line, time_only
 
+    whole = {layer_name(layer) for layer in diff.layers if layer.status in {"added", "removed"}}
+    whole = whole if len(whole) > _WHOLE_LAYERS else set()
     for name, rows in by_layer(diff, file_rows(diff.files)):
+        if name in whole:
+            continue
         screen.say("")
         screen.table(
-            f"files of {name}" if name else "files",
+            f"files of {one_line(name)}" if name else "files",
             ("", "FILE", "HOW"),
             [(row.mark, row.path, row.what) for row in rows[:_ROWS_OF_A_LAYER]],
         )
         _say_more(len(rows) - _ROWS_OF_A_LAYER, screen)
+    if whole:
+        screen.say("")
+        screen.say(f"files of {len(whole)} layers that were added or removed: --json lists them")
     older = sum(map(time_only, diff.files))
     if older:
         screen.say("")
-        screen.say(f"{older:,} files differ in their time alone; --json lists them")
+        screen.say(f"files that differ in their time alone: {older:,}; --json lists them")
 
 
 def _show_bytes(diff: "ImageDiff", screen: Screen) -> None:
-    from mlimage.verify.explain import dump
+    from mlimage.verify.explain import dump, one_line
 
     found = [(change.path, change.bytes) for change in diff.files if change.bytes is not None]
     for path, difference in found[:_DUMPS]:
         screen.say("")
         first, *lines = dump(difference)
-        screen.say(f"{path}: {first}")
+        screen.say(f"{one_line(path)}: {first}")
         for line in lines:
             screen.say(f"  {line}")
     _say_more(len(found) - _DUMPS, screen)

@@ -34,17 +34,18 @@ def find_image(text: str, store: Store) -> FoundImage:
     kind, colon, rest = text.partition(":")
     if colon and kind in KINDS:
         return _find(kind, rest)
-    if Path(text).is_dir() or Path(text).is_file():
-        known = "oci" if Path(text).is_dir() else "docker-archive"
-        raise UsageError(
-            f"`{text}` is a {'folder' if known == 'oci' else 'file'}, not the name of an image",
-            hint=f"write `{known}:{text}`",
-        )
     if colon and kind != "sha256" and ("/" in rest or ":" in rest):
         raise UsageError(
             f"no place `{kind}:` that images lie in", hint=f"name one of the store, or write {_FORMS}"
         )
-    return in_store(resolve(store, text), store)
+    try:
+        return in_store(resolve(store, text), store)
+    except UsageError as error:
+        if Path(text).is_dir():
+            raise UsageError(error.message, hint=f"for the folder, write `oci:{text}`") from error
+        if Path(text).is_file():
+            raise UsageError(error.message, hint=f"for the file, write `docker-archive:{text}`") from error
+        raise
 
 
 def _find(kind: str, rest: str) -> FoundImage:

@@ -112,7 +112,7 @@ def config_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Conf
 def _order(place: tuple[str, str]) -> tuple[bool, str, int, str]:
     """What containers run with before the rest; the numbers of the history as numbers."""
     key, name = place
-    return not key[:1].isupper(), key, int(name) if key == "history" and name else 0, name
+    return not key[:1].isupper(), key, len(name) if key == "history" else 0, name
 
 
 def _values(config: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], Any]]:

@@ -1,15 +1,17 @@
 """How two images differ, in words: for people, and for the tests that promise equal bytes."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mlimage.digest import canonical_json
 from mlimage.oci.untar import MemberKind
 from mlimage.verify.model import ByteDifference, ConfigChange, FileChange, FileFacts, ImageDiff, LayerChange
 
+HISTORY: Final = "history"
+"""Key of what an image says that its layers are; all of it counts as one value."""
 REASONS: Final = {
     "entries": "other entries",
     "order": "equal entries in another order",
@@ -55,7 +57,7 @@ def explain(diff: ImageDiff) -> str:
         lines.append(f"{change.path} (layer {facts.layer if facts else ''}): {status}{file_text(change)}")
         if change.bytes is not None:
             lines.extend(f"  {line}" for line in dump(change.bytes))
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
 
 
 def summary(diff: ImageDiff) -> str:
@@ -65,7 +67,11 @@ def summary(diff: ImageDiff) -> str:
         return f"identical: both are {diff.new.image_id}" + (", packed in two ways" if packed else "")
     counts = (
         (diff.old.platform != diff.new.platform, "platform"),
-        (len(diff.config), "value of the configuration", "values of the configuration"),
+        (
+            len({value.key if value.key == HISTORY else (value.key, value.name) for value in diff.config}),
+            "value of the configuration",
+            "values of the configuration",
+        ),
         (len(diff.packages), "package"),
         (len(changed_layers(diff)), "layer"),
         (len(diff.files), "file"),
@@ -96,14 +102,21 @@ def layer_text(layer: LayerChange) -> str:
 
 def config_name(value: ConfigChange) -> str:
     """How a value of the configuration is called."""
-    return f"{value.key} {value.name}".rstrip()
+    return one_line(f"{value.key} {value.name}".rstrip(" "))
 
 
 def config_text(value: Any) -> str:
     """A value of the configuration in one line."""
     if value is None:
         return "none"
-    return value if isinstance(value, str) else canonical_json(value).decode()
+    if isinstance(value, str):
+        return one_line(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def one_line(text: str) -> str:
+    """The text with its line feeds escaped, so that nothing in an image looks like a line of ours."""
+    return text.replace("\n", "\\n")
 
 
 def file_text(change: FileChange) -> str:

@@ -187,3 +187,26 @@ def test_what_cannot_be_compared(
     assert capsys.readouterr().err == (
         "error: missing argument `B`\nhint: `mlimage diff --help` shows what it takes\n"
     )
+
+
+def test_layers_that_were_added_or_removed(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    sealed(store, image="old", a=[file("a")], b=[file("b")], app=[file("x")])
+    sealed(store, image="new", c=[file("c")], d=[file("d")], app=[file("x", b"1")])
+    sealed(store, image="few", a=[file("a")], d=[file("d")], app=[file("x")])
+    assert mlimage("diff", "old", "new") == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[out.index("configuration") :][:3] == ["configuration", "~  history, 2 entries", ""]
+    assert out[out.index("files of app") :] == [
+        "files of app",
+        "   FILE  HOW",
+        "~  /x    content, 0 -> 1 byte",
+        "",
+        "files of 4 layers that were added or removed: --json lists them",
+        "",
+        "different: 1 value of the configuration, 5 layers, 5 files",
+    ]
+    assert mlimage("diff", "old", "few") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("files")] == [
+        "files of b",
+        "files of d",
+    ]

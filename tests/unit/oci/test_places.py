@@ -3,9 +3,13 @@
 import gzip
 import json
 import tarfile
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlimage.content.entry import file_of_bytes
 from mlimage.digest import Digest
@@ -15,6 +19,7 @@ from mlimage.oci.found import open_tar
 from mlimage.oci.model import SealedImage
 from mlimage.oci.places import find_image
 from mlimage.oci.store import Store
+from mlimage.verify.compare import compare_images
 from support.foreign import config_of, docker_save, layout_files, write_archive, write_folder
 from support.sealing import sealed, tar_of
 
@@ -128,14 +133,22 @@ def test_several_platforms(store: Store, tmp_path: Path) -> None:
     assert find_image(f"oci:{tmp_path}/nested", store).layers[0].diff_id == Digest.of(ONE)
 
 
+def test_a_folder_of_the_same_name_is_in_nobodys_way(
+    store: Store, image: SealedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("demo").mkdir()
+    assert find_image("demo", store).digest == image.digest
+
+
 @pytest.mark.parametrize(
     ("typed", "message", "hint"),
     [
         ("there", "no image `there` in the store", "build it: `mlimage build there`"),
         ("docker-daemon:a:b", "no place `docker-daemon:` that images lie in",
          f"name one of the store, or write {FORMS}"),
-        ("folder", "`folder` is a folder, not the name of an image", "write `oci:folder`"),
-        ("./no.tar", "`./no.tar` is a file, not the name of an image", "write `docker-archive:./no.tar`"),
+        ("folder", "no image `folder` in the store", "for the folder, write `oci:folder`"),
+        ("./no.tar", "no image `./no.tar` in the store", "for the file, write `docker-archive:./no.tar`"),
         ("oci:", "no place behind `oci:`", f"write {FORMS}"),
         ("oci:nope:x", "there is no `nope:x`", f"write {FORMS}"),
         ("oci:no.tar", "`no.tar` is a file", "write `docker-archive:no.tar`"),
@@ -265,6 +278,26 @@ def test_a_layer_is_held_against_both_digests(store: Store, tmp_path: Path) -> N
     with pytest.raises(BuildError) as caught, open_tar(layer) as stream:
         stream.finish()
     assert str(caught.value) == f"layer `layer-0` is damaged: it is not {layer.digest}"
+
+
+@given(st.data())
+def test_a_damaged_archive_is_read_or_refused(data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store, path = Store(Path(folder)), Path(folder) / "a.tar"
+        kind = data.draw(st.sampled_from(["oci-archive", "docker-archive"]))
+        if kind == "oci-archive":
+            write_archive(path, layout_files(("", [ONE, TWO]), media_type="a.tar"))
+        else:
+            docker_save(path, ONE, TWO)
+        raw = bytearray(path.read_bytes())
+        # Half of an archive is padding, which nobody reads.
+        said = [at for at, byte in enumerate(raw) if byte]
+        for at in data.draw(st.lists(st.sampled_from(said), min_size=1, max_size=3)):
+            raw[at] = data.draw(st.sampled_from(b'{}[]",:0a/\x00\xff'))
+        path.write_bytes(raw[: data.draw(st.sampled_from([len(raw), at]))])
+        with suppress(UsageError, BuildError):
+            found = find_image(f"{kind}:{path}", store)
+            compare_images(found, found)
 
 
 def test_a_bomb(store: Store, tmp_path: Path) -> None:
