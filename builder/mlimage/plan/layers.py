@@ -61,7 +61,7 @@ def base_layers(
         case AssembledBase():
             return (base_layer(base, compression=compression, bytecode=bytecode),)
         case ImageBase():
-            return (*pulled_layers(base), *_apt_layers(base))
+            return (*pulled_layers(base), *_apt_layers(base, compression=compression))
 
 
 def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
@@ -77,13 +77,15 @@ def pulled_key(layer: ImageLayer) -> Digest:
     return Digest.of(canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id}))
 
 
-def _apt_layers(base: ImageBase) -> tuple[AptLayer, ...]:
+def _apt_layers(base: ImageBase, *, compression: Compression) -> tuple[AptLayer, ...]:
     if not base.debs:
         return ()  # nothing is asked for, or the image has it already
     key = {
+        "seal": SEAL_VERSION,
         "kind": "apt",
         "below": [layer.diff_id for layer in base.layers],
         "debs": [deb.sha256 for deb in base.debs],
+        "compression": compression,
     }
     return (AptLayer(name="apt", packages=base.packages, debs=base.debs, key=Digest.of(canonical_json(key))),)
 
