@@ -104,6 +104,18 @@ def test_two_builds_of_one_plan(store: Store) -> None:
     assert explain(compare_images(old, old)) == f"identical: both are {old.image_id}"
 
 
+def test_what_is_explained_has_an_end(store: Store) -> None:
+    many = image(store, app=[file(f"{number:03}") for number in range(300)])
+    lines = explain(compare_images(image(store, app=[]), many), limit=4).splitlines()
+    assert lines == [
+        "different: 1 layer, 300 files",
+        "layer app: other entries",
+        "/000 (layer app): added, file, 0 bytes",
+        "/001 (layer app): added, file, 0 bytes",
+        "… and 298 lines more",
+    ]
+
+
 def test_packages_configuration_and_layers(store: Store) -> None:
     old = image(store, base=[file("a")], numpy=wheel("numpy", "2.3"), six=wheel("six", "1"))
     new = image(store, base=[file("a")], app=[file("b", b"12")], numpy=wheel("numpy", "2.4"))
