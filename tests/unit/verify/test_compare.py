@@ -239,6 +239,13 @@ def test_whiteouts(store: Store) -> None:
     ]
 
 
+def test_a_folder_in_the_place_of_a_file_shows_nothing_of_one_below(store: Store) -> None:
+    below, folder = tar(member("d/x")), tar(member("d", kind=tarfile.DIRTYPE, mode=0o755))
+    old = found(store, below, tar(member("d")), folder)
+    new = found(store, below, folder)
+    assert [change.path for change in compare_images(old, new).files] == ["/d/x"]
+
+
 def counting(image: FoundImage, opened: Counter[Digest]) -> FoundImage:
     """The image, of which it is counted how often a layer is opened."""
 
@@ -413,7 +420,7 @@ def in_any_order(diff: ImageDiff) -> ImageDiff:
     return replace(diff, layers=tuple(sorted(diff.layers, key=repr)))
 
 
-# Folders are `a` and `b`, all else has other names, so that most layers fit onto each other.
+# Folders are `a` and `b`, and almost all else has other names, so that most layers fit onto each other.
 _PLACES = st.sampled_from(["", "a/", "b/", "a/b/"])
 _LEAVES = st.one_of(
     st.builds(
@@ -430,6 +437,7 @@ _LEAVES = st.one_of(
     st.builds(lambda to: member("s", kind=b"2", target=to), st.sampled_from(["x", "a", "/b", "../a"])),
     st.builds(lambda name: member(f".wh.{name}"), st.sampled_from(["x", "y", "a", "b", "s", "h"])),
     st.just(member(".wh..wh..opq")),
+    st.just(member("b", b"no folder")),
     st.builds(lambda target: member("h", kind=b"1", target=target), st.sampled_from(["x", "a/x", "b/y"])),
 )
 
