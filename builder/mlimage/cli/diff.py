@@ -34,7 +34,7 @@ def diff(
         str,
         typer.Argument(
             metavar="A",
-            help="NAME, NAME:VARIANT or the first digits of a digest, of the store; or `oci:DIR`, "
+            help="NAME, NAME:VARIANT or a digest, of the store; or `oci:DIR`, "
             "`oci-archive:FILE`, `docker-archive:FILE`, with `:NAME` or `@DIGEST` where there are several.",
             show_default=False,
         ),
@@ -57,8 +57,8 @@ def diff(
     read, and verified; nothing is unpacked.
 
     Examples:
-      mlimage diff digits-sklearn digits-torch
-      mlimage diff 5c1e0a7d digits-sklearn --deep          the image before, and the one now
+      mlimage diff digits:cpu digits:cuda
+      mlimage diff sha256:DIGEST digits --deep             an earlier build, and the last one
       docker save demo > demo.tar && mlimage diff demo docker-archive:demo.tar
       mlimage diff oci:dist oci-archive:dist.tar --exit-code && echo identical
     """

@@ -39,8 +39,13 @@ class FileRow:
     what: str
 
 
-def explain(diff: ImageDiff) -> str:
-    """All differences, one a line, the summary first; for the messages of tests."""
+def explain(diff: ImageDiff, *, limit: int = 200) -> str:
+    """The differences, one a line, the summary first; for the messages of tests.
+
+    Args:
+        diff: how they differ.
+        limit: lines, at most; one more says how many there are.
+    """
     lines = [summary(diff)]
     if diff.old.platform != diff.new.platform:
         lines.append(f"platform: {diff.old.platform} -> {diff.new.platform}")
@@ -57,6 +62,8 @@ def explain(diff: ImageDiff) -> str:
         lines.append(f"{change.path} (layer {facts.layer if facts else ''}): {status}{file_text(change)}")
         if change.bytes is not None:
             lines.extend(f"  {line}" for line in dump(change.bytes))
+    if len(lines) > limit:
+        lines[limit:] = [f"… and {len(lines) - limit:,} lines more"]
     return "\n".join(map(one_line, lines))
 
 

@@ -59,7 +59,7 @@ class Overlay:
         whole: whether it begins at the bottom; else there may be more below, which is not known.
 
     Attributes:
-        hides: whether a whiteout was seen.
+        hides: whether something was seen that hides folders below, or what is in them: a whiteout mostly.
         dangling: whether a hard link was seen that leads to what is not known.
     """
 
@@ -119,6 +119,8 @@ class Overlay:
             return
         placed = self._placed(item, index)
         if there is not None:
+            # A folder in the place of something else shows nothing of what a folder below it has.
+            self.hides = self.hides or item.kind is MemberKind.DIRECTORY
             self._folders.clear()
         self._add(folder, name, placed)
 

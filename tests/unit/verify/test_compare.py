@@ -104,6 +104,18 @@ def test_two_builds_of_one_plan(store: Store) -> None:
     assert explain(compare_images(old, old)) == f"identical: both are {old.image_id}"
 
 
+def test_what_is_explained_has_an_end(store: Store) -> None:
+    many = image(store, app=[file(f"{number:03}") for number in range(300)])
+    lines = explain(compare_images(image(store, app=[]), many), limit=4).splitlines()
+    assert lines == [
+        "different: 1 layer, 300 files",
+        "layer app: other entries",
+        "/000 (layer app): added, file, 0 bytes",
+        "/001 (layer app): added, file, 0 bytes",
+        "… and 298 lines more",
+    ]
+
+
 def test_packages_configuration_and_layers(store: Store) -> None:
     old = image(store, base=[file("a")], numpy=wheel("numpy", "2.3"), six=wheel("six", "1"))
     new = image(store, base=[file("a")], app=[file("b", b"12")], numpy=wheel("numpy", "2.4"))
@@ -225,6 +237,13 @@ def test_whiteouts(store: Store) -> None:
         ("/b/2", True),
         ("/c", True),
     ]
+
+
+def test_a_folder_in_the_place_of_a_file_shows_nothing_of_one_below(store: Store) -> None:
+    below, folder = tar(member("d/x")), tar(member("d", kind=tarfile.DIRTYPE, mode=0o755))
+    old = found(store, below, tar(member("d")), folder)
+    new = found(store, below, folder)
+    assert [change.path for change in compare_images(old, new).files] == ["/d/x"]
 
 
 def counting(image: FoundImage, opened: Counter[Digest]) -> FoundImage:
@@ -401,7 +420,7 @@ def in_any_order(diff: ImageDiff) -> ImageDiff:
     return replace(diff, layers=tuple(sorted(diff.layers, key=repr)))
 
 
-# Folders are `a` and `b`, all else has other names, so that most layers fit onto each other.
+# Folders are `a` and `b`, and almost all else has other names, so that most layers fit onto each other.
 _PLACES = st.sampled_from(["", "a/", "b/", "a/b/"])
 _LEAVES = st.one_of(
     st.builds(
@@ -418,6 +437,7 @@ _LEAVES = st.one_of(
     st.builds(lambda to: member("s", kind=b"2", target=to), st.sampled_from(["x", "a", "/b", "../a"])),
     st.builds(lambda name: member(f".wh.{name}"), st.sampled_from(["x", "y", "a", "b", "s", "h"])),
     st.just(member(".wh..wh..opq")),
+    st.just(member("b", b"no folder")),
     st.builds(lambda target: member("h", kind=b"1", target=target), st.sampled_from(["x", "a/x", "b/y"])),
 )
 
