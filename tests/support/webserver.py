@@ -52,6 +52,7 @@ class Request:
     path: str
     headers: Mapping[str, str]
     query: str = ""
+    body: bytes = b""
 
 
 @dataclass(kw_only=True)
@@ -203,10 +204,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         web = self.server.web
-        path = unquote(urlsplit(self.path).path)
-        web.requests.append(Request(path=path, headers=dict(self.headers), query=urlsplit(self.path).query))
+        parts = urlsplit(self.path)
+        path = unquote(parts.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        web.requests.append(Request(path=path, headers=dict(self.headers), query=parts.query, body=body))
         fault = web.fault(path) or Fault()
         if fault.hang:
             web.wait_for_close()

@@ -103,7 +103,7 @@ class RegistryImages:
         blobs = [
             _blob(layer, name=f"base-{number}", uncompressed_size=0) for number, layer in enumerate(layers, 1)
         ]
-        sizes = unpack_layers(blobs, self._store, folder, of=self._reference.name, verify=True)
+        sizes = unpack_layers(blobs, self._store, folder, of=self._reference.name, owners=False, verify=True)
         for layer, blob, size in zip(layers, blobs, sizes, strict=True):
             self._records.put(pulled_key(layer), replace(blob, uncompressed_size=size))
 

@@ -33,7 +33,8 @@ def unpack_image(
         BuildError: a layer is missing or damaged, or has an entry that would be outside of the image.
         OSError: the folder cannot be written.
     """
-    unpack_layers(image.layers, store, folder, of=image.name, advance=advance)
+    owners = os.geteuid() == 0
+    unpack_layers(image.layers, store, folder, of=image.name, owners=owners, advance=advance)
 
 
 def unpack_layers(
@@ -42,6 +43,7 @@ def unpack_layers(
     folder: Path,
     *,
     of: str,
+    owners: bool,
     verify: bool = False,
     advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[int, ...]:
@@ -52,12 +54,13 @@ def unpack_layers(
         store: where they are.
         folder: an empty folder.
         of: whose they are, for messages.
+        owners: whether files have the owners that the layers say.
         verify: whether to hold each tar against its diff_id.
         advance: as above.
     """
     if next(folder.iterdir(), None) is not None:
         raise BuildError(f"`{folder}` is not empty")
-    tree = Tree(folder, owners=os.geteuid() == 0)
+    tree = Tree(folder, owners=owners)
     sizes = []
     for layer in layers:
         tree.begin(layer.name)

@@ -1,6 +1,7 @@
 """Locking a base that is an image: one that is in no registry, with a python that nobody runs."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,7 @@ PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 ID=debian
 VERSION_CODENAME=bookworm
 BROKEN="
+ALSO='x\\
 """
 
 
@@ -143,6 +145,31 @@ def test_an_image(locking: Locking) -> None:
     assert locking.images.done == ["find linux/amd64", "fetch 1006", "fetch 1006", "unpack 2"]
     unpacked_python(IMAGE, locking.sources, locking.python)
     assert len(locking.images.done) == 4, "it is unpacked once"
+
+
+def test_one_that_was_damaged_in_the_cache(locking: Locking) -> None:
+    locking.resolve()
+    [root] = locking.sources.cache.roots.iterdir()
+    (root / "usr/local/bin/python3.11").unlink()
+    assert locking.resolve() == IMAGE
+    assert locking.images.done[-1] == "unpack 2"
+
+
+def test_a_layer_that_fails_ends_the_others(locking: Locking) -> None:
+    fetched: list[int] = []
+
+    def fetch(layer: ImageLayer, task: Task) -> Path:
+        if layer == IMAGE.layers[0]:
+            raise RegistryError("gone")
+        for _ in range(10_000):
+            task.advance(1)
+            time.sleep(0.001)
+        fetched.append(1)
+        return Path("/nowhere")
+
+    locking.images.fetch = fetch  # type: ignore[method-assign]
+    assert locking.refused()[1] == "gone"
+    assert fetched == []
 
 
 def test_the_first_python_of_its_path_counts(locking: Locking) -> None:

@@ -1,6 +1,7 @@
 """An image of a registry: what its reference means, and its layers in the store and in a folder."""
 
 import gzip
+import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mlimage.cache import Cache
+from mlimage.content.entry import directory, file_of_bytes
 from mlimage.digest import Digest
 from mlimage.errors import BuildError, RegistryError
 from mlimage.fetch import Http, Retry
@@ -22,7 +24,7 @@ from mlimage.oci.store import Store
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.progress import SILENT
 from mlimage.spec.registry import parse_reference
-from support.bases import Made, image_of, index_of, offer
+from support.bases import Made, image_of, index_of, offer, tar_of_entries
 from support.sealing import tar_of
 from support.webserver import Fault, WebServer, web_server
 
@@ -162,6 +164,19 @@ def test_layers_onto_a_folder(images: Open, tmp_path: Path) -> None:
     opened.unpack(layers, root)
     found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     assert found == {"etc/kept", "hard", "opt/gone/new"}
+
+
+def test_what_is_unpacked_hands_out_no_rights(images: Open, web: WebServer, tmp_path: Path) -> None:
+    program = file_of_bytes("bin/su", b"", origin="test", mode=0o4755, uid=1234)
+    made = image_of(tar_of_entries([program, directory("tmp", origin="test", mode=0o1777)]))
+    offer(web, "team/base", "su", made)
+    opened = images("team/base:su")
+    fetch(opened, layers_of(made))
+    (root := tmp_path / "root").mkdir()
+    opened.unpack(layers_of(made), root)
+    status = (root / "bin/su").stat()
+    assert (status.st_mode & 0o7777, status.st_uid) == (0o755, os.getuid())
+    assert (root / "tmp").stat().st_mode & 0o7777 == 0o1777
 
 
 def test_a_tar_that_is_not_what_the_image_says(

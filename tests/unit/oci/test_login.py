@@ -111,11 +111,6 @@ def test_a_helper_that_knows_none(tmp_path: Path) -> None:
             "`auths.r.auth` is not `USER:PASSWORD` in base64",
             "`docker login r` writes it anew",
         ),
-        (
-            {"auths": {"r": {"identitytoken": "t"}}},
-            "the login is an identity token, which this version of mlimage cannot use",
-            "`docker login` with a user and a password or access token",
-        ),
     ],
 )
 def test_one_that_cannot_be_used(
@@ -128,5 +123,12 @@ def test_one_that_cannot_be_used(
     assert (error.message, error.hint, error.where) == (message, hint, str(tmp_path / "config.json"))
 
 
+def test_an_identity_token(tmp_path: Path) -> None:
+    token = Login(user="", password="t", identity=True)  # noqa: S106 - nobody's
+    assert logins(tmp_path, {"auths": {"r": {"identitytoken": "t", "auth": AUTH["auth"]}}}).of("r") == token
+    helper = Helper({"docker-credential-all": (0, '{"Username": "<token>", "Secret": "t"}')})
+    assert logins(tmp_path, {"credsStore": "all"}, helper).of("r") == token
+
+
 def test_a_password_is_never_shown() -> None:
-    assert repr(ANNA) == "Login(user='anna')"
+    assert repr(ANNA) == "Login(user='anna', identity=False)"

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -53,14 +54,16 @@ Open = Callable[..., Repository]
 def repository(http: Http, web: WebServer, tmp_path: Path) -> Open:
     """Opens the repository of the image at the registry, or at mirrors of it; `login` as Docker keeps one."""
 
-    def opened(*mirrors: str, login: bool = False, name: str = "team/base:1") -> Repository:
+    def opened(*mirrors: str, login: bool = False, token: bool = False) -> Repository:
         host = web.origin.removeprefix("http://")
         config: Mapping[str, Any] = {}
         if login:
             config = {"auths": {host: {"auth": BASIC.removeprefix("Basic ")}}}
+        if token:
+            config = {"auths": {host: {"identitytoken": SECRET}}}
         (tmp_path / "config.json").write_text(json.dumps(config))
         return Repository(
-            parse_reference(f"{host}/{name}"),
+            parse_reference(f"{host}/team/base:1"),
             http=http,
             mirrors=Mirrors(configured={host: tuple(map(Location, mirrors))}),
             logins=Logins({"DOCKER_CONFIG": str(tmp_path)}, run=no_helpers),
@@ -268,6 +271,29 @@ def test_a_token_for_a_login(repository: Open, web: WebServer) -> None:
     assert [request.headers.get("Authorization") for request in web.requests] == [None, BASIC, "Bearer t0ken"]
 
 
+def test_a_token_for_an_identity_token(repository: Open, web: WebServer) -> None:
+    demand_token(web)
+    web.files["/token"] = b'{"access_token": "t0ken"}'
+    assert repository(token=True).document("1").digest == IMAGE.digest
+    asked = web.requests[1]
+    assert (asked.query, asked.headers.get("Authorization")) == ("", None)
+    assert dict(parse_qsl(asked.body.decode())) == {
+        "grant_type": "refresh_token",
+        "client_id": "mlimage",
+        "refresh_token": SECRET,
+        "service": "the registry",
+        "scope": "repository:team/base:pull",
+    }
+
+
+def test_an_identity_token_goes_no_further(repository: Open, web: WebServer, other: WebServer) -> None:
+    demand_token(web)
+    web.spoil("/token", Fault(status=307, headers={"Location": f"{other.origin}/token"}))
+    message, _ = refusal(web, lambda: repository(token=True).document("1"), FetchError)
+    assert message == "`http://R/token` cannot be fetched: HTTP 307"
+    assert other.requests == []
+
+
 def test_a_token_that_has_run_out(repository: Open, web: WebServer, tmp_path: Path) -> None:
     demand_token(web)
     opened = repository()
@@ -314,12 +340,13 @@ def test_who_gives_tokens_gives_none(answer: bytes, repository: Open, web: WebSe
     assert message == "`http://R/token` gives no token for `http://R`"
 
 
-@pytest.mark.parametrize("realm", ["http://example.com/token", "ftp://example.com", "", "token"])
+@pytest.mark.parametrize("realm", ["http://example.com/token", "ftp://example.com", "", "token", "http://[x"])
 def test_no_password_goes_where_it_can_be_read(realm: str, repository: Open, web: WebServer) -> None:
     demand_token(web)
     web.challenge = f'Bearer realm="{realm}"'
     message, _ = refusal(web, lambda: repository(login=True).document("1"))
-    assert message == f"`http://R` sends for a token to `{realm}`, which is not encrypted"
+    shown = "(a URL that cannot be read)" if "[" in realm else realm
+    assert message == f"`http://R` sends for a token to `{shown}`, which is not encrypted"
 
 
 def test_a_redirect_gets_no_login(repository: Open, web: WebServer, other: WebServer, tmp_path: Path) -> None:
