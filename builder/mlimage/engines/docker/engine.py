@@ -85,8 +85,8 @@ class DockerEngine:
         layers = [blobs[layer.name] for layer in plan.layers if isinstance(layer, BaseLayer | PulledLayer)]
         rendered = render(plan)
         dockerfile = scratch / "Dockerfile"
-        dockerfile.write_text(rendered.dockerfile)
-        dockerfile.with_name("Dockerfile.dockerignore").write_text(rendered.ignore)
+        dockerfile.write_bytes(rendered.dockerfile.encode())
+        dockerfile.with_name("Dockerfile.dockerignore").write_bytes(rendered.ignore.encode())
         build = Build(
             dockerfile=dockerfile,
             context=self.project,
@@ -135,9 +135,9 @@ def _runtime(job: "Job") -> tuple[Entry, ...]:
     return arrange([*job.own[layers[RuntimeLayer]], *roles])
 
 
-def _folders_of_runtime(job: "Job") -> tuple[str, ...]:
+def _folders_of_runtime(job: "Job") -> tuple[Entry, ...]:
     [name] = [layer.name for layer in job.plan.layers if isinstance(layer, RuntimeLayer)]
-    return tuple(entry.path for entry in job.own[name] if entry.kind is Kind.DIRECTORY)
+    return tuple(entry for entry in job.own[name] if entry.kind is Kind.DIRECTORY)
 
 
 def _check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:

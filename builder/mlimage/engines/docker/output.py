@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -40,16 +41,16 @@ def read_output(folder: Path, *, below: int) -> tuple[OutputLayer, ...]:
         BuildError: it is not what BuildKit writes.
     """
     try:
-        index = _json(folder, folder / "index.json")
-        manifest = _json(folder, _blob(folder, index["manifests"][0]["digest"]))
+        index = _json(folder / "index.json")
+        manifest = _json(_blob(folder, index["manifests"][0]))
         if "manifests" in manifest:
-            manifest = _json(folder, _blob(folder, manifest["manifests"][0]["digest"]))
-        config = _json(folder, _blob(folder, manifest["config"]["digest"]))
-        made = [entry for entry in config["history"] if not entry.get("empty_layer")]
-        layers = manifest["layers"]
+            manifest = _json(_blob(folder, manifest["manifests"][0]))
+        config = _json(_blob(folder, manifest["config"]))
+        made = [entry["created_by"] for entry in config["history"] if not entry.get("empty_layer")]
+        pairs = list(zip(made, manifest["layers"], strict=True))[below:]
         return tuple(
-            OutputLayer(instruction=normal(entry["created_by"]), tar=_plain(folder, layer))
-            for entry, layer in list(zip(made, layers, strict=True))[below:]
+            OutputLayer(instruction=normal(created_by), tar=_plain(folder, layer))
+            for created_by, layer in pairs
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise BuildError(
@@ -67,13 +68,18 @@ def entries_of(layer: OutputLayer) -> Iterator[tuple[Member, Entry | None]]:
         BuildError: the tar is damaged.
     """
     with layer.tar.open("rb") as stream:
-        reader = TarReader(stream)
+        reader, whole = TarReader(stream), os.fstat(stream.fileno()).st_size
         try:
             for member in reader:
                 yield member, _entry(member, layer, stream.tell())
-                stream.seek(reader.pass_over(), io.SEEK_CUR)
+                _pass_over(reader, stream, whole)
         except TarError as error:
             raise BuildError(f"BuildKit gave a damaged layer of `{layer.instruction}`: {error}") from error
+
+
+def _pass_over(reader: TarReader, stream: BinaryIO, whole: int) -> None:
+    if stream.seek(reader.pass_over(), io.SEEK_CUR) > whole:
+        raise TarError("the archive ends in the middle of a file")
 
 
 def _entry(member: Member, layer: OutputLayer, start: int) -> Entry | None:
@@ -123,18 +129,20 @@ class _Slice(io.RawIOBase):
         super().close()
 
 
-def _json(folder: Path, path: Path) -> dict[str, Any]:
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"a blob outside of the folder: {path}")
+def _json(path: Path) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(path.read_bytes())
     return value
 
 
-def _blob(folder: Path, digest: str) -> Path:
-    return folder / "blobs" / "sha256" / Digest(digest).hex
+def _blob(folder: Path, descriptor: dict[str, Any]) -> Path:
+    return folder / "blobs" / "sha256" / Digest(descriptor["digest"]).hex
 
 
 def _plain(folder: Path, layer: dict[str, Any]) -> Path:
     """The tar of a layer; only layers of the base come compressed."""
-    path = _blob(folder, layer["digest"])
-    return path if layer["mediaType"] == LAYER else Path()
+    path = _blob(folder, layer)
+    if layer["mediaType"] != LAYER:
+        raise ValueError(f"a layer is {layer['mediaType']}")
+    if not path.is_file():
+        raise ValueError(f"there is no {layer['digest']}")
+    return path

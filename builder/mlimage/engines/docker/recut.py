@@ -5,11 +5,11 @@ to the layer of their package; the runtime and the application are copied by ins
 any other instruction wrote is a step's. The layer of the steps lies above all: a step may change everything.
 """
 
-import posixpath
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from pathlib import PurePosixPath
 
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.content.installed import installed_packages
@@ -36,6 +36,10 @@ class _Author(Enum):
     STEP = "step"
 
 
+_FREE = frozenset({_Author.STEP, _Author.APT})
+"""Who may remove files, and write anywhere."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recut:
     """The files of a build by planned layer; see `engines.work.Made`.
@@ -59,13 +63,13 @@ class Recut:
         return self.by_layer[layer.name]
 
 
-def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Collection[str]) -> Recut:
+def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Sequence[Entry]) -> Recut:
     """Share out what BuildKit built.
 
     Args:
         plan: what was to be built.
         layers: what came out above the base, bottom first.
-        folders: those of the runtime's layer; BuildKit has them where they were made first.
+        folders: those of the runtime's layer, as planned: BuildKit has them in whichever layer made them.
 
     Raises:
         BuildError: an instruction of mlimage's own is not there once, a package is missing or too many, or a
@@ -81,8 +85,7 @@ def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Collection
             )
     merge = _Merge()
     for author, layer in zip(seen, layers, strict=True):
-        for member, entry in entries_of(layer):
-            merge.add(author, member, entry)
+        merge.lay(author, layer)
     installed, owned = installed_packages(
         merge.of[_Author.PACKAGES], library=f"{_VENV}/lib/python{plan.python}/site-packages"
     )
@@ -128,11 +131,10 @@ def _check_packages(plan: BuildPlan, found: Mapping[str, object]) -> None:
         )
 
 
-def _runtime(merge: "_Merge", folders: Collection[str]) -> tuple[Entry, ...]:
-    below = merge.of[_Author.PACKAGES]
-    before = (below[path] for path in folders if path in below and below[path].kind is Kind.DIRECTORY)
-    copied = (entry for path, entry in merge.of[_Author.RUNTIME].items() if path != ROLES)
-    return arrange([*copied, *before])
+def _runtime(merge: "_Merge", folders: Sequence[Entry]) -> tuple[Entry, ...]:
+    copied = merge.of[_Author.RUNTIME].items()
+    files = (entry for path, entry in copied if entry.kind is not Kind.DIRECTORY and path != ROLES)
+    return arrange([*files, *folders])
 
 
 def _app(merge: "_Merge") -> tuple[Entry, ...]:
@@ -149,7 +151,7 @@ def _clean(entries: Mapping[str, Entry]) -> Iterator[Entry]:
             continue
         path = unicodedata.normalize("NFC", entry.path)
         if entry.kind is Kind.SYMLINK:
-            target = posixpath.join(unicodedata.normalize("NFC", entry.target))
+            target = PurePosixPath(unicodedata.normalize("NFC", entry.target)).as_posix()
             yield replace(entry, path=path, target=target, uid=0, gid=0)
         else:
             yield replace(entry, path=path, mode=0o755 if entry.mode & 0o100 else 0o644, uid=0, gid=0)
@@ -173,65 +175,110 @@ class _Merge:
 
     of: dict[_Author, dict[str, Entry]] = field(default_factory=lambda: {author: {} for author in _Author})
 
-    def add(self, author: _Author, member: Member, entry: Entry | None) -> None:
-        path = member.path.strip("/")
-        if any(part in {"", ".", ".."} for part in path.split("/")):
-            if path in {"", "."}:
-                return
-            raise BuildError(f"BuildKit gave an entry outside of the image: {member.path!r}")
-        if author in {_Author.STEP, _Author.APT}:
-            self._change(self.of[author], path, member, entry)
-        elif entry is not None and not path.rpartition("/")[2].startswith(WHITEOUT):
-            self._own(author, path, entry)
+    def lay(self, author: _Author, layer: OutputLayer) -> None:
+        """Lay a layer onto those before. It hides nothing of its own, wherever in it a whiteout stands."""
+        members = [(path, each) for each in entries_of(layer) if (path := _path(each[0]))]
+        hiding = [path for path, _ in members if _name(path).startswith(WHITEOUT)]
+        for path in hiding:
+            self._hide(author, path, layer.instruction)
+        for path, (member, entry) in members:
+            if not _name(path).startswith(WHITEOUT):
+                self._place(author, path, self._found(author, path, member, entry))
 
-    def _own(self, author: _Author, path: str, entry: Entry) -> None:
-        """Mlimage's own instructions write over what a step wrote before."""
-        steps = self.of[_Author.STEP]
-        if entry.kind is not Kind.DIRECTORY:
-            steps.pop(path, None)
-        self._refuse_hidden(path)
-        self.of[author][path] = entry
-
-    def _refuse_hidden(self, path: str) -> None:
-        steps = self.of[_Author.STEP]
-        if not steps:
-            return
-        while path:
-            folder, _, name = path.rpartition("/")
-            for hides in (_join(folder, WHITEOUT + name), _join(folder, OPAQUE)):
-                if hides in steps and not (hides.endswith(OPAQUE) and folder == ""):
-                    raise BuildError(
-                        f"a step removed `/{path}`, and the build writes there again afterwards",
-                        hint="let the step run later: `at: after-app`",
-                    )
-            path = folder
-
-    def _change(self, steps: dict[str, Entry], path: str, member: Member, entry: Entry | None) -> None:
+    def _hide(self, author: _Author, path: str, origin: str) -> None:
+        """What mlimage's own instructions remove is gone where a step wrote it; they remove nothing else."""
+        mine = self.of[author if author in _FREE else _Author.STEP]
         folder, _, name = path.rpartition("/")
-        if name.startswith(WHITEOUT):
-            hidden = folder if name == OPAQUE else _join(folder, name[len(WHITEOUT) :])
-            for below in [each for each in steps if each.startswith(f"{hidden}/") or each == hidden]:
-                if name != OPAQUE or below != hidden:
-                    del steps[below]
-            steps[path] = file_of_bytes(path, b"", origin=entry.origin if entry else "")
-            return
+        if name == OPAQUE:
+            _empty(mine, folder)
+        else:
+            _remove(mine, _join(folder, name[len(WHITEOUT) :]))
+        if author in _FREE:
+            mine[path] = file_of_bytes(path, b"", origin=origin)
+
+    def _found(self, author: _Author, path: str, member: Member, entry: Entry | None) -> Entry:
+        """The entry of a member; a hard link becomes a file of its own."""
         if member.kind is MemberKind.HARD_LINK:
             target = member.target.strip("/")
-            linked = next((each[target] for each in (steps, *self.of.values()) if target in each), None)
+            linked = next(
+                (each[target] for each in (self.of[author], *self.of.values()) if target in each), None
+            )
             if linked is None or linked.kind is not Kind.FILE:
                 raise BuildError(f"a step left the hard link `/{path}` to `/{target}`, which is no file")
-            entry = replace(linked, path=path)
+            return replace(linked, path=path)
         if entry is None:
             raise BuildError(
                 f"a step left `/{path}`, which is a {member.kind.value}: images have none",
                 hint="remove it at the end of the step",
             )
-        steps.pop(_join(folder, WHITEOUT + name), None)
-        if entry.kind is not Kind.DIRECTORY:
-            for below in [each for each in steps if each.startswith(f"{path}/")]:
-                del steps[below]
-        steps[path] = entry
+        return entry
+
+    def _place(self, author: _Author, path: str, entry: Entry) -> None:
+        if author in _FREE:
+            _write(self.of[author], path, entry)
+            return
+        steps = self.of[_Author.STEP]
+        _refuse_hidden(steps, path)
+        # Mlimage's own instructions write over what a step wrote before; the mode of a folder stays a step's.
+        if not (entry.kind is Kind.DIRECTORY and path in steps and steps[path].kind is Kind.DIRECTORY):
+            _remove(steps, path)
+        self.of[author][path] = entry
+
+
+def _path(member: Member) -> str:
+    """The path in the image; empty for its root."""
+    path = member.path.strip("/")
+    if path in {"", "."}:
+        return ""
+    if any(part in {"", ".", ".."} for part in path.split("/")):
+        raise BuildError(f"BuildKit gave an entry outside of the image: {member.path!r}")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise BuildError(f"a step left a file whose name is not UTF-8: {path!r}") from None
+    return path
+
+
+def _write(files: dict[str, Entry], path: str, entry: Entry) -> None:
+    """A folder in the place of something that hid one of the layers below hides that one still."""
+    folder, _, name = path.rpartition("/")
+    before = files.get(path)
+    hid = files.pop(_join(folder, WHITEOUT + name), None) or (before and before.kind is not Kind.DIRECTORY)
+    if entry.kind is not Kind.DIRECTORY:
+        _remove(files, path)
+    elif hid:
+        opaque = _join(path, OPAQUE)
+        files[opaque] = file_of_bytes(opaque, b"", origin=entry.origin)
+    files[path] = entry
+
+
+def _remove(files: dict[str, Entry], path: str) -> None:
+    entry = files.pop(path, None)
+    if entry is not None and entry.kind is Kind.DIRECTORY:
+        _empty(files, path)
+
+
+def _empty(files: dict[str, Entry], folder: str) -> None:
+    for below in [each for each in files if each.startswith(f"{folder}/")]:
+        del files[below]
+
+
+def _refuse_hidden(steps: Mapping[str, Entry], path: str) -> None:
+    """The layer of the steps lies above all: what it hides cannot be written afterwards."""
+    at = path if steps else ""
+    while at:
+        folder, _, name = at.rpartition("/")
+        if _join(folder, WHITEOUT + name) in steps or (folder and _join(folder, OPAQUE) in steps):
+            raise BuildError(
+                f"a step removed `/{at}`, and the build writes there again afterwards",
+                hint="let the step run later: `at: after-app`",
+            )
+        at = folder
 
 
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
