@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from mlimage.cache import Cache
+from mlimage.oci.found import in_store
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
+from mlimage.verify.compare import compare_images
+from mlimage.verify.explain import explain
 from support.building import build, project_at
-from support.files import difference
 from support.machine import ROOT, Engine
 
 pytestmark = pytest.mark.network
@@ -33,5 +35,7 @@ def test_docker_gives_the_image_that_direct_gives(
     if found != expected(image):
         other = Cache(tmp_path / "direct")
         build(project, other, image=image, options=["--engine", "direct"])
-        first, second = Store(other.store), Store(warm_cache.store)
-        pytest.fail(difference(resolve(first, image), resolve(second, image), first, second))
+        direct, docker = (
+            in_store(resolve(store, image), store) for store in (Store(other.store), Store(warm_cache.store))
+        )
+        pytest.fail(explain(compare_images(direct, docker, deep=True)))
