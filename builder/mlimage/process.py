@@ -3,9 +3,11 @@
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,3 +100,8 @@ def spawn(
         pass_fds=pass_fds,
         start_new_session=new_session,
     )
+
+
+def restart(*options: str) -> NoReturn:
+    """Begin mlimage anew in this process, with these options of Python's before those that it has."""
+    os.execv(sys.executable, (sys.executable, *options, *sys.orig_argv[1:]))  # noqa: S606 - there is no shell to want
