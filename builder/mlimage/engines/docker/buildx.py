@@ -17,6 +17,8 @@ _LINES: Final = 30
 """Lines of a failed step's output that are shown."""
 _WIDTH: Final = 72
 """Letters of a step that are shown."""
+_STATUS: Final = "did not complete successfully: "
+"""What BuildKit writes before the exit status of a command, after the command itself."""
 _NUMBERED: Final = re.compile(r"\[\S+ \d+/\d+\] ")
 
 Streamer = Callable[[Command, Callable[[bytes], object]], Completed]
@@ -57,16 +59,21 @@ def command(build: Build, environ: Mapping[str, str]) -> Command:
         f"--platform={build.platform}",
         f"--file={build.dockerfile}",
         # Plain, since the layers are cut anew and packed as all others; a folder takes no time to read.
-        f"--output=type=oci,tar=false,compression=uncompressed,dest={build.output}",
+        f"--output=type=oci,tar=false,compression=uncompressed,{_field(f'dest={build.output}')}",
         *(f"--build-context={name}={place}" for name, place in sorted(build.contexts.items())),
         *(f"--build-arg={name}={value}" for name, value in sorted(build.arguments.items())),
-        *(f"--secret=id={name},{source}" for name, source in build.secrets),
+        *(f"--secret=id={name},{_field(source)}" for name, source in build.secrets),
         *([] if build.cached else ["--no-cache"]),
     ]
     return Command(
         argv=("docker", "buildx", "build", *options, str(build.context)),
         env={**environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
     )
+
+
+def _field(text: str) -> str:
+    """A field of an option, which buildx reads as CSV (RFC 4180)."""
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[",\r\n]', text) else text
 
 
 def run_build(
@@ -145,9 +152,5 @@ def _failed(reader: ProgressReader, status: int) -> BuildError:
         )
     lines = failure.output.rstrip().splitlines()
     shown = "".join(f"\n  | {line}" for line in lines[-_LINES:])
-    why = (
-        failure.error.rpartition(": ")[2]
-        if "did not complete successfully" in failure.error
-        else failure.error
-    )
-    return BuildError(f"`{failure.name}` failed: {why}{shown}")
+    why = failure.error.rpartition(_STATUS)[2]
+    return BuildError(f"`{' '.join(failure.name.split())}` failed: {why}{shown}")
