@@ -54,7 +54,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> tup
         (ROOT / "images/digits-sklearn/mlimage.yaml").read_bytes(), path="x", folder="digits-sklearn"
     )
     with (
-        Sources(spec, cache=shared_cache, environ=os.environ, progress=SILENT) as sources,
+        Sources(spec, "cpu", cache=shared_cache, environ=os.environ, progress=SILENT) as sources,
         SILENT.task("debs") as task,
     ):
         debs = [sources.inputs.get(deb, task) for deb in base.debs]

@@ -93,12 +93,13 @@ class Index:
         ]
         environ = {"MLIMAGE_MIRROR_DEFAULT": self.web.index, "HOME": str(self.folder)}
         cache = Cache(self.folder / "cache")
-        with Sources(spec, cache=cache, environ=environ, progress=SILENT) as sources:
+        with Sources(spec, "cpu", cache=cache, environ=environ, progress=SILENT) as sources:
             packages, notes = lock_packages(
                 requirements,
                 host_python(),
                 image="digits",
                 previous=previous,
+                constraints={},
                 upgrade=upgrade or Upgrade(),
                 as_of=AS_OF,
                 sources=sources,

@@ -153,12 +153,15 @@ def build(
         with ExitStack() as stack:
             stack.enter_context(cache.in_use())
 
-            def inputs(loaded: "LoadedSpec" = spec, stack: ExitStack = stack) -> "Inputs":
+            def inputs(
+                loaded: "LoadedSpec" = spec, variant: str = planned.variant, stack: ExitStack = stack
+            ) -> "Inputs":
                 from mlimage.lock.sources import Sources
                 from mlimage.oci.images import RegistryImages
 
                 sources = Sources(
                     loaded.spec,
+                    variant,
                     cache=cache,
                     environ=os.environ,
                     progress=screen.progress,

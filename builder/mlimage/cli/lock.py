@@ -84,14 +84,20 @@ def _check(
     from mlimage.errors import LockError
     from mlimage.lock.check import check
     from mlimage.lock.text import read_lock
+    from mlimage.lock.variants import check_variants
 
     failed: list[LockError] = []
     results: list[dict[str, Any]] = []
+    read: dict[str, dict[str, Lock]] = {}
     for loaded, variant in chosen:
         name = f"{loaded.spec.name}:{variant}"
         problem: LockError | None = None
         try:
-            check(loaded, read_lock(project.lock_folder(loaded.spec.name), variant))
+            lock = read_lock(project.lock_folder(loaded.spec.name), variant)
+            check(loaded, lock)
+            locks = read.setdefault(loaded.spec.name, {})
+            locks[variant] = lock
+            check_variants(loaded, locks)
         except LockError as error:
             problem = error
             failed.append(error)
@@ -122,43 +128,53 @@ def _lock(
     json: bool,
 ) -> None:
     from mlimage.cache import default_cache
+    from mlimage.lock.chain import lock_variants
     from mlimage.lock.changes import Upgrade
-    from mlimage.lock.lock import lock_image
     from mlimage.lock.sources import Sources
     from mlimage.lock.text import write_lock
     from mlimage.oci.images import RegistryImages
     from mlimage.process import run
 
     cache = default_cache(os.environ)
+    now = datetime.now(UTC)
     results = []
-    for loaded, variant in chosen:
-        name = loaded.spec.name
-        previous = _previous(project.lock_folder(name), variant, screen)
-        with (
-            cache.in_use(),
-            Sources(
-                loaded.spec,
-                cache=cache,
-                environ=os.environ,
-                progress=screen.progress,
-                open_images=RegistryImages,
-            ) as sources,
-        ):
-            locked = lock_image(
+    for loaded, variants in _by_image(chosen):
+        folder = project.lock_folder(loaded.spec.name)
+        found = {each: _previous(folder, each, screen) for each in loaded.spec.variants}
+        previous = {variant: lock for variant, lock in found.items() if lock is not None}
+        with cache.in_use():
+            locked = lock_variants(
                 loaded,
-                variant,
+                variants,
                 previous=previous,
                 upgrade=Upgrade(everything=everything, packages=packages),
-                now=datetime.now(UTC),
-                sources=sources,
+                now=now,
+                open_sources=partial(
+                    Sources,
+                    loaded.spec,
+                    cache=cache,
+                    environ=os.environ,
+                    progress=screen.progress,
+                    open_images=RegistryImages,
+                ),
                 run=run,
-                places=partial(_places, project, name),
+                places=partial(_places, project, loaded.spec.name),
             )
-        written = write_lock(project.lock_folder(name), locked.lock)
-        _show(screen, locked, first=previous is None, written=written)
-        results.append(_result(locked, written))
+        for each in locked:
+            written = write_lock(folder, each.lock)
+            _show(screen, each, first=each.lock.variant not in previous, written=written)
+            results.append(_result(each, written))
     if json:
         screen.json(results)
+
+
+def _by_image(
+    chosen: "Sequence[tuple[LoadedSpec, str]]",
+) -> "list[tuple[LoadedSpec, list[str]]]":
+    found: dict[str, tuple[LoadedSpec, list[str]]] = {}
+    for loaded, variant in chosen:
+        found.setdefault(loaded.spec.name, (loaded, []))[1].append(variant)
+    return list(found.values())
 
 
 def _places(project: "Project", name: str) -> "Mapping[str, str]":

@@ -25,6 +25,9 @@ INPUT: Final = "spec.in"
 OLDEST_PYTHON: Final = "3.10"
 """The oldest that pip, which resolves, runs on."""
 
+CONSTRAINTS: Final = "constraints.txt"
+"""Name of the file with the versions that other variants have."""
+
 _TOOLS: Final = ("piptools", "pip", "click", "build", "pyproject_hooks", "packaging", "setuptools", "wheel")
 
 
@@ -81,6 +84,7 @@ def compile_pins(
     *,
     index_url: str,
     seeds: Mapping[str, Version],
+    constraints: Mapping[str, Version],
     upgrade_packages: Iterable[str],
     scratch: Path,
     run: Runner,
@@ -92,6 +96,7 @@ def compile_pins(
         requirements: one to a line of pip-compile's input.
         index_url: the only index that it sees.
         seeds: versions that are kept where the requirements allow it.
+        constraints: versions that a package has if it is there at all.
         upgrade_packages: names among the seeds that are not kept.
         scratch: an empty folder.
         run: starts the process.
@@ -103,6 +108,9 @@ def compile_pins(
     result = scratch / "spec.txt"
     if seeds:
         result.write_text("".join(f"{name}=={version}\n" for name, version in sorted(seeds.items())))
+    (scratch / CONSTRAINTS).write_text(
+        "".join(f"{name}=={version}\n" for name, version in sorted(constraints.items()))
+    )
     command = interpreter.command(
         "-m", "piptools", "compile",
         "--verbose",  # without it pip does not say what caused a conflict
@@ -116,6 +124,7 @@ def compile_pins(
         "--index-url", index_url,
         "--pip-args", "--only-binary=:all: --no-cache-dir --no-input --progress-bar=off",
         *(f"--upgrade-package={name}" for name in sorted(upgrade_packages)),
+        *(("--constraint", str(scratch / CONSTRAINTS)) if constraints else ()),
         "--output-file", str(result),
         str(scratch / INPUT),
         env={
@@ -147,6 +156,7 @@ def parse_pins(text: str) -> tuple[Pin, ...]:
         if not pinned:
             continue
         sources = [source.strip() for source in via.removeprefix("via").split(",") if source.strip()]
+        sources = [source for source in sources if not source.startswith("-c ")]
         try:
             requirement = Requirement(pinned)
             [specifier] = requirement.specifier

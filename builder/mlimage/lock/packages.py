@@ -9,6 +9,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import ResolveError
@@ -33,6 +34,7 @@ def lock_packages(
     *,
     image: str,
     previous: Lock | None,
+    constraints: Mapping[str, Version],
     upgrade: Upgrade,
     as_of: datetime,
     sources: Sources,
@@ -45,6 +47,7 @@ def lock_packages(
         interpreter: the image's python.
         image: name of the image, for messages.
         previous: the lock before, whose versions are kept where the requirements allow it.
+        constraints: versions that other variants have.
         upgrade: whose versions are not kept.
         as_of: files that came later do not count.
         sources: where files come from.
@@ -69,6 +72,7 @@ def lock_packages(
             files=indexes.files,
         ),
         previous=None if upgrade.everything else previous,
+        constraints=constraints,
         upgrade=upgrade,
         sources=sources,
         run=run,
@@ -115,6 +119,7 @@ def _resolve(
     *,
     situation: Situation,
     previous: Lock | None,
+    constraints: Mapping[str, Version],
     upgrade: Upgrade,
     sources: Sources,
     run: Runner,
@@ -135,6 +140,7 @@ def _resolve(
                 [normalized(item.text) for item in requirements],
                 index_url=server.url,
                 seeds={package.name: package.version for package in previous.packages} if previous else {},
+                constraints=constraints,
                 upgrade_packages=[canonicalize_name(name) for name in upgrade.packages],
                 scratch=Path(scratch),
                 run=run,

@@ -224,21 +224,6 @@ def test_markers_are_those_of_the_image(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            ("dependencies:", "variants: {cpu: {}, cuda: {}}\ndependencies:"),
-            "`digits` has 2 variants; this version of mlimage locks only one",
-        ),
-    ],
-)
-def test_what_comes_later_is_said(change: tuple[str, str], message: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
-        wanted_by(load(tmp_path, SPEC.replace(*change)), "cpu")
-    assert str(caught.value) == message
-
-
 def test_an_unknown_variant(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         wanted_by(load(tmp_path), "gpu")

@@ -118,6 +118,7 @@ class Locking:
         }
         self.sources = Sources(
             parse_spec(SPEC, path="images/x/mlimage.yaml", folder="x"),
+            "cpu",
             cache=cache,
             environ=environ,
             progress=SILENT,
@@ -284,6 +285,6 @@ def test_no_dpkg(path: str, locking: Locking) -> None:
 
 def test_sources_without_a_registry(cache: Cache) -> None:
     spec = parse_spec(SPEC, path="images/x/mlimage.yaml", folder="x")
-    sources = Sources(spec, cache=cache, environ={}, progress=SILENT)
+    sources = Sources(spec, "cpu", cache=cache, environ={}, progress=SILENT)
     with pytest.raises(ValueError, match=r"^a base that is an image needs a registry$"):
         resolve_image(WANTED, previous=None, places=dict, sources=sources, run=FakePython())

@@ -358,6 +358,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 def test_records_are_read_as_written(tmp_path: Path) -> None:
     records = [
         Record(
+            variants=("cpu",),
             layer=name,
             key=locks.digest_of(name),
             diff_id=locks.digest_of(f"{name} tar"),
@@ -367,7 +368,7 @@ def test_records_are_read_as_written(tmp_path: Path) -> None:
         for name in ("numpy", "base")
     ]
     assert read_digests(tmp_path) == ()
-    write_digests(tmp_path, records)
+    write_digests(tmp_path, "cpu", records)
     assert read_digests(tmp_path) == (records[1], records[0])
 
 
