@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from packaging.version import Version
 
 from mlimage.digest import Digest
-from mlimage.lock.model import AssembledBase, Deb, Lock, LockedPackage, Wanted
+from mlimage.lock.model import (
+    AssembledBase,
+    Deb,
+    ImageBase,
+    ImageLayer,
+    Installation,
+    Lock,
+    LockedPackage,
+    Wanted,
+)
 from mlimage.platforms import LINUX_AMD64
 
 AS_OF = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -55,6 +64,31 @@ def base(*names: str) -> AssembledBase:
         python="3.11",
         packages=(),
         debs=tuple(deb(name) for name in sorted(chosen)),
+    )
+
+
+def image_base(*debs: str) -> ImageBase:
+    """A base that is an image of a registry, and the debs that the spec adds to it."""
+    return ImageBase(
+        reference=digest_of("reference"),
+        repository="library/python",
+        index=digest_of("index"),
+        manifest=digest_of("manifest"),
+        config=digest_of("config"),
+        platform=LINUX_AMD64,
+        python="3.11",
+        installation=Installation(version="3.11.9", program="usr/local/bin/python3.11", glibc="2.36"),
+        env=(("GPG_KEY", "A035"), ("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin")),
+        layers=(
+            ImageLayer(
+                media_type="application/vnd.oci.image.layer.v1.tar+gzip",
+                digest=digest_of("layer"),
+                size=1000,
+                diff_id=digest_of("tar"),
+            ),
+        ),
+        packages=debs,
+        debs=tuple(deb(name) for name in sorted(debs)),
     )
 
 

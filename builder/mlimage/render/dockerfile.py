@@ -1,5 +1,7 @@
 """A plan to the Dockerfile that builds it, by mlimage's own template or the user's extension of it."""
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -65,10 +67,13 @@ def _is_label_of_file(name: str) -> bool:
     return not name.startswith("dev.mlimage.") and name != "org.opencontainers.image.created"
 
 
+def _in_one_line(value: str) -> str:
+    """A Dockerfile has no words for line breaks; the sealed image has the label as it is."""
+    return re.sub(r"\s*[\r\n]\s*", " ", value).strip() if re.search(r"[\r\n]", value) else value
+
+
 def _values(plan: BuildPlan) -> dict[str, Any]:
     """Everything that a template may name; `docs/dockerfiles.md` describes what users may."""
-    import json
-
     config = plan.config
     dockerfile = plan.dockerfile
     steps = {
@@ -91,12 +96,16 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "wheels_run": wheels_run(plan),
         "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) or dockerfile.debs else None,
         "steps": steps,
+        "bytecode": plan.bytecode,
         "packages_run": packages_run(plan),
         "copy_app": copy_app(plan),
         "env": pairs(config.env, of="env"),
-        "labels": pairs([pair for pair in config.labels if _is_label_of_file(pair[0])], of="labels"),
+        "labels": pairs(
+            [(name, _in_one_line(value)) for name, value in config.labels if _is_label_of_file(name)],
+            of="labels",
+        ),
         "workdir": config.working_directory,
         "user": config.user,
         "ports": config.ports,
-        "command": json.dumps(list(dockerfile.command)) if dockerfile.command else None,
+        "command": json.dumps(dockerfile.command, ensure_ascii=False) if dockerfile.command else None,
     }
