@@ -55,8 +55,9 @@ def render(plan: BuildPlan) -> Rendered:
         text = jinja.get_template(TEMPLATE).render(values)
     else:
         path, source = user
-        check_template(jinja, source, path=path, extends=TEMPLATE)
-        with rendering(path):
+        filled = {step.at.block for step in plan.dockerfile.steps}
+        check_template(jinja, source, path=path, extends=TEMPLATE, filled=filled)
+        with rendering(path, values.keys()):
             text = jinja.from_string(source).render(values)
     file = f"{plan.dockerfile.folder}/Dockerfile.{plan.variant}"
     return Rendered(files=((file, text), (f"{file}.dockerignore", render_ignore(plan))))
