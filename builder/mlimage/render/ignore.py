@@ -29,6 +29,13 @@ def render_ignore(plan: BuildPlan) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
+def unseen_below_image(plan: BuildPlan) -> tuple[str, ...]:
+    """What a template cannot see of its image's folder, as patterns relative to that."""
+    inside = plan.dockerfile.source.removeprefix(plan.dockerfile.folder).removeprefix("/")
+    source = _escaped(inside)
+    return tuple(line for pattern in plan.dockerfile.ignore if (line := _below(source, pattern)))
+
+
 def _below(folder: str, pattern: str) -> str:
     """A pattern of the application's `.dockerignore` as one of the project's; nothing for what is none."""
     if pattern.startswith("#"):
@@ -41,7 +48,9 @@ def _below(folder: str, pattern: str) -> str:
         return ""  # it matches nothing in the folder
     if _ANY_BEFORE.fullmatch(cleaned):
         cleaned = f"**/*{cleaned[2:]}"
-    return f"{back}{folder}/{cleaned}"
+    if cleaned[-1].isspace():
+        cleaned += "/"  # or it would be lost at the end of the line
+    return f"{back}{folder}/{cleaned}" if folder else f"{back}{cleaned}"
 
 
 def _escaped(path: str) -> str:

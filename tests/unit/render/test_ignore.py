@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlimage.content.ignore import read_ignore
@@ -97,6 +97,7 @@ names = st.text(st.sampled_from("ab.#! "), min_size=1, max_size=3).filter(
     path=st.lists(names, min_size=1, max_size=4),
     source=st.sampled_from(("images/demo/app", "images/demo/a[b]*?", "images/demo")),
 )
+@example(lines=["? /"], path=["a "], source="images/demo/app")
 def test_the_same_is_left_out(lines: list[str], path: list[str], source: str) -> None:
     try:
         own = read_ignore(("", *lines))
