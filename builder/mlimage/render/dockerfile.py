@@ -22,6 +22,20 @@ from mlimage.render.template import check_template, environment, rendering
 FOLDER: Final = "dockerfile"
 """Where in `templates/` the templates of Dockerfiles are."""
 TEMPLATE: Final = "Dockerfile.j2"
+FOR_USERS: Final = (
+    "image",
+    "variant",
+    "platform",
+    "python",
+    "folder",
+    "requirements",
+    "base_image",
+    "base_python",
+    "workdir",
+    "user",
+    "ports",
+)
+"""What a user's template may name; `docs/dockerfiles.md` describes each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +71,7 @@ def render(plan: BuildPlan) -> Rendered:
         path, source = user
         filled = {step.at.block for step in plan.dockerfile.steps}
         check_template(jinja, source, path=path, extends=TEMPLATE, filled=filled)
-        with rendering(path, values.keys()):
+        with rendering(path, FOR_USERS):
             text = jinja.from_string(source).render(values)
     file = f"{plan.dockerfile.folder}/Dockerfile.{plan.variant}"
     return Rendered(files=((file, text), (f"{file}.dockerignore", render_ignore(plan))))
@@ -74,7 +88,7 @@ def _in_one_line(value: str) -> str:
 
 
 def _values(plan: BuildPlan) -> dict[str, Any]:
-    """Everything that a template may name; `docs/dockerfiles.md` describes what users may."""
+    """Everything that mlimage's templates name."""
     config = plan.config
     dockerfile = plan.dockerfile
     steps = {
