@@ -118,7 +118,7 @@ def build(
     from mlimage.daemon.bring import bring
     from mlimage.engines.build import build_image
     from mlimage.engines.choose import choose
-    from mlimage.engines.docker.secrets import parse_secrets
+    from mlimage.engines.docker.secrets import parse_secrets, secrets_of
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
     from mlimage.lock.text import read_lock
@@ -143,13 +143,15 @@ def build(
         planned = plan(spec, lock)
         chosen_engine = choose(engine, planned)
         screen.progress.detail(chosen_engine.why)
-        secrets = parse_secrets(secret or (), planned.dockerfile.steps, environ=os.environ)
         loads = load is True or (load is None and chosen_engine.engine == "docker")
-        plans.append((spec, planned, chosen_engine, secrets, loads))
+        plans.append((spec, planned, chosen_engine, loads))
     # What cannot be had is said before anything is built.
-    daemon = _daemon([chosen for _, _, chosen, _, _ in plans], loads=any(loads for *_, loads in plans))
+    secrets = parse_secrets(
+        secret or (), [planned.dockerfile for _, planned, _, _ in plans], environ=os.environ
+    )
+    daemon = _daemon([chosen for _, _, chosen, _ in plans], loads=any(loads for *_, loads in plans))
     results = []
-    for spec, planned, chosen_engine, secrets, loads in plans:
+    for spec, planned, chosen_engine, loads in plans:
         with ExitStack() as stack:
             stack.enter_context(cache.in_use())
 
@@ -175,7 +177,12 @@ def build(
                 lock_folder=found.lock_folder(planned.image),
                 record=record,
                 strict=strict_reproducible,
-                engine=_engine(chosen_engine.engine, found.root, secrets, cached=not no_cache),
+                engine=_engine(
+                    chosen_engine.engine,
+                    found.root,
+                    secrets_of(secrets, planned.dockerfile),
+                    cached=not no_cache,
+                ),
                 fresh=no_cache,
                 inputs=inputs,
                 cache=cache,

@@ -35,7 +35,7 @@ def installed_packages(
     """The packages of a virtual environment, and the paths that belong to one of them.
 
     What pip writes is taken as it is but for what depends on how it was called: RECORD is sorted, INSTALLER
-    says `mlimage`, REQUESTED, direct_url.json and bytecode are left out, modes are 0644 or 0755.
+    says `mlimage`, REQUESTED, direct_url.json and pip's own bytecode are left out, modes are 0644 or 0755.
 
     Args:
         files: everything that was written, by path.
@@ -58,7 +58,10 @@ def installed_packages(
 
 def _package(files: Mapping[str, Entry], info: str, library: str) -> tuple[Installed, frozenset[str]]:
     name = _name(files, info)
-    rows = list(csv.reader(_read(files, f"{info}/RECORD").decode().splitlines()))
+    try:
+        rows = list(csv.reader(_read(files, f"{info}/RECORD").decode().splitlines()))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BuildError(f"pip wrote a RECORD of `{name}` that cannot be read: {error}") from error
     entries: dict[str, Entry] = {}
     kept: list[list[str]] = []
     owned: set[str] = set()
@@ -67,7 +70,7 @@ def _package(files: Mapping[str, Entry], info: str, library: str) -> tuple[Insta
             raise BuildError(f"pip wrote a RECORD of `{name}` with a line that is none: {','.join(row)!r}")
         path = posixpath.normpath(posixpath.join(library, row[0]))
         owned.add(path)
-        if _is_left_out(path, info):
+        if _is_left_out(path, info, hashed=bool(row[1])):
             continue
         if path == f"{info}/INSTALLER":
             entries[path] = file_of_bytes(path, INSTALLER, origin=name)
@@ -85,11 +88,12 @@ def _package(files: Mapping[str, Entry], info: str, library: str) -> tuple[Insta
     return Installed(name=name, entries=tuple(entries[path] for path in sorted(entries))), frozenset(owned)
 
 
-def _is_left_out(path: str, info: str) -> bool:
+def _is_left_out(path: str, info: str, *, hashed: bool) -> bool:
+    """Bytecode that pip made has no hash in RECORD; a wheel's own has one."""
     folder, _, name = path.rpartition("/")
-    return (folder == info and name in _LEFT_OUT) or (
-        name.endswith(".pyc") and folder.rpartition("/")[2] == "__pycache__"
-    )
+    if folder == info:
+        return name in _LEFT_OUT
+    return name.endswith(".pyc") and folder.rpartition("/")[2] == "__pycache__" and not hashed
 
 
 def _name(files: Mapping[str, Entry], info: str) -> str:

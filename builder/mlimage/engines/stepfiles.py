@@ -112,8 +112,11 @@ def what_steps_left(built: BuiltLayer, store: Store) -> StepsRecord:
         for member in reader:
             path = f"/{member.path.rstrip('/')}"
             folder, _, name = path.rpartition("/")
+            if name == OPAQUE:
+                files[f"{folder}/"] = "emptied"
+                continue
             if name.startswith(WHITEOUT):
-                files[folder if name == OPAQUE else f"{folder}/{name[len(WHITEOUT) :]}"] = "removed"
+                files[f"{folder}/{name[len(WHITEOUT) :]}"] = "removed"
                 continue
             files[path] = f"{member.mode:04o} {member.uid}:{member.gid} {_content(member, reader)}"
         stream.finish()

@@ -20,13 +20,16 @@ def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> D
         keys: of the other layers, by name.
         folder: the image's folder in the project, whose files a template may copy.
     """
-    from mlimage.render.dockerfile import render  # most images have no steps, and jinja2 takes its time
+    # Most images have no steps, and jinja2 takes its time.
+    from mlimage.render.dockerfile import render
+    from mlimage.render.ignore import unseen_below_image
 
     dockerfile = plan.dockerfile
     sees_app = dockerfile.template or any(step.at is Moment.AFTER_APP for step in dockerfile.steps)
-    unseen = RuntimeLayer | StepsLayer if sees_app else RuntimeLayer | StepsLayer | AppLayer
+    unseen = StepsLayer if sees_app else StepsLayer | RuntimeLayer | AppLayer
     below = [keys[layer.name] for layer in plan.layers if not isinstance(layer, unseen)]
-    files = key_of_own(app_entries(folder), plan.compression) if dockerfile.template else None
+    seen = app_entries(folder, ignore=unseen_below_image(plan)) if dockerfile.template else ()
+    files = key_of_own(seen, plan.compression) if dockerfile.template else None
     return Digest.of(
         canonical_json(
             {

@@ -14,7 +14,11 @@ _HEADER: Final = """\
 # What the steps of the build left in the image, file by file. Written by `mlimage build {image} --record`.
 # Each line has what is there (mode, owner, digest of a file), a tab, and the path.
 """
-_SECTION: Final = re.compile(r"\[(?P<layer>[a-z0-9-]+) (?P<key>sha256:\w+) (?P<diff_id>sha256:\w+)\]")
+_DIGEST: Final = r"sha256:[0-9a-f]{64}"
+_SECTION: Final = re.compile(rf"\[(?P<layer>[a-z0-9-]+) (?P<key>{_DIGEST}) (?P<diff_id>{_DIGEST})\]")
+_ODD: Final = re.compile(r"[\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What could break a line, or cannot be written as UTF-8."""
+_ESCAPED: Final = re.compile(r"(?:[^\\]|\\(?:[\\ntr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,33 +69,30 @@ def read_steps(folder: Path, variant: str) -> tuple[StepsRecord, ...]:
     """
     path = steps_file(folder, variant)
     try:
-        text = path.read_text()
+        text = path.read_bytes().decode()
     except FileNotFoundError:
         return ()
     except UnicodeDecodeError:
-        text = "?"
+        raise _unreadable(path, 1, folder) from None
     sections: list[tuple[re.Match[str], list[tuple[str, str]]]] = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         begun = _SECTION.fullmatch(line)
         what, tab, place = line.partition("\t")
         if begun:
             sections.append((begun, []))
-        elif tab and sections:
+        elif tab and sections and _ESCAPED.fullmatch(line):
             sections[-1][1].append((_unescaped(place), _unescaped(what)))
         elif line and not line.startswith("#"):
             raise _unreadable(path, number, folder)
-    try:
-        return tuple(
-            StepsRecord(
-                layer=begun["layer"],
-                key=Digest(begun["key"]),
-                diff_id=Digest(begun["diff_id"]),
-                files=tuple(files),
-            )
-            for begun, files in sections
+    return tuple(
+        StepsRecord(
+            layer=begun["layer"],
+            key=Digest(begun["key"]),
+            diff_id=Digest(begun["diff_id"]),
+            files=tuple(files),
         )
-    except ValueError:
-        raise _unreadable(path, 1, folder) from None
+        for begun, files in sections
+    )
 
 
 def _unreadable(path: Path, line: int, folder: Path) -> LockError:
@@ -103,8 +104,8 @@ def _unreadable(path: Path, line: int, folder: Path) -> LockError:
 
 
 def _escaped(path: str) -> str:
-    return path.encode("unicode_escape").decode() if re.search(r"[\\\x00-\x1f\x7f]", path) else path
+    return path.encode("unicode_escape").decode() if _ODD.search(path) else path
 
 
 def _unescaped(path: str) -> str:
-    return path.encode("latin-1", "backslashreplace").decode("unicode_escape") if "\\" in path else path
+    return path.encode("ascii", "backslashreplace").decode("unicode_escape") if "\\" in path else path

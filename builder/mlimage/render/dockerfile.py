@@ -1,5 +1,7 @@
 """A plan to the Dockerfile that builds it, by mlimage's own template or the user's extension of it."""
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +22,20 @@ from mlimage.render.template import check_template, environment, rendering
 FOLDER: Final = "dockerfile"
 """Where in `templates/` the templates of Dockerfiles are."""
 TEMPLATE: Final = "Dockerfile.j2"
+FOR_USERS: Final = (
+    "image",
+    "variant",
+    "platform",
+    "python",
+    "folder",
+    "requirements",
+    "base_image",
+    "base_python",
+    "workdir",
+    "user",
+    "ports",
+)
+"""What a user's template may name; `docs/dockerfiles.md` describes each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +69,9 @@ def render(plan: BuildPlan) -> Rendered:
         text = jinja.get_template(TEMPLATE).render(values)
     else:
         path, source = user
-        check_template(jinja, source, path=path, extends=TEMPLATE)
-        with rendering(path):
+        filled = {step.at.block for step in plan.dockerfile.steps}
+        check_template(jinja, source, path=path, extends=TEMPLATE, filled=filled)
+        with rendering(path, FOR_USERS):
             text = jinja.from_string(source).render(values)
     file = f"{plan.dockerfile.folder}/Dockerfile.{plan.variant}"
     return Rendered(files=((file, text), (f"{file}.dockerignore", render_ignore(plan))))
@@ -65,10 +82,13 @@ def _is_label_of_file(name: str) -> bool:
     return not name.startswith("dev.mlimage.") and name != "org.opencontainers.image.created"
 
 
-def _values(plan: BuildPlan) -> dict[str, Any]:
-    """Everything that a template may name; `docs/dockerfiles.md` describes what users may."""
-    import json
+def _in_one_line(value: str) -> str:
+    """A Dockerfile has no words for line breaks; the sealed image has the label as it is."""
+    return re.sub(r"\s*[\r\n]\s*", " ", value).strip() if re.search(r"[\r\n]", value) else value
 
+
+def _values(plan: BuildPlan) -> dict[str, Any]:
+    """Everything that mlimage's templates name."""
     config = plan.config
     dockerfile = plan.dockerfile
     steps = {
@@ -91,12 +111,16 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "wheels_run": wheels_run(plan),
         "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) or dockerfile.debs else None,
         "steps": steps,
+        "bytecode": plan.bytecode,
         "packages_run": packages_run(plan),
         "copy_app": copy_app(plan),
         "env": pairs(config.env, of="env"),
-        "labels": pairs([pair for pair in config.labels if _is_label_of_file(pair[0])], of="labels"),
+        "labels": pairs(
+            [(name, _in_one_line(value)) for name, value in config.labels if _is_label_of_file(name)],
+            of="labels",
+        ),
         "workdir": config.working_directory,
         "user": config.user,
         "ports": config.ports,
-        "command": json.dumps(list(dockerfile.command)) if dockerfile.command else None,
+        "command": json.dumps(dockerfile.command, ensure_ascii=False) if dockerfile.command else None,
     }

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,6 +22,8 @@ _REQUIREMENTS: Final = "/requirements.txt"
 _SECRETS: Final = "/run/secrets"
 _STRICT: Final = "--require-hashes --no-deps --no-cache-dir --root-user-action=ignore"
 _NEXT: Final = " \\\n    "
+_NOT_IN_LINE: Final = re.compile(r"<<|\\\s*\Z|\A\s*[\[#-]")
+"""Here-documents, a line that goes on, lists in JSON, comments and options."""
 
 
 def packages_command(plan: BuildPlan) -> str:
@@ -62,7 +65,7 @@ def debs_command() -> str:
 def debs_run() -> str:
     """The words behind `RUN` that install the Debian packages on the base: without network."""
     mounts = ("--network=none", f"--mount=type=bind,from=debs,source={DEBS},target={DEBS}")
-    return _NEXT.join((*mounts, debs_command()))
+    return _NEXT.join((*mounts, debs_command())).replace(" --yes", " \\\n       --yes")
 
 
 def wheels_run(plan: BuildPlan) -> str:
@@ -71,7 +74,7 @@ def wheels_run(plan: BuildPlan) -> str:
         f"--mount=type=bind,from=pip,source={PIP},target={PIP}",
         f"--mount=type=bind,source={plan.dockerfile.requirements},target={_REQUIREMENTS}",
     )
-    indexes = "".join(f"\\\n       --extra-index-url={url} " for url in plan.dockerfile.indexes)
+    indexes = "".join(f"\\\n       --extra-index-url={shlex.quote(url)} " for url in plan.dockerfile.indexes)
     command = (
         f"PYTHONPATH={PIP} {plan.dockerfile.python} -m pip download --require-hashes --no-deps "
         f"{indexes}\\\n       --no-cache-dir --only-binary=:all: --dest={WHEELS} "
@@ -81,29 +84,37 @@ def wheels_run(plan: BuildPlan) -> str:
 
 
 def app_words(plan: BuildPlan) -> tuple[str, str]:
-    """What is copied into the image as its application, and where to."""
-    return plan.dockerfile.source, plan.config.working_directory
+    """What is copied into the image as its application, as a pattern that matches it alone, and where to."""
+    return re.sub(r"([*?\[])", r"[\1]", plan.dockerfile.source), plan.config.working_directory
 
 
 def copy_app(plan: BuildPlan) -> str:
-    """The words behind `COPY` that bring the application: a list where a word has a space."""
-    words = app_words(plan)
-    return json.dumps(words) if any(re.search(r"[\s\"]", word) for word in words) else " ".join(words)
+    """The words behind `COPY` that bring the application: a list where a word has a space.
+
+    Variables and quotes mean something in both forms.
+    """
+    words = [re.sub(r"([$'\"])", r"\\\1", word) for word in app_words(plan)]
+    spaced = any(re.search(r"\s", word) for word in words)
+    return json.dumps(words, ensure_ascii=False) if spaced else " ".join(words)
 
 
 def run_step(step: RunStep) -> str:
-    """A step of the spec as an instruction: several lines as a script that ends at the first that fails."""
+    """A step of the spec as an instruction: several lines as a script that ends at the first that fails.
+
+    A line that means something else to a Dockerfile than to a shell is a script too.
+    """
     options = [
         f"--mount=type=secret,id={name},target={_SECRETS}/{name},required=true" for name in step.secrets
     ]
     options += [f"--mount=type=cache,target={folder},sharing=locked" for folder in step.cache]
     options += [] if step.network else ["--network=none"]
     lines = step.command.split("\n")
-    if len(lines) == 1:
-        return "RUN " + _NEXT.join((*options, lines[0]))
+    if len(lines) == 1 and not _NOT_IN_LINE.search(step.command):
+        return "RUN " + _NEXT.join((*options, step.command.strip()))
     end = _end(lines)
     head = "RUN " + _NEXT.join((*options, f"<<'{end}'"))
-    return "\n".join((head, "set -eu", *lines, end))
+    # A blank line ends it for hadolint too (https://github.com/hadolint/hadolint), and for readers.
+    return "\n".join((head, "set -eu", *lines, end, ""))
 
 
 def _end(lines: Sequence[str]) -> str:

@@ -85,6 +85,7 @@ def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
         yield problem(("python",), f"Debian {suite} has no python {python}", hint)
     yield from _indexes(root, problem)
     yield from _twice(root, problem)
+    yield from _template(root, problem)
 
 
 def _indexes(root: Mapping, problem: _Problem) -> Iterator[Problem]:
@@ -119,3 +120,16 @@ def _twice(root: Mapping, problem: _Problem) -> Iterator[Problem]:
                 )
                 yield problem(("data", number), f"`{item.value}` {what}", "choose another name")
             seen.setdefault(variable, item.value)
+
+
+def _template(root: Mapping, problem: _Problem) -> Iterator[Problem]:
+    """A template that has the name of what is rendered from it would be written over."""
+    steps = ("dockerfile", "template")
+    name = text_at(root, steps)
+    if name and re.fullmatch(r"(?:\./)*Dockerfile\.[a-z0-9._-]+", name):
+        variants = root.get("variants")
+        names = [key.text for key, _ in variants.entries] if isinstance(variants, Mapping) else ["cpu"]
+        if name.rpartition("/")[2].removeprefix("Dockerfile.").removesuffix(".dockerignore") in names:
+            yield problem(
+                steps, f"`{name}` is the name of what `mlimage render` writes", "call it `my.Dockerfile.j2`"
+            )

@@ -164,13 +164,14 @@ def _command(value: object) -> object:
 def _shell_command(value: str) -> str:
     if not value.strip():
         raise refuse("the command is empty", "write what the shell runs, or remove the step")
-    if value.startswith("-"):
+    words = value.split(maxsplit=1)
+    if words[0].startswith("-"):
         raise refuse(
-            f"`{value.split(maxsplit=1)[0]}` is not a program",
+            f"`{words[0]}` is not a program",
             "options of a Dockerfile's RUN are keys here: `secrets:`, `cache:`, `network:`",
         )
-    if value.upper().startswith("RUN "):
-        raise refuse("`RUN` is a word of Dockerfiles, not a program", f"write `{value[4:].strip()}`")
+    if words[0].upper() == "RUN" and words[1:]:
+        raise refuse("`RUN` is a word of Dockerfiles, not a program", f"write `{words[1].strip()}`")
     if re.search(r"[\x00-\x08\x0b-\x1f]", value):
         raise refuse("a control character in the command", "remove it")
     return value
@@ -186,7 +187,7 @@ def _secret(value: str) -> str:
 
 
 def _cache_path(value: str) -> str:
-    if not re.fullmatch(r"/[^\s,\"'\\]+", value) or ".." in value.split("/"):
+    if not re.fullmatch(r"/[^\s,\"'\\$]+", value) or ".." in value.split("/"):
         raise refuse(
             f"`{value}` is not an absolute path of a folder in the image", "write it as `/root/.cache/pip`"
         )

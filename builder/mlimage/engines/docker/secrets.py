@@ -5,25 +5,27 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mlimage.errors import UsageError
-from mlimage.plan.model import RunStep
+from mlimage.plan.model import DockerfilePlan, RunStep
 
 _FROM_ENVIRONMENT = "env:"
 
 
 def parse_secrets(
-    given: Iterable[str], steps: Sequence[RunStep], *, environ: Mapping[str, str]
+    given: Iterable[str], dockerfiles: Sequence[DockerfilePlan], *, environ: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
     """The secrets as buildx takes them: (name, `src=FILE` or `env=VARIABLE`).
 
     Args:
         given: `NAME=FILE` or `NAME=env:VARIABLE`, as the user typed them.
-        steps: of the image; no other secrets may be given than those that they ask for.
+        dockerfiles: of the images that are built; no other secrets may be given than those that their steps
+            ask for. What a template asks for is not known.
         environ: where variables are.
 
     Raises:
         UsageError: one is not asked for, or leads nowhere.
     """
-    wanted = {name for step in steps for name in step.secrets}
+    wanted = {name for each in dockerfiles for step in each.steps for name in step.secrets}
+    any_may_be = any(each.template for each in dockerfiles)
     found: dict[str, str] = {}
     for text in given:
         name, equals, place = text.partition("=")
@@ -32,7 +34,7 @@ def parse_secrets(
                 f"`--secret {name or text}` says not where the secret is",
                 hint=f"`--secret {name or 'NAME'}=FILE`, or `--secret {name or 'NAME'}=env:VARIABLE`",
             )
-        if name not in wanted:
+        if name not in wanted and not any_may_be:
             near = get_close_matches(name, wanted, n=1)
             raise UsageError(
                 f"no step asks for the secret `{name}`",
@@ -42,6 +44,12 @@ def parse_secrets(
             )
         found[name] = _source(name, place, environ)
     return tuple(sorted(found.items()))
+
+
+def secrets_of(secrets: Sequence[tuple[str, str]], dockerfile: DockerfilePlan) -> tuple[tuple[str, str], ...]:
+    """Those of the secrets that one image asks for: all of them, where it has a template."""
+    wanted = {name for step in dockerfile.steps for name in step.secrets}
+    return tuple(pair for pair in secrets if pair[0] in wanted or dockerfile.template)
 
 
 def need_secrets(secrets: Sequence[tuple[str, str]], steps: Sequence[RunStep]) -> None:

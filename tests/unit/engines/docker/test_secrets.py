@@ -1,12 +1,14 @@
 """What users may write behind `--secret`, and what they are told else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mlimage.engines.docker.secrets import need_secrets, parse_secrets
+from mlimage.engines.docker.secrets import need_secrets, parse_secrets, secrets_of
 from mlimage.errors import UsageError
 from mlimage.plan.model import Moment, RunStep
+from support.sealing import plan_of
 
 ENVIRON = {"TOKEN": "hunter2", "EMPTY": ""}
 
@@ -16,13 +18,15 @@ def a_step(*secrets: str) -> RunStep:
 
 
 STEPS = (a_step("hub-token"), a_step("hub-token", "netrc"))
+BARE = plan_of(["app"]).dockerfile
+PLAN = replace(BARE, steps=STEPS)
 
 
 def test_files_and_variables_but_no_values(tmp_path: Path) -> None:
     file = tmp_path / 'to=k,"en"'
     file.write_text("hunter2")
     given = (f"netrc={file}", "hub-token=env:TOKEN", "hub-token=env:EMPTY")
-    assert parse_secrets(given, STEPS, environ=ENVIRON) == (
+    assert parse_secrets(given, [PLAN, BARE], environ=ENVIRON) == (
         ("hub-token", "env=EMPTY"),
         ("netrc", f"src={file}"),
     )
@@ -31,7 +35,7 @@ def test_files_and_variables_but_no_values(tmp_path: Path) -> None:
 def test_a_relative_file_is_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "token").write_text("hunter2")
     monkeypatch.chdir(tmp_path)
-    assert parse_secrets(["netrc=token"], STEPS, environ={}) == (("netrc", f"src={tmp_path}/token"),)
+    assert parse_secrets(["netrc=token"], [PLAN], environ={}) == (("netrc", f"src={tmp_path}/token"),)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_a_relative_file_is_named_from_the_root(tmp_path: Path, monkeypatch: pyt
 )
 def test_what_leads_nowhere(given: str, message: str, hint: str | None) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_secrets([given], STEPS, environ=ENVIRON)
+        parse_secrets([given], [BARE, PLAN], environ=ENVIRON)
     assert (caught.value.message, caught.value.hint) == (message, hint)
     assert "hunter2" not in str(caught.value)
 
@@ -78,3 +82,10 @@ def test_steps_must_get_what_they_ask_for() -> None:
         "a step asks for the secret `hub-token` and the secret `netrc`",
         "hand it over: `--secret hub-token=FILE` `--secret netrc=FILE`",
     )
+
+
+def test_a_template_may_ask_for_any() -> None:
+    templated = replace(BARE, template=("my.j2", ""))
+    given = parse_secrets(["else=env:TOKEN", "netrc=env:EMPTY"], [PLAN, templated], environ=ENVIRON)
+    assert given == (("else", "env=TOKEN"), ("netrc", "env=EMPTY"))
+    assert [secrets_of(given, each) for each in (PLAN, BARE, templated)] == [given[1:], (), given]
