@@ -51,8 +51,9 @@ bench: $(READY) ## Measure builds against docker buildx (make engine-up first); 
 golden: $(READY) ## Write the golden files anew; look at the difference before you commit it
 	$(PYTEST) -q --rewrite-golden tests/golden
 
-generate: $(READY) ## Write generated files anew: docs/spec.md and the JSON Schema of mlimage.yaml
+generate: $(READY) ## Write generated files anew: docs/spec.md, the JSON Schema of mlimage.yaml, the Dockerfiles
 	$(BIN)/python -m mlimage.spec.schema docs
+	$(BIN)/mlimage render
 
 requirements: $(READY) ## Lock the development tools anew (builder/requirements.txt)
 	@{ echo '# Development and CI dependencies, every file locked by hash.'; echo '# Regenerate: make requirements'; \

@@ -6,20 +6,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
+import docker.errors
 import pytest
 
 from mlimage.cache import Cache
 from mlimage.host.docker import RUN_LABEL
 from mlimage.oci.store import Store
 from support.building import IMAGE, MLIMAGE, build, project_at
-from support.machine import ENGINES, need_engine
+from support.cutting import way_to
+from support.machine import DOCKERS, PODMANS, need_engine
 from support.running import free_port, small_image
 
-IN_ENGINES = [pytest.param(name, marks=pytest.mark.engine) for name in ENGINES]
+IN_ENGINES = [pytest.param(name, marks=pytest.mark.engine) for name in (*DOCKERS, *PODMANS)]
 RUNTIMES = [*IN_ENGINES, pytest.param("sandbox", marks=pytest.mark.namespaces)]
 
 
@@ -154,6 +156,47 @@ def test_the_end_for_memory_is_named(cache: Cache, folder: Path, runtime: str) -
     done = run(cache, folder, runtime, "--memory", "32m", "demo", "--", "sh", "-c", eat)
     assert done.returncode == 137
     assert "limit" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("runtime", IN_ENGINES)
+def test_an_engine_that_dies_is_one_error(cache: Cache, folder: Path, runtime: str) -> None:
+    engine, label = need_engine(runtime), f"dies-{os.getpid()}"
+    script = f"echo up; sleep 60; : {label}"
+    with (
+        way_to(engine.host, folder) as way,
+        subprocess.Popen(
+            command(runtime, "demo", "--", "sh", "-c", script),
+            cwd=folder,
+            env={**environment(cache, runtime), "DOCKER_HOST": way.host},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "up\n"
+        way.cut()
+        lines = process.stderr.read().splitlines()
+        assert process.wait() == 10
+    assert lines[-2:] == [
+        "error: lost the container: connection refused",
+        "hint: does the engine still run?",
+    ]
+    end_containers(runtime, script)
+    assert run(cache, folder, runtime, "demo", "--", "sh", "-c", "exit 3").returncode == 3
+
+
+def end_containers(runtime: str, script: str) -> None:
+    """Those that a dead daemon would have ended."""
+    client = docker.from_env(environment=dict(need_engine(runtime).environ))
+    try:
+        for one in client.api.containers(all=True, filters={"label": f"{RUN_LABEL}=demo:cpu"}):
+            with suppress(docker.errors.NotFound):
+                if script in client.api.inspect_container(one["Id"])["Config"]["Cmd"]:
+                    client.api.remove_container(one["Id"], force=True)
+    finally:
+        client.close()
 
 
 def test_a_dry_run_says_what_would_be(cache: Cache, folder: Path) -> None:

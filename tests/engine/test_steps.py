@@ -1,92 +1,25 @@
 """Images with steps, built by real Docker Engines: what they leave, what is noise, what differs."""
 
 import json
-import os
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mlimage.cache import Cache
-from support.building import MLIMAGE
 from support.machine import Engine
+from support.steps import Steps, locked_project, project_of
 
 pytestmark = pytest.mark.network
-
-SPEC = """\
-name: steps
-python: "3.11"
-base: {debian: bookworm}
-dependencies: [idna]
-train: {command: python train.py}
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """A locked project with one small image, a cache, and an engine."""
-
-    root: Path
-    cache: Cache
-    environ: Mapping[str, str]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [MLIMAGE, *arguments],
-            cwd=self.root,
-            env={**self.environ, "MLIMAGE_CACHE": str(self.cache.root)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def build(self, *options: str) -> dict[str, object]:
-        done = self.run("build", "--json", "--no-load", *options)
-        assert done.returncode == 0, done.stderr
-        [found] = json.loads(done.stdout)
-        return dict(found)
-
-    def write(self, steps: Sequence[object] = (), **more: object) -> None:
-        """Write the spec with these steps."""
-        keys = {"run": list(steps), **more}
-        text = SPEC + "".join(f"{key}: {json.dumps(value)}\n" for key, value in keys.items())
-        (self.root / "images/steps/mlimage.yaml").write_text(text)
-
-    def inside(self, script: str) -> str:
-        """What a shell in the image says."""
-        done = self.run("run", "--runtime", "sandbox", "steps", "--", "sh", "-c", script)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Path:
-    """The project, locked once."""
-    root = tmp_path_factory.mktemp("steps")
-    app = root / "images/steps/app"
-    app.mkdir(parents=True)
-    (root / "lockfiles").mkdir()
-    (app / "train.py").write_text("print('trained')\n")
-    (root / "images/steps/mlimage.yaml").write_text(SPEC)
-    done = subprocess.run(
-        [MLIMAGE, "lock"],
-        cwd=root,
-        env={**os.environ, "MLIMAGE_CACHE": str(shared_cache.root)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return root
+    return locked_project(tmp_path_factory.mktemp("steps"), shared_cache)
 
 
 @pytest.fixture
 def project(locked: Path, tmp_path: Path, warm_cache: Cache, engine: Engine) -> Steps:
-    shutil.copytree(locked, tmp_path / "project")
-    return Steps(tmp_path / "project", warm_cache, engine.environ)
+    return project_of(locked, tmp_path / "project", warm_cache, engine.environ)
 
 
 NOISY = """\

@@ -25,9 +25,14 @@ ROOT = Path(__file__).parent.parent.parent
 """The checkout."""
 
 DOCKERS = ("docker-trixie", "docker-sid")
+CLASSIC = "docker-trixie-classic"
+FULL = "docker-trixie-full"
 PODMANS = ("podman-bookworm", "podman-trixie")
-ENGINES = (*DOCKERS, *PODMANS)
-"""The engines of `make engine-up`: program, and its release of Debian; the default one first."""
+ENGINES = (*DOCKERS, CLASSIC, FULL, *PODMANS)
+"""The engines of `make engine-up`: program, and its release of Debian; the default one first.
+
+`CLASSIC` has Docker's older image store, and `FULL` room for some 40 MB.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

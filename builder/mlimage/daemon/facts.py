@@ -88,6 +88,13 @@ def need_usable(facts: Facts) -> None:
         )
 
 
+def emulation(facts: Facts, platform: Platform) -> str | None:
+    """What a person should know before an image of this platform runs there; None when it is at home."""
+    if facts.platform == platform:
+        return None
+    return f"{facts.title} is of {facts.platform} and emulates {platform}: slower, and numbers may differ"
+
+
 def store_hint(facts: Facts) -> str:
     """How to turn the containerd image store on in an engine that lacks it."""
     if facts.product == "podman":

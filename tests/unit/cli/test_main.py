@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,18 @@ def test_a_verb_of_verbs_without_one_is_help() -> None:
         "  ls      Show what is there, and its size.\n"
         "  prune   Delete what no image needs.\n"
         "  verify  Read all, and remove what is damaged.\n"
+    )
+
+
+def test_names_are_utf8_in_every_locale(tmp_path: Path) -> None:
+    """`C` without Python's own escapes from it, as Latin-1 is: other bytes than UTF-8 for the same name."""
+    folder = tmp_path / "größe"
+    done = _mlimage(
+        "build", "-C", str(folder), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING=""
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: there is no folder `{folder}`\nhint: name the folder of a project behind `-C`\n",
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlimage.daemon.facts import Facts, need_usable, read_facts, store_hint
+from mlimage.daemon.facts import Facts, emulation, need_usable, read_facts, store_hint
 from mlimage.errors import RunError
 from mlimage.platforms import LINUX_AMD64, Platform
 from support.running import facts
@@ -115,6 +115,13 @@ def test_engines_that_are_refused(found: Facts, message: str | None) -> None:
     with pytest.raises(RunError) as caught:
         need_usable(found)
     assert str(caught.value) == message
+
+
+def test_emulation_is_said() -> None:
+    assert emulation(facts(), LINUX_AMD64) is None
+    assert emulation(facts(), Platform("linux", "arm64")) == (
+        "Docker 28.5.2 is of linux/amd64 and emulates linux/arm64: slower, and numbers may differ"
+    )
 
 
 WRITE = 'write `{"features": {"containerd-snapshotter": true}}` to '
