@@ -70,9 +70,11 @@ def command(build: Build, environ: Mapping[str, str]) -> Command:
         *(f"--secret=id={name},{_field(source)}" for name, source in build.secrets),
         *([] if build.cached else ["--no-cache"]),
     ]
+    # buildx would hand the caller's own date to the steps, in place of the lock's.
+    env = {name: value for name, value in environ.items() if name != "SOURCE_DATE_EPOCH"}
     return Command(
         argv=("docker", "buildx", "build", *options, str(build.context)),
-        env={**environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
+        env={**env, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
     )
 
 
