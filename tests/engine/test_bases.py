@@ -38,9 +38,10 @@ dependencies: [joblib==1.4.2, numpy~=2.3]
 train: {{command: python train.py}}
 """
 TRAIN = """\
-import ctypes, hashlib, os, sqlite3, ssl, sys
+import argparse, ctypes, os, sqlite3, ssl, sys
 import joblib, numpy
 assert numpy.arange(3).sum() == 3
+assert os.path.exists(argparse.__cached__), "the standard library has bytecode"
 print(sys.base_prefix, sys.prefix, joblib.__version__, os.environ.get("PYTHON_VERSION"))
 """
 ENV = ("PATH=/usr/local/bin:/usr/bin:/bin", "PYTHON_VERSION=3.11.2")

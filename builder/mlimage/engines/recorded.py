@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
-from mlimage.plan.model import BaseLayer, PackageLayer
+from mlimage.plan.model import BaseLayer, LibraryLayer, PackageLayer
 
 
 def records_of(layers: Sequence[BuiltLayer], variant: str) -> tuple[Record, ...]:
@@ -20,7 +20,7 @@ def records_of(layers: Sequence[BuiltLayer], variant: str) -> tuple[Record, ...]
             size=built.blob.blob.size,
         )
         for built in layers
-        if isinstance(built.layer, BaseLayer | PackageLayer)
+        if isinstance(built.layer, BaseLayer | LibraryLayer | PackageLayer)
     )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from mlimage.content.installation import find_python
+from mlimage.content.installation import find_library, find_python
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.rootfs import inside
 from mlimage.errors import BuildError, MlimageError, ResolveError
@@ -204,7 +204,10 @@ def _installation(root: Path, wanted: Wanted, env: Mapping[str, str], run: Runne
             f"`/{program}` of the base image is {implementation} {target.version}, "
             f'the spec says "{wanted.python}"'
         )
-    return Installation(version=target.version, program=program, glibc=target.glibc)
+    library, bytecode = find_library(root, program, wanted.python)
+    return Installation(
+        version=target.version, program=program, glibc=target.glibc, library=library, bytecode=bytecode
+    )
 
 
 def _missing_debs(

@@ -40,6 +40,8 @@ def _written(value: Value) -> str:
     match value:
         case str():
             return quoted(value)
+        case bool():
+            return "true" if value else "false"
         case int():
             return str(value)
         case datetime():
@@ -90,6 +92,13 @@ class Table:
         value = self._take(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.error(f"`{key}` must be a whole number, 0 or more", key)
+        return value
+
+    def flag(self, key: str) -> bool:
+        """`true` or `false`."""
+        value = self._take(key)
+        if not isinstance(value, bool):
+            raise self.error(f"`{key}` must be `true` or `false`", key)
         return value
 
     def instant(self, key: str) -> datetime:

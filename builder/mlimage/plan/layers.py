@@ -6,7 +6,7 @@ from typing import Final
 
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, ImageLayer, LockedPackage
-from mlimage.plan.model import AptLayer, BaseLayer, Compression, PackageLayer, PulledLayer
+from mlimage.plan.model import AptLayer, BaseLayer, Compression, LibraryLayer, PackageLayer, PulledLayer
 
 SEAL_VERSION: Final = 1
 """Version of everything that turns locked inputs into the bytes of a layer: the tar writer, the choice and
@@ -55,13 +55,17 @@ def _bin(name: str, bins: int) -> int:
 
 def base_layers(
     base: BaseLock, *, compression: Compression, bytecode: bool
-) -> tuple[BaseLayer | PulledLayer | AptLayer, ...]:
+) -> tuple[BaseLayer | PulledLayer | LibraryLayer | AptLayer, ...]:
     """The layers below those of the packages, bottom first."""
     match base:
         case AssembledBase():
             return (base_layer(base, compression=compression, bytecode=bytecode),)
         case ImageBase():
-            return (*pulled_layers(base), *_apt_layers(base, compression=compression))
+            return (
+                *pulled_layers(base),
+                *_library_layers(base, compression=compression, bytecode=bytecode),
+                *_apt_layers(base, compression=compression),
+            )
 
 
 def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
@@ -75,6 +79,20 @@ def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
 def pulled_key(layer: ImageLayer) -> Digest:
     """By which a layer is found that was held against its diff_id before."""
     return Digest.of(canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id}))
+
+
+def _library_layers(base: ImageBase, *, compression: Compression, bytecode: bool) -> tuple[LibraryLayer, ...]:
+    if not bytecode or base.installation.bytecode:
+        return ()
+    key = {
+        "seal": SEAL_VERSION,
+        "kind": "library",
+        "below": [layer.diff_id for layer in base.layers],
+        "program": base.installation.program,
+        "library": base.installation.library,
+        "compression": compression,
+    }
+    return (LibraryLayer(name="library", base=base, key=Digest.of(canonical_json(key))),)
 
 
 def _apt_layers(base: ImageBase, *, compression: Compression) -> tuple[AptLayer, ...]:
@@ -152,4 +170,4 @@ def interpreter_digests(base: BaseLock) -> Sequence[Digest]:
 
 
 def _layers_of(base: BaseLock) -> int:
-    return len(base.layers) + bool(base.debs) if isinstance(base, ImageBase) else 1
+    return len(base.layers) + 1 + bool(base.debs) if isinstance(base, ImageBase) else 1

@@ -47,6 +47,8 @@ unset PYTHONHOME
 exec {sys.executable} "$@"
 """
 LOADER = "/lib64/ld-linux-x86-64.so.2"
+LIBRARY = f"usr/local/lib/python{PYTHON}"
+MODULES = ("os.py", "json/__init__.py", "test/module.py", "site-packages/pip.py", "README")
 TAG = sys.implementation.cache_tag
 
 
@@ -58,7 +60,10 @@ def image() -> Made:
         symlink(LOADER.strip("/"), "/usr/lib/x/ld.so", origin="test"),
         file_of_bytes("etc/old", b"old", origin="test"),
     ]
-    upper = [file_of_bytes(f"usr/local/bin/python{PYTHON}", program, origin="test", mode=0o755)]
+    upper = [
+        file_of_bytes(f"usr/local/bin/python{PYTHON}", program, origin="test", mode=0o755),
+        *(file_of_bytes(f"{LIBRARY}/{name}", b"answer = 42\n", origin="test") for name in MODULES),
+    ]
     return image_of(tar_of_entries(arrange(lower)), tar_of_entries(arrange(upper), hidden=["etc/old"]))
 
 
@@ -79,7 +84,11 @@ class Project:
             python=PYTHON,
             repository="team/base",
             installation=Installation(
-                version=f"{PYTHON}.1", program=f"usr/local/bin/python{PYTHON}", glibc="2.36"
+                version=f"{PYTHON}.1",
+                program=f"usr/local/bin/python{PYTHON}",
+                glibc="2.36",
+                library=LIBRARY,
+                bytecode=True,
             ),
             layers=tuple(
                 ImageLayer(
@@ -202,9 +211,26 @@ def test_the_same_whatever_runs_at_once(project: Project) -> None:
     assert len(digests) == 1
 
 
+def test_a_library_without_bytecode_gets_it_in_a_layer_of_its_own(project: Project, tmp_path: Path) -> None:
+    project.base = replace(project.base, installation=replace(project.base.installation, bytecode=False))
+    built = project.build()
+    assert [layer.layer.name for layer in built.layers] == [
+        "base-1", "base-2", "library", "one", "runtime", "app",
+    ]  # fmt: skip
+    assert [record.layer for record in records_of(built.layers)] == ["library", "one"]
+    (root := tmp_path / "root").mkdir()
+    unpack_image(built.image, project.store, root)
+    assert {str(path.relative_to(root / LIBRARY)) for path in (root / LIBRARY).rglob("*.pyc")} == {
+        f"__pycache__/os.{TAG}.pyc", f"json/__pycache__/__init__.{TAG}.pyc",
+    }  # fmt: skip
+    shutil.rmtree(project.cache.root)
+    assert project.build(jobs=1).image == built.image
+
+
 def test_without_bytecode_nothing_is_unpacked(project: Project) -> None:
     project.bytecode = False
-    project.build()
+    project.base = replace(project.base, installation=replace(project.base.installation, bytecode=False))
+    assert [layer.layer.name for layer in project.build().layers][2] == "one"
     assert not project.cache.roots.exists()
 
 

@@ -100,6 +100,8 @@ class FakePython:
 FILES = {
     "usr/local/bin/python3.11": elf_program(),
     GLIBC: b"",
+    "usr/local/lib/python3.11/os.py": b"",
+    "usr/local/lib/python3.11/__pycache__/os.cpython-311.pyc": b"",
     "etc/os-release": OS_RELEASE.encode(),
     "var/lib/dpkg/status": b"Package: libc6\n",
     "usr/bin/dpkg": b"",
@@ -176,8 +178,21 @@ def test_a_layer_that_fails_ends_the_others(locking: Locking) -> None:
 def test_the_first_python_of_its_path_counts(locking: Locking) -> None:
     locking.images.files["opt/py/bin/python3.11"] = elf_program()
     locking.images.env = (("PATH", "/opt/py/bin:/usr/local/bin"),)
+    locking.images.files["opt/py/lib64/python3.11/os.py"] = b""
     assert locking.resolve().installation == Installation(
-        version="3.11.9", program="opt/py/bin/python3.11", glibc="2.36"
+        version="3.11.9",
+        program="opt/py/bin/python3.11",
+        glibc="2.36",
+        library="opt/py/lib64/python3.11",
+        bytecode=False,
+    )
+
+
+def test_a_python_without_its_library(locking: Locking) -> None:
+    del locking.images.files["usr/local/lib/python3.11/os.py"]
+    assert locking.refused()[1] == (
+        "the base image has `/usr/local/bin/python3.11`, and no standard library in "
+        "`/usr/local/lib/python3.11`"
     )
 
 

@@ -100,6 +100,8 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
             version=draw(st.sampled_from(["3.11.2", "3.14.0rc1", "3.11.9+chromium.1"])),
             program=draw(st.sampled_from(["usr/bin/python3.11", "opt/my python/bin/python3.11"])),
             glibc="2.36",
+            library=draw(st.sampled_from(["usr/lib/python3.11", "usr/lib64/python3.11"])),
+            bytecode=draw(st.booleans()),
         ),
         env=tuple(sorted(draw(st.dictionaries(ENV_NAMES, TEXTS, max_size=3)).items())),
         layers=tuple(draw(st.lists(layers(), max_size=3))),
@@ -199,7 +201,7 @@ ON_IMAGE: dict[str, tuple[Callable[[str], str], str]] = {
     ),
     "a layer of Docker's kind": (
         lambda text: text.replace("application/vnd.oci.image.layer.v1.tar+gzip", "application/x"),
-        "digits/base.toml:20: `media_type` must be the media type of an OCI layer",
+        "digits/base.toml:22: `media_type` must be the media type of an OCI layer",
     ),
     "a digest": (
         lambda text: text.replace(locks.digest_of("debian.tar"), locks.digest_of("evil.tar")),

@@ -5,9 +5,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlimage.errors import UsageError
 from mlimage.oci.login import Login, Logins
@@ -128,6 +131,43 @@ def test_an_identity_token(tmp_path: Path) -> None:
     assert logins(tmp_path, {"auths": {"r": {"identitytoken": "t", "auth": AUTH["auth"]}}}).of("r") == token
     helper = Helper({"docker-credential-all": (0, '{"Username": "<token>", "Secret": "t"}')})
     assert logins(tmp_path, {"credsStore": "all"}, helper).of("r") == token
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12) | st.sampled_from(["own", AUTH["auth"]]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "auths",
+                    "credHelpers",
+                    "credsStore",
+                    "r",
+                    "https://r/v2/",
+                    "auth",
+                    "identitytoken",
+                    "username",
+                    "password",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON)
+def test_any_configuration_is_read_or_refused(config: object, answer: object) -> None:
+    helper = Helper({"docker-credential-own": (0, json.dumps(answer))})
+    with TemporaryDirectory() as folder:
+        try:
+            found = logins(Path(folder), json.dumps(config), helper).of("r")
+        except UsageError:
+            return
+    assert found is None or isinstance(found, Login)
 
 
 def test_a_password_is_never_shown() -> None:

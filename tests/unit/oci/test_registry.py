@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, MlimageError, RegistryError
@@ -411,6 +413,12 @@ def test_a_login_that_cannot_be_used_is_said_in_the_end(http: Http, web: WebServ
 )
 def test_how_registries_ask(text: str, found: Mapping[str, Mapping[str, str]]) -> None:
     assert challenges(text) == found
+
+
+@given(st.text(st.sampled_from('BearerBasic realm="\\,x '), max_size=40) | st.text(max_size=40))
+def test_any_way_to_ask_is_read(text: str) -> None:
+    for parameters in challenges(text).values():
+        assert all(isinstance(value, str) for value in parameters.values())
 
 
 # ---------------------------------------------------------------- mirrors

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlimage.lock.model import LockedPackage
+from mlimage.lock.model import ImageBase, LockedPackage
 from mlimage.plan.layers import (
     MAX_IMAGE_LAYERS,
     MAX_PACKAGE_LAYERS,
@@ -139,3 +139,16 @@ def test_a_base_of_many_layers_leaves_fewer_for_packages(below: int, count: int,
     )  # fmt: skip
     assert below + len(found) + 2 <= max(MAX_IMAGE_LAYERS, below + 3)
     assert sum(len(layer.packages) for layer in found) == count
+
+
+def test_a_library_without_bytecode_is_a_layer() -> None:
+    image = image_base("debian", "python")
+    bare = replace(image, installation=replace(image.installation, bytecode=False))
+
+    def names(base: ImageBase, *, bytecode: bool) -> list[str]:
+        layers = base_layers(base, compression=Compression.GZIP, bytecode=bytecode)
+        return [layer.name for layer in layers]
+
+    assert names(image, bytecode=True) == ["base-1", "base-2"]
+    assert names(bare, bytecode=True) == ["base-1", "base-2", "library"]
+    assert names(bare, bytecode=False) == ["base-1", "base-2"]

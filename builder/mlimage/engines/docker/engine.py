@@ -31,6 +31,7 @@ from mlimage.plan.model import (
     AptLayer,
     BaseLayer,
     BuildPlan,
+    LibraryLayer,
     PackageLayer,
     PulledLayer,
     RuntimeLayer,
@@ -69,7 +70,9 @@ class DockerEngine:
         """
         need_secrets(self.secrets, job.plan.dockerfile.steps)
         job = replace(job, inputs=cache(job.inputs))
-        base = tuple(layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer))
+        base = tuple(
+            layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer)
+        )
         blobs = dict(job.known)
         for name, blob in Work(job).make(base):
             blobs[name] = blob
@@ -82,7 +85,11 @@ class DockerEngine:
 
     def _build(self, job: "Job", blobs: Mapping[str, LayerBlob], scratch: Path) -> Recut:
         plan = job.plan
-        layers = [blobs[layer.name] for layer in plan.layers if isinstance(layer, BaseLayer | PulledLayer)]
+        layers = [
+            blobs[layer.name]
+            for layer in plan.layers
+            if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer)
+        ]
         rendered = render(plan)
         dockerfile = scratch / "Dockerfile"
         dockerfile.write_bytes(rendered.dockerfile.encode())
