@@ -217,7 +217,7 @@ def test_a_library_without_bytecode_gets_it_in_a_layer_of_its_own(project: Proje
     assert [layer.layer.name for layer in built.layers] == [
         "base-1", "base-2", "library", "one", "runtime", "app",
     ]  # fmt: skip
-    assert [record.layer for record in records_of(built.layers)] == ["library", "one"]
+    assert [record.layer for record in records_of(built.layers, "cpu")] == ["library", "one"]
     (root := tmp_path / "root").mkdir()
     unpack_image(built.image, project.store, root)
     assert {str(path.relative_to(root / LIBRARY)) for path in (root / LIBRARY).rglob("*.pyc")} == {
