@@ -140,7 +140,10 @@ def stream(command: Command, told: Callable[[bytes], object], *, grace: float = 
             try:
                 process.wait(grace)
             except subprocess.TimeoutExpired:
+                pass
+            finally:  # also when the user interrupts once more
                 process.kill()
+                process.wait()
             raise
     return Completed(command=command, status=process.returncode, stdout=b"", stderr=b"")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mlimage.cache import Cache
-from support.machine import Engine
+from support.cutting import way_to
+from support.machine import FULL, Engine, need_engine
 from support.steps import Steps, locked_project, project_of
 
 pytestmark = pytest.mark.network
@@ -33,15 +34,20 @@ def left_over(project: Steps) -> list[Path]:
     return [path for path in project.cache.root.rglob(".partial-*") if "inputs" not in path.parts]
 
 
+def wait_for(text: str, process: "subprocess.Popen[bytes]", said: Path) -> None:
+    """Wait until a running build has said something."""
+    limit = time.monotonic() + PATIENCE
+    while text not in said.read_text():
+        assert process.poll() is None, said.read_text()
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+
+
 def test_ctrl_c_cancels_the_build(project: Steps, tmp_path: Path) -> None:
     project.write(["echo begun; sleep 600"])
     with (tmp_path / "said").open("w+") as said:
         process = project.start("build", "--no-load", "--verbose", stderr=said)
-        limit = time.monotonic() + PATIENCE
-        while "] begun" not in (tmp_path / "said").read_text():
-            assert process.poll() is None, (tmp_path / "said").read_text()
-            assert time.monotonic() < limit
-            time.sleep(0.1)
+        wait_for("] begun", process, tmp_path / "said")
         asked = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
@@ -97,3 +103,33 @@ def test_an_image_that_docker_builds_is_in_docker(project: Steps) -> None:
         assert (again["loaded"]["way"], again["loaded"]["moved"]) == ("there", 0)
     finally:
         project.docker("image", "rm", "--force", "steps:cpu")
+
+
+def test_a_daemon_that_dies_is_one_error(project: Steps, engine: Engine, tmp_path: Path) -> None:
+    project.write(["echo begun; sleep 600"])
+    with way_to(engine.host, tmp_path) as way, (tmp_path / "said").open("w+") as said:
+        doomed = project.with_environ(DOCKER_HOST=way.host)
+        process = doomed.start("build", "--no-load", "--verbose", stderr=said)
+        wait_for("] begun", process, tmp_path / "said")
+        way.cut()
+        assert process.wait(60) == 7
+    text = (tmp_path / "said").read_text()
+    error, hint = text.splitlines()[-2:]
+    assert error.startswith("error: `docker buildx build` ended with status ")
+    assert hint == "hint: does the Docker daemon still run? `docker buildx ls` shows the builders"
+    assert left_over(project) == []
+    project.write(["echo begun > /opt/begun"])
+    project.build()
+
+
+@pytest.mark.engine
+def test_a_full_disk_of_the_daemon_is_one_error(locked: Path, tmp_path: Path, warm_cache: Cache) -> None:
+    full = need_engine(FULL)
+    project = project_of(locked, tmp_path / "project", warm_cache, full.environ)
+    done = project.run("build", "--no-load", "--engine", "docker")
+    assert done.returncode == 7
+    error, hint = done.stderr.splitlines()[-2:]
+    assert error.startswith("error: the disk of the Docker engine is full")
+    assert hint.startswith("hint: `docker system df` shows")
+    assert json.loads(project.run("inspect", "--json").stdout) == []
+    assert left_over(project) == []

@@ -75,6 +75,9 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
         return _report_usage(error, arguments)
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         return _report_refusal(error)
+    if isinstance(error, FileNotFoundError) and _stands_nowhere():
+        _error("the current folder does not exist any more", "go to one that does: `cd`")
+        return MACHINE
     return _report_defect(error, arguments)
 
 
@@ -218,6 +221,14 @@ def _about_cache(path: str) -> bool:
         return False
     place = Path(path).absolute()
     return place.is_relative_to(cache) or cache.is_relative_to(place)
+
+
+def _stands_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report_defect(error: BaseException, arguments: Sequence[str]) -> int:

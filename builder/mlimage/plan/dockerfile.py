@@ -1,5 +1,6 @@
 """What a Dockerfile of the image needs to know, and why an image can be built with Docker only."""
 
+import posixpath
 from collections.abc import Iterator
 
 from mlimage.content.app import ALWAYS_IGNORED
@@ -31,7 +32,7 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock) -> DockerfilePlan:
         ),
         template=(loaded.template.path, loaded.template.text) if loaded.template else None,
         requirements=f"lockfiles/{spec.name}/{lock.variant}.txt",
-        source=f"{folder}/{spec.app.source}".rstrip("/"),
+        source=posixpath.normpath(f"{folder}/{spec.app.source}"),
         folder=folder,
         ignore=(*ALWAYS_IGNORED, *loaded.ignore),
         indexes=tuple(index.url for _, index in sorted(spec.indexes.items())),

@@ -59,6 +59,23 @@ def test_names_are_utf8_in_every_locale(tmp_path: Path) -> None:
     )
 
 
+def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ("sh", "-c", 'rmdir "$PWD"; exec "$0" -m mlimage build', sys.executable),
+        cwd=gone,
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        11,
+        "error: the current folder does not exist any more\nhint: go to one that does: `cd`\n",
+    )
+
+
 def test_version() -> None:
     done = _mlimage("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"mlimage {__version__}\n", "")

@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from mlimage.atomic import scratch_folder
-from mlimage.content.entry import Entry, Kind, arrange
+from mlimage.content.entry import Entry, Kind, arrange, same
 from mlimage.engines.docker.buildx import Build, run_build
 from mlimage.engines.docker.contexts import (
     base_context,
@@ -141,12 +141,16 @@ def _folders_of_runtime(job: "Job") -> tuple[Entry, ...]:
 
 
 def _check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
-    """BuildKit must have seen the files of the application that the direct engine sees."""
+    """BuildKit must have seen what the direct engine sees of the application: it is the layer's key."""
     [name] = [layer.name for layer in plan.layers if isinstance(layer, AppLayer)]
-    wanted = {entry.path for entry in own[name] if entry.kind is not Kind.DIRECTORY}
-    found = {entry.path for entry in made.by_layer[name] if entry.kind is not Kind.DIRECTORY}
-    if wanted != found:
-        paths = sorted(wanted ^ found)
+    wanted = {entry.path: entry for entry in own[name] if entry.kind is not Kind.DIRECTORY}
+    found = {entry.path: entry for entry in made.by_layer[name] if entry.kind is not Kind.DIRECTORY}
+    other = {
+        path for path in wanted.keys() & found.keys()
+        if wanted[path].mode != found[path].mode or not same(wanted[path], found[path])
+    }  # fmt: skip
+    paths = sorted((wanted.keys() ^ found.keys()) | other)
+    if paths:
         what = ", ".join(f"`/{path}`" for path in paths[:_SHOWN])
         raise BuildError(
             f"BuildKit saw other files of the application than are there: {what}"

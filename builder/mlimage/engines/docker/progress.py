@@ -2,13 +2,19 @@
 
 import base64
 import binascii
+import codecs
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 _MAX_LOG: Final = 64 * 1024
 """Bytes of a step's own output that are kept for the case that it fails."""
+_CUT: Final = re.compile(r"\s*[-+.\\\w]{0,8}\Z")
+"""What of a JSON document may stand behind the place where its decoder gives up, when the rest is to come."""
+_KNOWN: Final = frozenset({"vertexes", "statuses", "logs", "warnings"})
+"""Keys of what BuildKit says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,33 +67,36 @@ class ProgressReader:
     def __init__(self) -> None:
         self._waiting = ""
         self._decoder = json.JSONDecoder()
-        self._partial = b""
+        # A character may be cut in two.
+        self._text = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._vertexes: dict[str, _Vertex] = {}
         self.other = ""
 
     def feed(self, piece: bytes) -> Iterator[Event]:
         """The events that the piece completes."""
-        self._waiting += self._text(piece)
-        while True:
-            self._waiting = self._waiting.lstrip()
-            if not self._waiting:
+        yield from self._read(self._text.decode(piece))
+
+    def _read(self, text: str) -> Iterator[Event]:
+        self._waiting = (self._waiting + text).lstrip()
+        while self._waiting:
+            value, end = None, self._waiting.find("\n")
+            if self._waiting.startswith("{"):
+                try:
+                    value, end = self._decoder.raw_decode(self._waiting)
+                except json.JSONDecodeError as error:
+                    if error.msg.startswith("Unterminated string") or _CUT.match(self._waiting, error.pos):
+                        return  # the rest of it is still to come
+            if end < 0:
                 return
-            if not self._waiting.startswith("{"):
-                line, newline, rest = self._waiting.partition("\n")
-                if not newline:
-                    return
-                self.other += f"{line}\n"
-                self._waiting = rest
-                continue
-            try:
-                value, end = self._decoder.raw_decode(self._waiting)
-            except json.JSONDecodeError:
-                return  # the rest of it is still to come
-            self._waiting = self._waiting[end:]
-            yield from self._events(value)
+            if isinstance(value, dict) and _KNOWN & value.keys():
+                yield from self._events(value)
+            else:
+                self.other += self._waiting[:end] + "\n"
+            self._waiting = self._waiting[end:].lstrip()
 
     def finish(self) -> None:
         """The stream ended."""
+        self._waiting += self._text.decode(b"", final=True)
         self.other += self._waiting
         self._waiting = ""
 
@@ -100,23 +109,10 @@ class ProgressReader:
         [first, *_] = blamed
         return Failure(name=first.name, error=first.error, output=first.log.decode(errors="replace"))
 
-    def _text(self, piece: bytes) -> str:
-        """As text; a character that is cut in two waits for its end."""
-        data = self._partial + piece
-        for cut in range(min(4, len(data) + 1)):
-            try:
-                text = data[: len(data) - cut].decode()
-            except UnicodeDecodeError:
-                continue
-            self._partial = data[len(data) - cut :]
-            return text
-        self._partial = b""
-        return data.decode(errors="replace")
-
     def _events(self, value: dict[str, Any]) -> Iterator[Event]:
-        for each in value.get("vertexes") or ():
+        for each in _parts(value, "vertexes"):
             yield from self._vertex(each)
-        for each in value.get("logs") or ():
+        for each in _parts(value, "logs"):
             vertex = self._vertexes.setdefault(str(each.get("vertex")), _Vertex())
             data = _decoded(each.get("data"))
             vertex.log += data
@@ -134,6 +130,11 @@ class ProgressReader:
         if said.get("completed") and not vertex.ended and not vertex.error:
             vertex.ended = True
             yield Ended(name=vertex.name, cached=bool(said.get("cached")))
+
+
+def _parts(value: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    parts = value.get(key)
+    return (each for each in (parts if isinstance(parts, list) else ()) if isinstance(each, dict))
 
 
 def _decoded(data: object) -> bytes:

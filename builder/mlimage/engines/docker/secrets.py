@@ -29,7 +29,7 @@ def parse_secrets(
         name, equals, place = text.partition("=")
         if not name or not equals or not place:
             raise UsageError(
-                f"`--secret {name}` says not where the secret is",
+                f"`--secret {name or text}` says not where the secret is",
                 hint=f"`--secret {name or 'NAME'}=FILE`, or `--secret {name or 'NAME'}=env:VARIABLE`",
             )
         if name not in wanted:
@@ -64,6 +64,4 @@ def _source(name: str, place: str, environ: Mapping[str, str]) -> str:
     path = Path(place).expanduser()
     if not path.is_file():
         raise UsageError(f"the secret `{name}` is in no file `{place}`")
-    if "," in str(path) or '"' in str(path):
-        raise UsageError(f"the secret `{name}` is in a file whose name buildx cannot take: `{place}`")
     return f"src={path.absolute()}"

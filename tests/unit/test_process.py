@@ -1,0 +1,109 @@
+"""Processes that are streamed: what they write, how they end, and that none is left behind."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mlimage.process import Command, Completed, stream
+
+
+def shell(script: str) -> Command:
+    return Command(argv=("/bin/sh", "-c", script), env={"PATH": os.environ["PATH"]})
+
+
+def test_pieces_come_while_it_runs_and_nothing_of_standard_output(tmp_path: Path) -> None:
+    pieces: list[bytes] = []
+    fifo = tmp_path / "go"
+    os.mkfifo(fifo)
+
+    def told(piece: bytes) -> None:
+        if not pieces:
+            fifo.write_bytes(b"")  # the process waits for this: the piece came before its end
+        pieces.append(piece)
+
+    command = shell(f"echo lost; echo one >&2; read line < {fifo}; printf two >&2; exit 3")
+    assert stream(command, told) == Completed(command=command, status=3, stdout=b"", stderr=b"")
+    assert b"".join(pieces) == b"one\ntwo"
+
+
+def test_nothing_of_the_environment_and_no_standard_input() -> None:
+    pieces: list[bytes] = []
+    program = "import os, sys; sys.stderr.write(repr((sys.stdin.read(), sorted(os.environ))))"
+    command = Command(argv=(sys.executable, "-I", "-c", program), env={"A": "b", "LC_ALL": "C.UTF-8"})
+    assert stream(command, pieces.append).status == 0
+    assert b"".join(pieces) == b"('', ['A', 'LC_ALL'])"
+
+
+def test_a_signal_is_a_negative_status() -> None:
+    assert stream(shell("kill -TERM $$"), lambda _: None).status == -signal.SIGTERM
+
+
+def test_without_the_program() -> None:
+    with pytest.raises(FileNotFoundError):
+        stream(Command(argv=("/no/such/program",)), lambda _: None)
+
+
+def _interrupted(script: str, *, grace: float) -> tuple[int, list[bytes]]:
+    """Interrupt a process that has said its number, and return that and what else it said."""
+    said: list[bytes] = []
+
+    def told(piece: bytes) -> None:
+        said.append(piece)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stream(shell(script), told, grace=grace)
+    return int(said[0].split()[0]), said
+
+
+def _is_gone(process: int) -> bool:
+    """Whether there is neither the process nor its zombie."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_an_interrupted_process_may_end_by_itself(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    script = f"trap 'echo ended > {mark}; exit 0' INT; echo $$ >&2; while :; do sleep 0.02; done"
+    process, _ = _interrupted(script, grace=20)
+    assert mark.read_text() == "ended\n"
+    assert _is_gone(process)
+
+
+def test_one_that_does_not_is_killed_after_a_while() -> None:
+    started = time.monotonic()
+    process, _ = _interrupted("trap '' INT; echo $$ >&2; while :; do sleep 0.02; done", grace=0.3)
+    assert 0.3 <= time.monotonic() - started < 15
+    assert _is_gone(process)
+
+
+def test_one_that_is_interrupted_twice_is_killed_at_once(again: Callable[[float], None]) -> None:
+    started = time.monotonic()
+    again(0.3)
+    process, _ = _interrupted("trap '' INT; echo $$ >&2; while :; do sleep 0.02; done", grace=60)
+    assert time.monotonic() - started < 15
+    assert _is_gone(process)
+
+
+@pytest.fixture
+def again() -> Iterator[Callable[[float], None]]:
+    """Interrupts the tests themselves, after so many seconds, as a second Ctrl-C does."""
+
+    def interrupt(seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def ring(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, ring)
+    yield interrupt
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
