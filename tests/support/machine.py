@@ -28,10 +28,11 @@ DOCKERS = ("docker-trixie", "docker-sid")
 CLASSIC = "docker-trixie-classic"
 FULL = "docker-trixie-full"
 PODMANS = ("podman-bookworm", "podman-trixie")
-ENGINES = (*DOCKERS, CLASSIC, FULL, *PODMANS)
+ROOTLESS = ("podman-bookworm-rootless", "podman-trixie-rootless")
+ENGINES = (*DOCKERS, CLASSIC, FULL, *PODMANS, *ROOTLESS)
 """The engines of `make engine-up`: program, and its release of Debian; the default one first.
 
-`CLASSIC` has Docker's older image store, and `FULL` room for some 40 MB.
+`CLASSIC` has Docker's older image store, and `FULL` room for some 40 MB; `ROOTLESS` are of a person.
 """
 
 

@@ -6,6 +6,7 @@ from mlimage.content.entry import file_of_bytes
 from mlimage.daemon.bring import Brought, bring, why_not_pull
 from mlimage.daemon.connect import Daemon
 from mlimage.daemon.facts import Facts
+from mlimage.daemon.images import unchanged_on_failure
 from mlimage.errors import BuildError, RunError
 from mlimage.oci.archive import docker_archive_stream
 from mlimage.oci.model import SealedImage
@@ -134,3 +135,20 @@ def test_names_that_docker_refuses(store: Store, name: str) -> None:
         bring(daemon(FakeClient()), image(name), store, SILENT)
     assert str(caught.value) == f"`{name}` is no name that Docker takes"
     assert caught.value.hint == "rename it: lower-case letters and digits, joined by `.`, `_` or `-`"
+
+
+@pytest.mark.parametrize("before", [None, "older"])
+def test_a_failed_load_leaves_the_name_as_it_was(store: Store, before: str | None) -> None:
+    """containerd names an image, and unpacks it then."""
+    older = FakeImage(id="older", layers=("older",))
+    known = {"older": older, "demo:cpu": older} if before else {}
+    client, made = FakeClient(known=dict(known)), demo(store)
+
+    def names_and_fails() -> None:
+        with unchanged_on_failure(client, "demo:cpu"):
+            client.known["demo:cpu"] = as_known(made, "half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        names_and_fails()
+    assert client.known == known
