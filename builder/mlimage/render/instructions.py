@@ -84,8 +84,12 @@ def wheels_run(plan: BuildPlan) -> str:
 
 
 def app_words(plan: BuildPlan) -> tuple[str, str]:
-    """What is copied into the image as its application, as a pattern that matches it alone, and where to."""
-    return re.sub(r"([*?\[])", r"[\1]", plan.dockerfile.source), plan.config.working_directory
+    """What is copied into the image as its application, as a pattern, and where to.
+
+    BuildKit finds no folder by `[*]`; `?` matches that one alone, since the build sees no other.
+    """
+    source = plan.dockerfile.source.replace("[", "[[]").replace("*", "?")
+    return source, plan.config.working_directory
 
 
 def copy_app(plan: BuildPlan) -> str:

@@ -113,7 +113,7 @@ def test_any_script_ends_where_it_ends(command: str) -> None:
         ("images/demo/a b", '["images/demo/a b", "/app"]', "images/demo/a b"),
         ("images/demo/größe é", '["images/demo/größe é", "/app"]', "images/demo/größe é"),
         ("images/demo/it's", "images/demo/it\\'s /app", "images/demo/it's"),
-        ("images/demo/$x[1]*?", "images/demo/\\$x[[]1][*][?] /app", "images/demo/$x[[]1][*][?]"),
+        ("images/demo/$x[1]*?", "images/demo/\\$x[[]1]?? /app", "images/demo/$x[[]1]??"),
         ("images/demo/a '$x\"", '["images/demo/a \\\\\'\\\\$x\\\\\\"", "/app"]', "images/demo/a '$x\""),
     ],
 )

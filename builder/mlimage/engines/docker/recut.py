@@ -154,7 +154,14 @@ def _clean(entries: Mapping[str, Entry]) -> Iterator[Entry]:
             target = PurePosixPath(unicodedata.normalize("NFC", entry.target)).as_posix()
             yield replace(entry, path=path, target=target, uid=0, gid=0)
         else:
-            yield replace(entry, path=path, mode=0o755 if entry.mode & 0o100 else 0o644, uid=0, gid=0)
+            yield replace(entry, path=path, mode=_mode(entry), uid=0, gid=0)
+
+
+def _mode(entry: Entry) -> int:
+    """The mode of something of the application, whatever the umask under which it was cloned."""
+    if entry.kind is Kind.FILE:
+        return 0o755 if entry.mode & 0o100 else 0o644
+    return 0o755 if entry.kind is Kind.DIRECTORY else entry.mode
 
 
 def _steps(entries: Mapping[str, Entry]) -> tuple[tuple[Entry, ...], list[str]]:
@@ -215,7 +222,7 @@ class _Merge:
 
     def _place(self, author: _Author, path: str, entry: Entry) -> None:
         if author in _FREE:
-            _write(self.of[author], path, entry)
+            _write(self.of[author], path, self._as_cloned(path, entry))
             return
         steps = self.of[_Author.STEP]
         _refuse_hidden(steps, path)
@@ -223,6 +230,13 @@ class _Merge:
         if not (entry.kind is Kind.DIRECTORY and path in steps and steps[path].kind is Kind.DIRECTORY):
             _remove(steps, path)
         self.of[author][path] = entry
+
+    def _as_cloned(self, path: str, entry: Entry) -> Entry:
+        """What of the application a step leaves with its mode: the mode is not that of this checkout."""
+        before = self.of[_Author.APP].get(path)
+        if before is None or (before.kind, before.mode) != (entry.kind, entry.mode):
+            return entry
+        return replace(entry, mode=_mode(entry))
 
 
 def _path(member: Member) -> str:

@@ -363,6 +363,23 @@ def test_a_step_changes_what_the_build_brought(cut: Callable[..., Recut]) -> Non
     assert steps == {init: "0644 b'patched'", "app/.wh.train.py": "0644 b''"}
 
 
+def test_modes_of_a_checkout_are_in_no_layer(cut: Callable[..., Recut]) -> None:
+    """A step's layer has the folders above what it wrote, and the files whose owner it changed."""
+    app = [folder("app", mode=0o700), member("app/a", b"1", mode=0o600), member("app/b", b"2", mode=0o700)]
+    left = [folder("app", mode=0o700), *app[1:], member("app/new", b"3", mode=0o600)]
+    made = cut(a_build(app=app, after=[(STEP, left)]))
+    assert listing(made.by_layer["steps"]) == {
+        "app": "0755 folder",
+        "app/a": "0644 b'1'",
+        "app/b": "0755 b'2'",
+        "app/new": "0600 b'3'",
+    }
+    made = cut(
+        a_build(app=app, after=[(STEP, [folder("app", mode=0o711), member("app/a", b"1", mode=0o640)])])
+    )
+    assert listing(made.by_layer["steps"]) == {"app": "0711 folder", "app/a": "0640 b'1'"}
+
+
 def test_names_of_the_application_are_composed(cut: Callable[..., Recut]) -> None:
     made = cut(
         a_build(app=[member("app/gro\u0308\u00dfe.py", b"1"), symlink("app/l", "gro\u0308\u00dfe.py")])
