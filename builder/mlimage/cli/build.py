@@ -121,7 +121,8 @@ def build(
     from mlimage.engines.docker.secrets import parse_secrets, secrets_of
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
-    from mlimage.lock.text import read_lock
+    from mlimage.lock.text import read_lock, read_others
+    from mlimage.lock.variants import check_variants
     from mlimage.oci.archive import archive_size, write_output
     from mlimage.oci.store import Store
     from mlimage.plan.decide import plan
@@ -138,8 +139,10 @@ def build(
         raise UsageError("`--output` takes one image", hint="name the image, and its `--variant`")
     plans = []
     for spec, each in chosen:
-        lock = read_lock(found.lock_folder(spec.spec.name), each)
+        folder = found.lock_folder(spec.spec.name)
+        lock = read_lock(folder, each)
         check(spec, lock)
+        check_variants(spec, read_others(folder, spec, lock))
         planned = plan(spec, lock)
         chosen_engine = choose(engine, planned)
         screen.progress.detail(chosen_engine.why)

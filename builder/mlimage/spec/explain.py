@@ -258,5 +258,7 @@ def known_keys(root: Mapping, steps: Path) -> list[str]:
         base = root.get("base")
         image = isinstance(base, Mapping) and base.get("image") and not base.get("debian")
         return list((RegistryBase if image else DebianBase).model_fields)
+    if len(steps) > 3 and steps[2] == "indexes":
+        return list(Index.model_fields)
     home = f"{steps[0]}.NAME" if steps[0] in {"indexes", "variants"} else str(steps[0])
     return list(_HOMES[home][0].model_fields) if home in _HOMES else []
