@@ -1,6 +1,6 @@
 """The docker engine: hands the base and the wheels to BuildKit, and seals what the Dockerfile gives."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
@@ -101,7 +101,7 @@ class DockerEngine:
         with job.progress.task("sorting what BuildKit built into layers"):
             output = read_output(build.output, below=len(layers))
             made = recut(plan, output, folders=_folders_of_runtime(job))
-        _check_app(plan, made, job.own)
+        check_app(plan, made, job.own)
         if made.dropped:
             job.progress.detail(f"left out of the image: {', '.join('/' + path for path in made.dropped)}")
         return made
@@ -140,16 +140,27 @@ def _folders_of_runtime(job: "Job") -> tuple[Entry, ...]:
     return tuple(entry for entry in job.own[name] if entry.kind is Kind.DIRECTORY)
 
 
-def _check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
-    """BuildKit must have seen the files of the application that the direct engine sees."""
+def check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
+    """BuildKit must have seen the files of the application that the direct engine sees.
+
+    Raises:
+        BuildError: one of them is missing or too many, or has another mode, size or target.
+    """
     [name] = [layer.name for layer in plan.layers if isinstance(layer, AppLayer)]
-    wanted = {entry.path for entry in own[name] if entry.kind is not Kind.DIRECTORY}
-    found = {entry.path for entry in made.by_layer[name] if entry.kind is not Kind.DIRECTORY}
+    wanted, found = _seen(own[name]), _seen(made.by_layer[name])
     if wanted != found:
-        paths = sorted(wanted ^ found)
+        paths = sorted({path for path, *_ in wanted ^ found})
         what = ", ".join(f"`/{path}`" for path in paths[:_SHOWN])
         raise BuildError(
             f"BuildKit saw other files of the application than are there: {what}"
             + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""),
             hint="did they change during the build? else report it as a defect of mlimage",
         )
+
+
+def _seen(entries: Iterable[Entry]) -> frozenset[tuple[str, Kind, int, int, str]]:
+    return frozenset(
+        (entry.path, entry.kind, entry.mode, entry.size, entry.target)
+        for entry in entries
+        if entry.kind is not Kind.DIRECTORY
+    )
