@@ -108,7 +108,7 @@ class DockerEngine:
         with job.progress.task("sorting what BuildKit built into layers"):
             output = read_output(build.output, below=len(layers))
             made = recut(plan, output, folders=_folders_of_runtime(job))
-        _check_app(plan, made, job.own)
+        check_app(plan, made, job.own)
         if made.dropped:
             job.progress.detail(f"left out of the image: {', '.join('/' + path for path in made.dropped)}")
         return made
@@ -147,8 +147,12 @@ def _folders_of_runtime(job: "Job") -> tuple[Entry, ...]:
     return tuple(entry for entry in job.own[name] if entry.kind is Kind.DIRECTORY)
 
 
-def _check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
-    """BuildKit must have seen what the direct engine sees of the application: it is the layer's key."""
+def check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
+    """BuildKit must have seen what the direct engine sees of the application: it is the layer's key.
+
+    Raises:
+        BuildError: a file is missing or too many, or has another mode, content or target.
+    """
     [name] = [layer.name for layer in plan.layers if isinstance(layer, AppLayer)]
     wanted = {entry.path: entry for entry in own[name] if entry.kind is not Kind.DIRECTORY}
     found = {entry.path: entry for entry in made.by_layer[name] if entry.kind is not Kind.DIRECTORY}
