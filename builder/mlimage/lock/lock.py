@@ -1,4 +1,4 @@
-"""Locks one variant of an image: its base, versions with pip-compile, files from the indexes."""
+"""Locks one variant of an image: its base, versions by a resolver, files from the indexes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +14,11 @@ from mlimage.errors import LockError
 from mlimage.lock.base import resolve_base, reusable, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
 from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
-from mlimage.lock.compile import tool_versions
+from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.image import resolve_image, reusable_image, unpacked_python
 from mlimage.lock.model import BaseLock, Lock, Wanted
 from mlimage.lock.packages import lock_packages
+from mlimage.lock.resolver import Resolver
 from mlimage.lock.sources import Sources
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Runner
@@ -42,6 +43,7 @@ def lock_image(
     now: datetime,
     sources: Sources,
     run: Runner,
+    resolver: Resolver = PIP_COMPILE,
     places: Callable[[], Mapping[str, str]] = dict,
     platform: Platform = LINUX_AMD64,
 ) -> Locked:
@@ -58,6 +60,7 @@ def lock_image(
         now: the time; the new lock's date when there is none before or something is upgraded.
         sources: where locked files come from.
         run: starts processes.
+        resolver: decides versions; the lock does not depend on which one it is.
         places: tells, when asked, where in the spec each package of the base stands, as `path:line:column`.
         platform: of the image, when there is no lock yet.
 
@@ -70,6 +73,7 @@ def lock_image(
     _refuse_unknown_upgrades(upgrade, previous, wanted)
     if previous is not None and not upgrade and not _stale(loaded, previous, wanted):
         return Locked(lock=previous, changes=(), fresh=True)
+    tools = {"mlimage": mlimage.__version__, **resolver.tools(run)}
     as_of = (
         previous.as_of if previous is not None and not upgrade else now.astimezone(UTC).replace(microsecond=0)
     )
@@ -87,6 +91,7 @@ def lock_image(
         previous=previous,
         upgrade=upgrade,
         as_of=as_of,
+        resolver=resolver,
         sources=sources,
         run=run,
     )
@@ -97,7 +102,7 @@ def lock_image(
         packages=packages,
         wanted=wanted,
         as_of=as_of,
-        tools=tuple(sorted({"mlimage": mlimage.__version__, **tool_versions()}.items())),
+        tools=tuple(sorted(tools.items())),
     )
     return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
 
