@@ -15,6 +15,7 @@ import pytest
 from mlimage.cache import Cache
 from mlimage.errors import FetchError, MlimageError, ResolveError
 from mlimage.lock.changes import Upgrade
+from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.lock.packages import lock_packages
 from mlimage.lock.sources import Sources
@@ -102,6 +103,7 @@ class Index:
                 constraints={},
                 upgrade=upgrade or Upgrade(),
                 as_of=AS_OF,
+                resolver=PIP_COMPILE,
                 sources=sources,
                 run=run,
             )

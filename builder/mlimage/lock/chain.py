@@ -8,8 +8,10 @@ from datetime import datetime
 from packaging.utils import canonicalize_name
 
 from mlimage.lock.changes import Upgrade
+from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.lock import Locked, lock_image, refuse_unknown_upgrades
 from mlimage.lock.model import Lock
+from mlimage.lock.resolver import Resolver
 from mlimage.lock.sources import Sources
 from mlimage.process import Runner
 from mlimage.spec.load import LoadedSpec
@@ -25,6 +27,7 @@ def lock_variants(
     now: datetime,
     open_sources: Callable[[str], AbstractContextManager[Sources]],
     run: Runner,
+    resolver: Resolver = PIP_COMPILE,
     places: Callable[[], Mapping[str, str]] = dict,
 ) -> tuple[Locked, ...]:
     """Lock some variants of an image, in the order of `spec.variants.in_order`; writes nothing.
@@ -37,6 +40,7 @@ def lock_variants(
         now: the time.
         open_sources: opens where the locked files of a variant come from.
         run: starts processes.
+        resolver: decides versions.
         places: tells where in the spec each package of the base stands.
 
     Raises:
@@ -61,6 +65,7 @@ def lock_variants(
                 now=now,
                 sources=sources,
                 run=run,
+                resolver=resolver,
                 places=places,
             )
         results.append(locked)

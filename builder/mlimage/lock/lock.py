@@ -1,4 +1,4 @@
-"""Locks one variant of an image: its base, versions with pip-compile, files from the indexes."""
+"""Locks one variant of an image: its base, versions by a resolver, files from the indexes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,11 @@ from mlimage.errors import LockError, ResolveError
 from mlimage.lock.base import resolve_base, reusable, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
 from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
-from mlimage.lock.compile import tool_versions
+from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.image import resolve_image, reusable_image, unpacked_python
 from mlimage.lock.model import BaseLock, Lock, Wanted
 from mlimage.lock.packages import lock_packages
+from mlimage.lock.resolver import Resolver
 from mlimage.lock.sources import Sources
 from mlimage.lock.variants import accelerators_of, constraints_of, disagreement, disagreements
 from mlimage.platforms import LINUX_AMD64, Platform
@@ -45,6 +46,7 @@ def lock_image(
     now: datetime,
     sources: Sources,
     run: Runner,
+    resolver: Resolver = PIP_COMPILE,
     places: Callable[[], Mapping[str, str]] = dict,
     platform: Platform = LINUX_AMD64,
 ) -> Locked:
@@ -63,6 +65,7 @@ def lock_image(
         now: the time; the new lock's date when there is none before or something is upgraded.
         sources: where locked files come from.
         run: starts processes.
+        resolver: decides versions; the lock does not depend on which one it is.
         places: tells, when asked, where in the spec each package of the base stands, as `path:line:column`.
         platform: of the image, when there is no lock yet.
 
@@ -75,6 +78,7 @@ def lock_image(
     others = {lock.variant: lock for lock in before}
     if previous is not None and not upgrade and not _stale(loaded, previous, wanted, others):
         return Locked(lock=previous, changes=(), fresh=True)
+    tools = {"mlimage": mlimage.__version__, **resolver.tools(run)}
     kept = None if upgrade.everything or previous is None else previous.base
     base, interpreter = _base(
         wanted, previous=before[0].base if before else kept, places=places, sources=sources, run=run
@@ -90,6 +94,7 @@ def lock_image(
             constraints=constraints,
             upgrade=upgrade,
             as_of=as_of,
+            resolver=resolver,
             sources=sources,
             run=run,
         )
@@ -100,7 +105,7 @@ def lock_image(
             packages=packages,
             wanted=wanted,
             as_of=as_of,
-            tools=tuple(sorted({"mlimage": mlimage.__version__, **tool_versions()}.items())),
+            tools=tuple(sorted(tools.items())),
         )
         return lock, notes
 
