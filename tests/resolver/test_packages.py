@@ -1,10 +1,11 @@
-"""Locking packages from real indexes on loopback, with the real pip-compile run by this machine's python."""
+"""Locks packages from real indexes on loopback, with the real pip-compile and uv, on this python."""
 
 import io
+import os
 import re
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,9 @@ from mlimage.lock.changes import Upgrade
 from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.lock.packages import lock_packages
+from mlimage.lock.resolver import Resolver
 from mlimage.lock.sources import Sources
+from mlimage.lock.uv import Uv, find_uv
 from mlimage.lock.writer import render_requirements
 from mlimage.process import Command, run
 from mlimage.progress import SILENT
@@ -38,6 +41,18 @@ def style(request: pytest.FixtureRequest) -> Literal["json", "html"]:
     return kind
 
 
+RESOLVERS: Mapping[str, Resolver] = {
+    "pip-compile": PIP_COMPILE,
+    "uv": Uv(program=find_uv(os.environ["PATH"])),
+}
+
+
+@pytest.fixture(params=RESOLVERS)
+def resolver(request: pytest.FixtureRequest) -> Resolver:
+    """Each, since a lock must not depend on which one it is."""
+    return RESOLVERS[request.param]
+
+
 @pytest.fixture
 def web(style: Literal["json", "html"]) -> Iterator[WebServer]:
     with web_server(style=style) as server:
@@ -45,15 +60,16 @@ def web(style: Literal["json", "html"]) -> Iterator[WebServer]:
 
 
 @pytest.fixture
-def index(web: WebServer, tmp_path: Path) -> "Index":
-    return Index(web, tmp_path)
+def index(web: WebServer, resolver: Resolver, tmp_path: Path) -> "Index":
+    return Index(web, resolver, tmp_path)
 
 
 class Index:
     """A small world of packages: `app` needs `lib`, which has versions 1.0 and 2.0."""
 
-    def __init__(self, web: WebServer, folder: Path) -> None:
+    def __init__(self, web: WebServer, resolver: Resolver, folder: Path) -> None:
         self.web = web
+        self.resolver = resolver
         self.folder = folder
         self.add("lib", "1.0")
         self.add("lib", "2.0")
@@ -103,7 +119,7 @@ class Index:
                 constraints={},
                 upgrade=upgrade or Upgrade(),
                 as_of=AS_OF,
-                resolver=PIP_COMPILE,
+                resolver=self.resolver,
                 sources=sources,
                 run=run,
             )
@@ -246,6 +262,10 @@ def test_the_configuration_of_this_machine_does_not_count(
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
         "PIP_PRE": "1",
         "PIP_CONSTRAINT": "/nonexistent",
+        "UV_FIND_LINKS": str(evil.parent),
+        "UV_INDEX_URL": "http://127.0.0.1:9/simple",
+        "UV_PRERELEASE": "allow",
+        "UV_CONSTRAINT": "/nonexistent",
     }.items():
         monkeypatch.setenv(name, value)
     assert index.pins("lib") == {"lib": "2.0"}

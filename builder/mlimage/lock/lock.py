@@ -65,7 +65,7 @@ def lock_image(
         now: the time; the new lock's date when there is none before or something is upgraded.
         sources: where locked files come from.
         run: starts processes.
-        resolver: decides versions; the lock does not depend on which one it is.
+        resolver: decides versions; which one it is makes no lock stale.
         places: tells, when asked, where in the spec each package of the base stands, as `path:line:column`.
         platform: of the image, when there is no lock yet.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
@@ -74,7 +74,7 @@ class Question:
 class Pin:
     """One package that a resolver decided on, by its normalized name."""
 
-    name: NormalizedName
+    name: str
     version: Version
 
 
@@ -87,7 +87,11 @@ class UnresolvedError(Exception):
 
 
 class Resolver(Protocol):
-    """A program that resolves. Two of them give the same pins for the same question."""
+    """A program that resolves.
+
+    Two of them agree on whether there is an answer. Where the newest versions fit together it is the same;
+    where they do not, each may take an older version of another package.
+    """
 
     @property
     def name(self) -> str:
@@ -140,7 +144,7 @@ def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
         try:
             requirement = Requirement(line)
             [specifier] = requirement.specifier
-            version = Version(specifier.version)
+            version = Version(specifier.version if specifier.operator == "==" else "")
         except (InvalidRequirement, ValueError) as error:
             raise ResolveError(f"{resolver} wrote `{line}`, which is not a pinned package") from error
         pins.append(Pin(name=canonicalize_name(requirement.name), version=version))

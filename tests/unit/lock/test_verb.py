@@ -89,6 +89,21 @@ def test_a_lock_that_is_up_to_date_is_left_alone_without_network(root: Path, run
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
+def test_another_resolver_makes_no_lock_stale(root: Path, run: Run) -> None:
+    write(root)
+    (root / "images/digits/mlimage.yaml").write_text(f"{SPEC}resolver: uv\n")
+    assert run("--check") == (0, "digits:cpu is up to date\n", "")
+    assert run("--resolver", "pip-compile") == (0, "digits:cpu is up to date\n", "")
+    assert run("--resolver", "poetry") == (
+        2,
+        "",
+        (
+            "error: invalid value for `--resolver`: `poetry` is not one of `pip-compile`, `uv`\n"
+            "hint: `mlimage lock --help` shows what it takes\n"
+        ),
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

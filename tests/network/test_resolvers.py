@@ -1,0 +1,59 @@
+"""Both resolvers over the examples, with the package index and the Debian mirror of this machine."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mlimage.cache import Cache
+from mlimage.lock.chain import lock_variants
+from mlimage.lock.changes import Upgrade
+from mlimage.lock.resolvers import resolver_named
+from mlimage.lock.sources import Sources
+from mlimage.lock.writer import render_lock
+from mlimage.oci.images import RegistryImages
+from mlimage.process import run
+from mlimage.progress import SILENT
+from mlimage.spec.project import Project
+from support.machine import ROOT
+
+pytestmark = pytest.mark.network
+
+EXAMPLES = sorted(path.name for path in (ROOT / "images").iterdir())
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_locks_are_the_same_but_for_the_tools(name: str, tmp_path: Path) -> None:
+    loaded = Project(ROOT).load(name)
+    now = datetime.now(UTC)
+
+    def files(resolver: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
+        locked = lock_variants(
+            loaded,
+            tuple(loaded.spec.variants),
+            previous={},
+            upgrade=Upgrade(),
+            now=now,
+            open_sources=partial(
+                Sources,
+                loaded.spec,
+                cache=Cache(tmp_path / "cache"),
+                environ=os.environ,
+                progress=SILENT,
+                open_images=RegistryImages,
+            ),
+            run=run,
+            resolver=resolver_named(resolver, os.environ),
+        )
+        return [
+            (tuple(tool for tool, _ in each.lock.tools), dict(render_lock(replace(each.lock, tools=()))))
+            for each in locked
+        ]
+
+    by_pip, by_uv = files("pip-compile"), files("uv")
+    assert [texts for _, texts in by_uv] == [texts for _, texts in by_pip]
+    assert {tools for tools, _ in by_pip} == {("mlimage", "pip", "pip-tools")}
+    assert {tools for tools, _ in by_uv} == {("mlimage", "uv")}
