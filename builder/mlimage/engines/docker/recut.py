@@ -81,7 +81,8 @@ def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Sequence[E
         if seen.count(author) != 1:
             raise BuildError(
                 f"BuildKit built {seen.count(author)} layers of the {author.value}, where one is right",
-                hint="does a block of the template repeat an instruction of mlimage's own?",
+                hint="does a block of the template repeat an instruction of mlimage's own, or set another "
+                "SHELL?",
             )
     merge = _Merge()
     for author, layer in zip(seen, layers, strict=True):

@@ -467,17 +467,17 @@ HIDDEN = "let the step run later: `at: after-app`"
         (
             a_build()[1:],
             "BuildKit built 0 layers of the packages, where one is right",
-            "does a block of the template repeat an instruction of mlimage's own?",
+            "does a block of the template repeat an instruction of mlimage's own, or set another SHELL?",
         ),
         (
             [*a_build(), (RUNTIME, [])],
             "BuildKit built 2 layers of the runtime, where one is right",
-            "does a block of the template repeat an instruction of mlimage's own?",
+            "does a block of the template repeat an instruction of mlimage's own, or set another SHELL?",
         ),
         (
             [each for each in a_build() if each[0] != APP],
             "BuildKit built 0 layers of the app, where one is right",
-            "does a block of the template repeat an instruction of mlimage's own?",
+            "does a block of the template repeat an instruction of mlimage's own, or set another SHELL?",
         ),
         (
             [(made, [each for each in content if each[0].name != "opt/mlimage/roles.json"])
