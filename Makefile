@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := builder tests
+SOURCES := builder templates images tests
 PYTEST := $(BIN)/python -m pytest
 
 help: ## Print this help
@@ -51,8 +51,9 @@ bench: $(READY) ## Measure builds against docker buildx (make engine-up first); 
 golden: $(READY) ## Write the golden files anew; look at the difference before you commit it
 	$(PYTEST) -q --rewrite-golden tests/golden
 
-generate: $(READY) ## Write generated files anew: docs/spec.md and the JSON Schema of mlimage.yaml
+generate: $(READY) ## Write generated files anew: docs/spec.md, the JSON Schema of mlimage.yaml, the Dockerfiles
 	$(BIN)/python -m mlimage.spec.schema docs
+	$(BIN)/mlimage render
 
 requirements: $(READY) ## Lock the development tools anew (builder/requirements.txt)
 	@{ echo '# Development and CI dependencies, every file locked by hash.'; echo '# Regenerate: make requirements'; \

@@ -106,3 +106,8 @@ class RunError(MlimageError):
     """The image could not be run on this machine, or did not become healthy; the container engine refused."""
 
     exit_status = 10
+
+
+def reason_of(error: OSError) -> str:
+    """Why the machine refused, in the grammar of messages: `permission denied`."""
+    return (error.strerror or str(error)).lower()

@@ -4,10 +4,11 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 _PIECE: Final = 1 << 16
 
@@ -145,3 +146,8 @@ def stream(command: Command, told: Callable[[bytes], object], *, grace: float = 
                 process.wait()
             raise
     return Completed(command=command, status=process.returncode, stdout=b"", stderr=b"")
+
+
+def restart(*options: str) -> NoReturn:
+    """Begin mlimage anew in this process, with these options of Python's before those that it has."""
+    os.execv(sys.executable, (sys.executable, *options, *sys.orig_argv[1:]))  # noqa: S606 - there is no shell to want

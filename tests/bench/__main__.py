@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import tomllib
@@ -21,6 +22,7 @@ from typing import Any
 from bench.measure import Run, alternate, median, timed
 from bench.peer import Peer
 from bench.picture import draw
+from bench.plain import Plain
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROJECT = Path(__file__).with_name("project")
@@ -50,6 +52,21 @@ class Bench:
         """A build with the wheels and debs on the disk and nothing else."""
         self.forget()
         return self.mlimage("build", "bench-torch", "--json")
+
+    def docker_cold(self) -> Run:
+        """The docker engine from nothing but wheels and debs, with the image in Docker at its end."""
+        self.forget()
+        _forget_in_docker("bench-torch:cpu")
+        return self.mlimage("build", "bench-torch", "--engine", "docker", "--no-cache", "--json")
+
+    def docker_unchanged(self) -> Run:
+        """The docker engine, after the build before."""
+        return self.mlimage("build", "bench-torch", "--engine", "docker", "--json")
+
+    def docker_changed(self) -> Run:
+        """The other image, of which Docker lacks one small wheel, into Docker."""
+        _forget_in_docker("bench-torch-changed:cpu")
+        return self.mlimage("build", "bench-torch-changed", "--load", "--json")
 
     def changed(self) -> Run:
         """A build after one small wheel changed: the layer of the other image's joblib is forgotten first."""
@@ -82,8 +99,20 @@ def main() -> None:
             lambda: bench.mlimage("build", "bench-torch-changed", "--json"),
             lambda: peer.again("bench-torch-changed"),
         )
+        print("building through Docker, in turn with its own build …", flush=True)
+        bench.mlimage("render")
+        bench.mlimage("build", "bench-torch")
+        plain = Plain(bench.project, "bench-torch", bench.cache, Path(scratch) / "plain")
+        docker, theirs_plain = alternate(_COUNT, bench.docker_cold, plain.cold)
+        docker_again = [bench.docker_unchanged() for _ in range(2 * _COUNT)]
+        docker_changed = [bench.docker_changed() for _ in range(_COUNT)]
         helped = [timed([_MLIMAGE, "--help"]) for _ in range(2 * _COUNT)]
-        result = _result(cold, theirs, again, theirs_again, changed, theirs_changed, helped)
+        result = {
+            **_result(cold, theirs, again, theirs_again, changed, theirs_changed, helped),
+            "docker_cold": _pair(docker, theirs_plain),
+            "docker_unchanged": _own(docker_again),
+            "docker_load_changed": {**_own(docker_changed), **_moved(docker_changed[-1])},
+        }
     _print(result)
     (_ROOT / "docs" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
     (_ROOT / "docs" / "bench.svg").write_text(draw(result))
@@ -159,6 +188,16 @@ def _result(
     }
 
 
+def _forget_in_docker(image: str) -> None:
+    subprocess.run(["docker", "image", "rm", "-f", image], check=False, capture_output=True)
+
+
+def _moved(run: Run) -> dict[str, int]:
+    """Bytes that went to Docker, of those that the image has."""
+    [built] = json.loads(run.stdout)
+    return {"moved_bytes": built["loaded"]["moved"], "packed_bytes": sum(x["size"] for x in built["layers"])}
+
+
 def _own(runs: list[Run]) -> dict[str, Any]:
     return {
         "seconds": round(median([run.seconds for run in runs]), 3),
@@ -178,11 +217,14 @@ def _pair(ours: list[Run], theirs: list[Run]) -> dict[str, Any]:
 
 
 def _print(result: Mapping[str, Any]) -> None:
-    rows = [("", "mlimage", "buildx + uv", "ratio", "most memory")]
+    rows = [("", "mlimage", "peer", "ratio", "most memory")]
     for key, title in (
         ("cold", "cold, base included"),
         ("one_wheel_changed", "one small wheel changed"),
         ("unchanged", "nothing changed"),
+        ("docker_cold", "docker engine, cold, loaded"),
+        ("docker_unchanged", "docker engine, nothing changed"),
+        ("docker_load_changed", "into Docker, one wheel changed"),
         ("help", "mlimage --help"),
     ):
         each = result[key]
@@ -197,7 +239,10 @@ def _print(result: Mapping[str, Any]) -> None:
             )
         )
     for row in rows:
-        print(f"{row[0]:<26}" + "".join(f"{cell:>14}" for cell in row[1:]))
+        print(f"{row[0]:<32}" + "".join(f"{cell:>14}" for cell in row[1:]))
+    print("peers: buildx with uv; for the docker engine buildx of the rendered Dockerfile, with pip")
+    load = result["docker_load_changed"]
+    print(f"bytes into Docker after the change: {load['moved_bytes']:,} of {load['packed_bytes']:,}")
     change = result["one_wheel_changed"]
     print(
         f"new bytes after the change: {change['new_bytes']:,}; "

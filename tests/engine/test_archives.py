@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,26 +14,13 @@ from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image
 from support.machine import Engine
+from support.programs import program
 from support.sealing import sealed
 from support.tars import ODD, unpack_with
 
 pytestmark = pytest.mark.engine
 
 SCRIPT = b"#!/bin/sh\necho $(cat /etc/greeting) from $(basename $PWD), user $(id)\n"
-
-
-def program(
-    name: str, *arguments: str | Path, stdin: bytes | None = None, environ: Mapping[str, str] = os.environ
-) -> str:
-    """Run a program that must succeed; returns what it wrote."""
-    found = shutil.which(name, path=environ["PATH"])
-    if found is None:
-        pytest.fail(f"this test needs the program `{name}`: make engine-up")
-    done = subprocess.run(
-        [found, *map(str, arguments)], input=stdin, capture_output=True, check=False, env=dict(environ)
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
 
 
 def shell() -> Iterator[Entry]:

@@ -1,28 +1,28 @@
-"""`mlimage run` as a user has it: a small image, and the shipped one, in both container runtimes."""
+"""`mlimage run` as a user has it: a small image, and the shipped one, in every engine and in the sandbox."""
 
-import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
+import docker.errors
 import pytest
 
 from mlimage.cache import Cache
 from mlimage.host.docker import RUN_LABEL
 from mlimage.oci.store import Store
 from support.building import IMAGE, MLIMAGE, build, project_at
+from support.cutting import way_to
+from support.machine import DOCKERS, PODMANS, need_engine
 from support.running import free_port, small_image
 
-RUNTIMES = (
-    pytest.param("docker", marks=pytest.mark.engine),
-    pytest.param("sandbox", marks=pytest.mark.namespaces),
-)
+IN_ENGINES = [pytest.param(name, marks=pytest.mark.engine) for name in (*DOCKERS, *PODMANS)]
+RUNTIMES = [*IN_ENGINES, pytest.param("sandbox", marks=pytest.mark.namespaces)]
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +43,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def command(runtime: str, *arguments: str) -> Sequence[str]:
-    return (MLIMAGE, "run", "--runtime", runtime, *arguments)
+    if runtime == "sandbox":
+        return (MLIMAGE, "run", "--runtime", "sandbox", *arguments)
+    return (*need_engine(runtime).enter, MLIMAGE, "run", "--runtime", "docker", *arguments)
 
 
-def environment(cache: Cache) -> dict[str, str]:
-    return {**os.environ, "MLIMAGE_CACHE": str(cache.root)}
+def environment(cache: Cache, runtime: str) -> dict[str, str]:
+    environ = os.environ if runtime == "sandbox" else need_engine(runtime).environ
+    return {**environ, "MLIMAGE_CACHE": str(cache.root)}
 
 
 def run(cache: Cache, folder: Path, runtime: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         command(runtime, *arguments),
         cwd=folder,
-        env=environment(cache),
+        env=environment(cache, runtime),
         capture_output=True,
         text=True,
         check=False,
@@ -62,12 +65,10 @@ def run(cache: Cache, folder: Path, runtime: str, *arguments: str) -> "subproces
     )
 
 
-def containers() -> list[object]:
-    client = docker.from_env()
+def containers(runtime: str, label: str) -> list[object]:
+    client = docker.from_env(environment=dict(need_engine(runtime).environ))
     try:
-        return [
-            one.id for one in client.containers.list(all=True, filters={"label": f"{RUN_LABEL}=demo:cpu"})
-        ]
+        return [one["Id"] for one in client.api.containers(all=True, filters={"label": label})]
     finally:
         client.close()
 
@@ -104,7 +105,7 @@ def test_signals_are_passed_on(cache: Cache, folder: Path, runtime: str, number:
     with subprocess.Popen(
         command(runtime, "demo", "--", "sh", "-c", script),
         cwd=folder,
-        env=environment(cache),
+        env=environment(cache, runtime),
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -123,7 +124,7 @@ def test_standard_input_is_handed_on(cache: Cache, folder: Path, runtime: str) -
     done = subprocess.run(
         command(runtime, "-i", "demo", "--", "cat"),
         cwd=folder,
-        env=environment(cache),
+        env=environment(cache, runtime),
         input=b"line\n" * 50_000,
         capture_output=True,
         check=False,
@@ -139,19 +140,63 @@ def test_a_server_that_ends_at_once(cache: Cache, folder: Path, runtime: str) ->
     assert "error: `demo:cpu` ended with status 127 before it was healthy\n" in done.stderr
 
 
-@pytest.mark.engine
-def test_no_container_stays(cache: Cache, folder: Path) -> None:
-    run(cache, folder, "docker", "demo", "--", "sh", "-c", "exit 1")
-    assert containers() == []
+@pytest.mark.parametrize("runtime", IN_ENGINES)
+def test_no_container_stays(folder: Path, tmp_path: Path, runtime: str) -> None:
+    own = Cache(tmp_path / "cache")
+    small_image(Store(own.store), f"stays-{os.getpid()}")  # other tests run at the same time
+    name = f"stays-{os.getpid()}:cpu"
+    assert run(own, folder, runtime, name, "--", "sh", "-c", "exit 3").returncode == 3
+    assert containers(runtime, f"{RUN_LABEL}={name}") == []
 
 
-@pytest.mark.engine
-def test_the_end_for_memory_is_named(cache: Cache, folder: Path) -> None:
+@pytest.mark.parametrize("runtime", IN_ENGINES)
+def test_the_end_for_memory_is_named(cache: Cache, folder: Path, runtime: str) -> None:
     # A shell variable of 200 MB; the limit is below it.
     eat = "exec 2>/dev/null; x=$(while :; do echo 0123456789012345678901234567890123456789; done)"
-    done = run(cache, folder, "docker", "--memory", "32m", "demo", "--", "sh", "-c", eat)
+    done = run(cache, folder, runtime, "--memory", "32m", "demo", "--", "sh", "-c", eat)
     assert done.returncode == 137
     assert "limit" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("runtime", IN_ENGINES)
+def test_an_engine_that_dies_is_one_error(cache: Cache, folder: Path, runtime: str) -> None:
+    engine, label = need_engine(runtime), f"dies-{os.getpid()}"
+    script = f"echo up; sleep 60; : {label}"
+    with (
+        way_to(engine.host, folder) as way,
+        subprocess.Popen(
+            command(runtime, "demo", "--", "sh", "-c", script),
+            cwd=folder,
+            env={**environment(cache, runtime), "DOCKER_HOST": way.host},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "up\n"
+        way.cut()
+        lines = process.stderr.read().splitlines()
+        assert process.wait() == 10
+    assert lines[-2:] == [
+        "error: lost the container: connection refused",
+        "hint: does the engine still run?",
+    ]
+    end_containers(runtime, script)
+    assert run(cache, folder, runtime, "demo", "--", "sh", "-c", "exit 3").returncode == 3
+
+
+def end_containers(runtime: str, script: str) -> None:
+    """Those that a dead daemon would have ended."""
+    client = docker.from_env(environment=dict(need_engine(runtime).environ))
+    try:
+        for one in client.api.containers(all=True, filters={"label": f"{RUN_LABEL}=demo:cpu"}):
+            with suppress(docker.errors.NotFound):
+                if script in client.api.inspect_container(one["Id"])["Config"]["Cmd"]:
+                    client.api.remove_container(one["Id"], force=True)
+    finally:
+        client.close()
 
 
 def test_a_dry_run_says_what_would_be(cache: Cache, folder: Path) -> None:
@@ -191,7 +236,7 @@ def served(cache: Cache, project: Path, runtime: str, port: int) -> Iterator["su
     with subprocess.Popen(
         command(runtime, IMAGE, "serve", "--port", str(port)),
         cwd=project,
-        env=environment(cache),
+        env=environment(cache, runtime),
         stderr=subprocess.PIPE,
         stdout=sys.stderr,
         text=True,
@@ -289,23 +334,36 @@ def test_the_shipped_image_trains_serves_and_predicts(cache: Cache, project: Pat
         0,
     ]
     with served(cache, project, runtime, port) as process:
-        status, answer = post(port, {"instances": [zero, [zero[row * 8 : row * 8 + 8] for row in range(8)]]})
+        rows = [zero[row * 8 : row * 8 + 8] for row in range(8)]
+        status, answer = post(runtime, port, {"instances": [zero, rows]})
         assert status == 200
         assert [one["digit"] for one in answer["predictions"]] == [0, 0]
-        assert post(port, {"instances": [zero[:63]]})[0] == 422
+        assert post(runtime, port, {"instances": [zero[:63]]})[0] == 422
         process.send_signal(signal.SIGINT)
         assert process.stderr
         process.stderr.read()
         assert process.wait() == 0
 
 
-def post(port: int, value: object) -> tuple[int, dict[str, list[dict[str, float]]]]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request(
-            "POST", "/invocations", json.dumps(value), headers={"Content-Type": "application/json"}
-        )
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-    finally:
-        connection.close()
+POST = """
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
+connection.request("POST", "/invocations", sys.stdin.read(), headers={"Content-Type": "application/json"})
+response = connection.getresponse()
+print(response.status, response.read().decode())
+"""
+
+
+def post(runtime: str, port: int, value: object) -> tuple[int, dict[str, list[dict[str, float]]]]:
+    """Ask from where the engine publishes its ports."""
+    enter = () if runtime == "sandbox" else need_engine(runtime).enter
+    said = subprocess.run(
+        (*enter, sys.executable, "-c", POST, str(port)),
+        input=json.dumps(value),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    status, _, answer = said.partition(" ")
+    return int(status), json.loads(answer)

@@ -37,8 +37,15 @@ def test_files(golden: Callable[[str, bytes | str], None]) -> None:
         golden(f"lock/{name}", text)
 
 
+def test_a_base_that_is_an_image(golden: Callable[[str, bytes | str], None]) -> None:
+    lock = locks.on_image(locks.lock([locks.package("numpy")]), locks.image_base(debs=["libgomp1"]))
+    for name, text in render_lock(lock).items():
+        golden(f"lock/on-image/{name}", text)
+
+
 def test_digests(golden: Callable[[str, bytes | str], None]) -> None:
     record = Record(
+        variants=("cpu",),
         layer="numpy",
         key=locks.digest_of("key"),
         diff_id=locks.digest_of("tar"),

@@ -24,7 +24,7 @@ def planned(case: str) -> BuildPlan:
     loaded = load_spec(CASES / case / "x", shown="images/x")
     locked = lock([package("one"), package("two")], image="x")
     if isinstance(loaded.spec.base, RegistryBase):
-        locked = replace(locked, base=image_base(*loaded.spec.base.packages))
+        locked = replace(locked, base=image_base(debs=loaded.spec.base.packages))
     return plan(loaded, locked)
 
 

@@ -114,7 +114,7 @@ def base(
     )
     spec = parse_spec(SPEC, path="images/base/mlimage.yaml", folder="base")
     with (
-        Sources(spec, cache=shared_cache, environ=os.environ, progress=SILENT) as sources,
+        Sources(spec, "cpu", cache=shared_cache, environ=os.environ, progress=SILENT) as sources,
         SILENT.task("debs") as task,
         ThreadPoolExecutor(8) as pool,
     ):

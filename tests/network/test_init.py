@@ -1,4 +1,4 @@
-"""What `mlimage init` makes is locked, built and trained as it is."""
+"""What `mlimage init` makes, from whatever source, is locked, built, trained and served as it is."""
 
 import os
 import subprocess
@@ -7,12 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from mlimage.cache import Cache
 
-def _mlimage(project: Path, *arguments: str) -> str:
+SOURCES = {
+    "requirements.txt": "idna<4\n",
+    "environment.yml": "dependencies: [python=3.11, idna<4]\n",
+    "pyproject.toml": '[project]\nname = "x"\nrequires-python = ">=3.11"\ndependencies = ["idna<4"]\n',
+    "venv/lib/python3.11/site-packages/idna-3.10.dist-info/METADATA": "Name: idna\nVersion: 3.10\n",
+}
+
+
+def _mlimage(project: Path, cache: Cache, *arguments: str, status: int = 0) -> tuple[str, str]:
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
-        "MLIMAGE_CACHE": str(project / "cache"),
+        "MLIMAGE_CACHE": str(cache.root),
     }
     done = subprocess.run(
         (sys.executable, "-m", "mlimage", *arguments),
@@ -22,14 +31,38 @@ def _mlimage(project: Path, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert done.returncode == status, done.stderr
+    return done.stdout, done.stderr
 
 
 @pytest.mark.network
 @pytest.mark.namespaces
-def test_a_new_image_is_locked_built_and_trained(tmp_path: Path) -> None:
-    for arguments in (("init",), ("lock",), ("build",)):
-        _mlimage(tmp_path, *arguments, "churn")
-    said = _mlimage(tmp_path, "run", "churn", "--runtime", "sandbox", "train")
-    assert said == "root mean square error 0.1021; model written to /models/model.npz\n"
+def test_a_new_image_is_locked_built_and_trained(tmp_path: Path, warm_cache: Cache) -> None:
+    def mlimage(*arguments: str, status: int = 0) -> tuple[str, str]:
+        return _mlimage(tmp_path, warm_cache, *arguments, status=status)
+
+    names = ["churn"]
+    mlimage("init", "churn")
+    for path, text in SOURCES.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+        source = path.partition("/")[0]
+        names.append(f"from-{source.partition('.')[0]}")
+        mlimage("init", names[-1], "--from", source)
+    mlimage("lock")
+    mlimage("build")
+    _, said = mlimage("run", "churn", "--runtime", "sandbox", "serve", "--port", "0", status=10)
+    assert said.splitlines()[-3:] == [
+        "no model at /models/model.npz: train first",
+        "error: `churn:cpu` ended with status 1 before it was healthy",
+        "hint: its last lines above should say why",
+    ]
+    for name in names:
+        said, _ = mlimage("run", name, "--runtime", "sandbox", "train")
+        assert said == "root mean square error 0.1021; model written to /models/model.npz\n"
+    for name in names[1:]:
+        said, _ = mlimage("inspect", name)
+        assert [line.split()[1] for line in said.splitlines() if line.startswith("python ")] == [
+            "idna",
+            "numpy",
+        ]

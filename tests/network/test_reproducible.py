@@ -29,6 +29,9 @@ def test_built_again_with_a_warm_cache(tmp_path: Path, warm_cache: Cache) -> Non
     [
         pytest.param({"TZ": "Pacific/Kiritimati"}, id="time zone"),
         pytest.param({"LANG": "tr_TR.UTF-8", "LC_ALL": "C", "LANGUAGE": "tr"}, id="locale"),
+        pytest.param(
+            {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, id="names that are not UTF-8"
+        ),
         pytest.param({"PYTHONHASHSEED": "1234"}, id="hash seed"),
         pytest.param(
             {"HOME": "/nonexistent", "USER": "somebody", "HOSTNAME": "elsewhere"}, id="home and names"

@@ -15,6 +15,7 @@ import pytest
 from mlimage.cache import Cache
 from mlimage.errors import FetchError, MlimageError, ResolveError
 from mlimage.lock.changes import Upgrade
+from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.lock.packages import lock_packages
 from mlimage.lock.sources import Sources
@@ -93,14 +94,16 @@ class Index:
         ]
         environ = {"MLIMAGE_MIRROR_DEFAULT": self.web.index, "HOME": str(self.folder)}
         cache = Cache(self.folder / "cache")
-        with Sources(spec, cache=cache, environ=environ, progress=SILENT) as sources:
+        with Sources(spec, "cpu", cache=cache, environ=environ, progress=SILENT) as sources:
             packages, notes = lock_packages(
                 requirements,
                 host_python(),
                 image="digits",
                 previous=previous,
+                constraints={},
                 upgrade=upgrade or Upgrade(),
                 as_of=AS_OF,
+                resolver=PIP_COMPILE,
                 sources=sources,
                 run=run,
             )

@@ -16,11 +16,11 @@ IMAGE: Final = "digits-sklearn"
 MLIMAGE: Final = str(Path(sys.executable).with_name("mlimage"))
 
 
-def project_at(folder: Path) -> Path:
+def project_at(folder: Path, image: str = IMAGE) -> Path:
     """A copy of the project in this folder, with that one image and its lock."""
     for part in ("images", "lockfiles"):
         shutil.copytree(
-            ROOT / part / IMAGE, folder / part / IMAGE, ignore=shutil.ignore_patterns("__pycache__")
+            ROOT / part / image, folder / part / image, ignore=shutil.ignore_patterns("__pycache__")
         )
     return folder
 
@@ -29,6 +29,7 @@ def build(
     project: Path,
     cache: Cache,
     *,
+    image: str = IMAGE,
     prefix: Sequence[str] = (),
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
@@ -36,7 +37,7 @@ def build(
 ) -> dict[str, str]:
     """Build and return image id and digest."""
     done = subprocess.run(
-        [*prefix, MLIMAGE, "build", IMAGE, "--json", *options],
+        [*prefix, MLIMAGE, "build", image, "--json", *options],
         cwd=project,
         env={**os.environ, "MLIMAGE_CACHE": str(cache.root), **(env or {})},
         umask=umask,
@@ -45,5 +46,5 @@ def build(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    [image] = json.loads(done.stdout)
-    return {"digest": image["digest"], "image_id": image["image_id"]}
+    [built] = json.loads(done.stdout)
+    return {"digest": built["digest"], "image_id": built["image_id"]}

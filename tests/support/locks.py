@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from packaging.version import Version
@@ -16,6 +17,7 @@ from mlimage.lock.model import (
     Lock,
     LockedPackage,
     Wanted,
+    WantedImage,
 )
 from mlimage.platforms import LINUX_AMD64
 
@@ -67,28 +69,45 @@ def base(*names: str) -> AssembledBase:
     )
 
 
-def image_base(*debs: str) -> ImageBase:
-    """A base that is an image of a registry, and the debs that the spec adds to it."""
+def image_base(*layers: str, debs: Sequence[str] = ()) -> ImageBase:
+    """A base that is an image with these layers."""
     return ImageBase(
-        reference=digest_of("reference"),
+        reference=digest_of("docker.io/library/python:3.11-slim"),
         repository="library/python",
         index=digest_of("index"),
         manifest=digest_of("manifest"),
         config=digest_of("config"),
         platform=LINUX_AMD64,
         python="3.11",
-        installation=Installation(version="3.11.9", program="usr/local/bin/python3.11", glibc="2.36"),
-        env=(("GPG_KEY", "A035"), ("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin")),
-        layers=(
-            ImageLayer(
-                media_type="application/vnd.oci.image.layer.v1.tar+gzip",
-                digest=digest_of("layer"),
-                size=1000,
-                diff_id=digest_of("tar"),
-            ),
+        installation=Installation(
+            version="3.11.9",
+            program="usr/local/bin/python3.11",
+            glibc="2.36",
+            library="usr/local/lib/python3.11",
+            bytecode=True,
         ),
-        packages=debs,
+        env=(("LANG", "C.UTF-8"), ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("PYTHON_VERSION", "3.11.9")),
+        layers=tuple(image_layer(name) for name in layers or ("debian", "python")),
+        packages=tuple(sorted(debs)),
         debs=tuple(deb(name) for name in sorted(debs)),
+    )
+
+
+def image_layer(name: str) -> ImageLayer:
+    """A layer of an image."""
+    return ImageLayer(
+        media_type="application/vnd.oci.image.layer.v1.tar+gzip",
+        digest=digest_of(f"{name}.tar.gz"),
+        size=1000 + len(name),
+        diff_id=digest_of(f"{name}.tar"),
+    )
+
+
+def on_image(lock: Lock, base: ImageBase) -> Lock:
+    """The lock with an image as its base, and wanted so."""
+    image = WantedImage(reference=base.reference, name=f"{base.repository}:3.11-slim")
+    return replace(
+        lock, base=base, wanted=replace(lock.wanted, suite=None, image=image, packages=base.packages)
     )
 
 

@@ -24,8 +24,16 @@ from mlimage.cache import Cache
 ROOT = Path(__file__).parent.parent.parent
 """The checkout."""
 
-ENGINES = ("docker-trixie", "docker-sid")
-"""The engines of `make engine-up`: program, and its release of Debian; the default one first."""
+DOCKERS = ("docker-trixie", "docker-sid")
+CLASSIC = "docker-trixie-classic"
+FULL = "docker-trixie-full"
+PODMANS = ("podman-bookworm", "podman-trixie")
+ROOTLESS = ("podman-bookworm-rootless", "podman-trixie-rootless")
+ENGINES = (*DOCKERS, CLASSIC, FULL, *PODMANS, *ROOTLESS)
+"""The engines of `make engine-up`: program, and its release of Debian; the default one first.
+
+`CLASSIC` has Docker's older image store, and `FULL` room for some 40 MB; `ROOTLESS` are of a person.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +44,15 @@ class Engine:
         name: one of `ENGINES`.
         version: of its server, `26.1.5+dfsg1`.
         host: its `DOCKER_HOST`.
-        environ: for a process that shall use this engine, with its own `docker` and `buildx`.
+        environ: for a process that shall use this engine; with Docker's own `docker` and `buildx`.
+        enter: in front of that process's command, so that it reaches the ports that are published.
     """
 
     name: str
     version: str
     host: str
     environ: Mapping[str, str]
+    enter: tuple[str, ...] = ()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -71,7 +81,7 @@ class _UnixConnection(http.client.HTTPConnection):
 def _exports(environment: Path) -> dict[str, str]:
     """What a shell that reads this file has then."""
     found = re.findall(r"^export (\w+)=(.*)$", environment.read_text(), re.MULTILINE)
-    return {name: value.replace("$PATH", os.environ["PATH"]) for name, value in found}
+    return {name: value.strip('"').replace("$PATH", os.environ["PATH"]) for name, value in found}
 
 
 def _get(connection: http.client.HTTPConnection, path: str) -> bytes | None:
@@ -110,8 +120,21 @@ def engine_named(name: str) -> Engine | None:
     answer = _get(_engine(host), "/version")
     if answer is None:
         return None
-    environ = {**os.environ, **exports}
-    return Engine(name=name, version=json.loads(answer)["Version"], host=host, environ=environ)
+    return Engine(
+        name=name,
+        version=json.loads(answer)["Version"],
+        host=host,
+        environ={**os.environ, **exports},
+        enter=tuple(exports.get("MLIMAGE_TEST_ENTER", "").split()),
+    )
+
+
+def need_engine(name: str) -> Engine:
+    """One of `ENGINES`; fails the test when it does not answer."""
+    found = engine_named(name)
+    if found is None:
+        pytest.fail(f"this test needs the engine {name}: make engine-up")
+    return found
 
 
 @remember
@@ -166,13 +189,10 @@ def docker_host() -> str:
     return address
 
 
-@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.engine) for name in ENGINES])
+@pytest.fixture(scope="session", params=[pytest.param(name, marks=pytest.mark.engine) for name in DOCKERS])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Each of `ENGINES`, one after the other. It is in no variable of this process: hand on its `environ`."""
-    found = engine_named(request.param)
-    if found is None:
-        pytest.fail(f"this test needs the engine {request.param}: make engine-up")
-    return found
+    """Each of `DOCKERS`, one after the other. It is in no variable of this process: hand on its `environ`."""
+    return need_engine(request.param)
 
 
 @pytest.fixture(scope="session")

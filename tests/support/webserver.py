@@ -51,6 +51,8 @@ class Request:
 
     path: str
     headers: Mapping[str, str]
+    query: str = ""
+    body: bytes = b""
 
 
 @dataclass(kw_only=True)
@@ -80,6 +82,8 @@ class WebServer:
         ranges: what it makes of the `Range` header.
         etags: whether it sends a strong validator.
         needs: the `Authorization` header without which it answers 401.
+        challenge: what it says then.
+        free: how paths begin that need none.
         certificate: a file with certificate and key for `localhost`, when it is to speak TLS.
         requests: what it was asked, in order.
     """
@@ -88,6 +92,8 @@ class WebServer:
     ranges: Ranges = "yes"
     etags: bool = True
     needs: str | None = None
+    challenge: str = "Basic"
+    free: str | None = None
     certificate: Path | None = None
     requests: list[Request] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -198,10 +204,15 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         web = self.server.web
-        path = unquote(urlsplit(self.path).path)
-        web.requests.append(Request(path=path, headers=dict(self.headers)))
+        parts = urlsplit(self.path)
+        path = unquote(parts.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        web.requests.append(Request(path=path, headers=dict(self.headers), query=parts.query, body=body))
         fault = web.fault(path) or Fault()
         if fault.hang:
             web.wait_for_close()
@@ -210,8 +221,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status is not None:
             self._send(fault.status, fault.headers, fault.body or b"")
             return
-        if web.needs is not None and self.headers.get("Authorization") != web.needs:
-            self._send(401, {"WWW-Authenticate": "Basic"}, b"")
+        free = web.free is not None and path.startswith(web.free)
+        if web.needs is not None and not free and self.headers.get("Authorization") != web.needs:
+            self._send(401, {"WWW-Authenticate": web.challenge}, b"")
             return
         if path.startswith("/simple/"):
             answer = web.page(path.removeprefix("/simple/").strip("/"), self.headers.get("Accept", ""))

@@ -27,6 +27,7 @@ ORDER = (
     {"daemon"},
     {"engines"},
     {"host"},
+    {"verify"},
     {"cli"},
     {"__main__"},
 )

@@ -246,3 +246,27 @@ def test_a_machine_without_apt(home: Path) -> None:
     )
     found = mirrors(home, MLIMAGE_MIRROR_DEBIAN="http://example.com/debian").archive("debian")
     assert found == (Location("http://example.com/debian"),)
+
+
+def test_registries_are_where_they_are_unless_somebody_says_otherwise(home: Path) -> None:
+    assert mirrors(home).registry("docker.io") == ()
+    found = mirrors(home, MLIMAGE_MIRROR_DOCKER_IO="https://one.example/hub https://two.example")
+    assert found.registry("docker.io") == (
+        Location("https://one.example/hub"),
+        Location("https://two.example"),
+    )
+    folder = home / ".config/mlimage"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text('[mirrors]\n"r.example:5000" = "http://127.0.0.1:5000"\n')
+    assert mirrors(home).registry("r.example:5000") == (Location("http://127.0.0.1:5000"),)
+
+
+def test_a_folder_is_no_registry(home: Path) -> None:
+    with pytest.raises(MlimageError) as caught:
+        mirrors(home, MLIMAGE_MIRROR_DOCKER_IO=str(home)).registry("docker.io")
+    assert str(caught.value) == (
+        f"the mirror of registry `docker.io` is the folder `{home}`, and must be a registry"
+    )
+    assert caught.value.hint == (
+        "set MLIMAGE_MIRROR_DOCKER_IO=https://HOST, or https://HOST/PATH for images below a path"
+    )

@@ -17,6 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always; `mlimage --help` documents the statuses.
     """
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":
+        # Under `LANG=en_US` Python takes the names of files for Latin-1, and the image would get others.
+        from mlimage.process import restart
+
+        restart("-X", "utf8")
     # Python has none where the caller closed it (`>&-`), and nothing below should have to ask.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123 - for as long as the process
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123

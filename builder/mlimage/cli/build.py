@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.style import size_text
 
 _SHOWN = 10
 """Files of steps that are named."""
@@ -120,7 +121,8 @@ def build(
     from mlimage.engines.docker.secrets import parse_secrets, secrets_of
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
-    from mlimage.lock.text import read_lock
+    from mlimage.lock.text import read_lock, read_others
+    from mlimage.lock.variants import check_variants
     from mlimage.oci.archive import archive_size, write_output
     from mlimage.oci.store import Store
     from mlimage.plan.decide import plan
@@ -137,8 +139,10 @@ def build(
         raise UsageError("`--output` takes one image", hint="name the image, and its `--variant`")
     plans = []
     for spec, each in chosen:
-        lock = read_lock(found.lock_folder(spec.spec.name), each)
+        folder = found.lock_folder(spec.spec.name)
+        lock = read_lock(folder, each)
         check(spec, lock)
+        check_variants(spec, read_others(folder, spec, lock))
         planned = plan(spec, lock)
         chosen_engine = choose(engine, planned)
         screen.progress.detail(chosen_engine.why)
@@ -154,12 +158,15 @@ def build(
         with ExitStack() as stack:
             stack.enter_context(cache.in_use())
 
-            def inputs(loaded: "LoadedSpec" = spec, stack: ExitStack = stack) -> "Inputs":
+            def inputs(
+                loaded: "LoadedSpec" = spec, variant: str = planned.variant, stack: ExitStack = stack
+            ) -> "Inputs":
                 from mlimage.lock.sources import Sources
                 from mlimage.oci.images import RegistryImages
 
                 sources = Sources(
                     loaded.spec,
+                    variant,
                     cache=cache,
                     environ=os.environ,
                     progress=screen.progress,
@@ -247,8 +254,8 @@ def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
     screen.say(f"  digest    {image.digest}")
     screen.say(f"  image id  {image.image_id}")
     screen.say(
-        f"  layers    {len(built.layers)}, {packed / 1e6:.1f} MB packed; "
-        + (f"{len(made)} made now, {new / 1e6:.1f} MB" if made else "nothing changed")
+        f"  layers    {len(built.layers)}, {size_text(packed)} packed; "
+        + (f"{len(made)} made now, {size_text(new)}" if made else "nothing changed")
     )
     if brought:
         moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"

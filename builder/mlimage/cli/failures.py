@@ -75,6 +75,9 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
         return _report_usage(error, arguments)
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         return _report_refusal(error)
+    if isinstance(error, FileNotFoundError) and _stands_nowhere():
+        _error("the current folder does not exist any more", "go to one that does: `cd`")
+        return MACHINE
     return _report_defect(error, arguments)
 
 
@@ -140,6 +143,8 @@ def _report_usage(error: Any, arguments: Sequence[str]) -> int:
             hint = _behind_dashes(name, arguments) or hint
     elif hasattr(error, "param_type") and error.param is not None:
         message = f"missing {error.param.param_type_name} {_names(error.param)}"
+    elif extra := re.fullmatch(r"Got unexpected extra argument\(s\) \((.*)\)", message):
+        message = f"nothing can stand here: `{extra[1]}`"
     elif " Did you mean " in message:
         message, _, near_names = message.partition(" Did you mean ")
         hint = f"did you mean {_our_grammar(near_names)}"
@@ -216,6 +221,14 @@ def _about_cache(path: str) -> bool:
         return False
     place = Path(path).absolute()
     return place.is_relative_to(cache) or cache.is_relative_to(place)
+
+
+def _stands_nowhere() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _report_defect(error: BaseException, arguments: Sequence[str]) -> int:

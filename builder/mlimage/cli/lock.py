@@ -50,6 +50,7 @@ def lock(
 ) -> None:
     """Resolve every wheel and .deb to a name and a SHA-256, and write the lock files.
 
+    A base that is an image of a registry is locked by its digests; `--upgrade` takes what its tag means now.
     A lock that is up to date is left as it is. When the spec has changed, versions move only where they must.
     What changed is shown: read it, then commit the folder `lockfiles/`.
 
@@ -83,14 +84,20 @@ def _check(
     from mlimage.errors import LockError
     from mlimage.lock.check import check
     from mlimage.lock.text import read_lock
+    from mlimage.lock.variants import check_variants
 
     failed: list[LockError] = []
     results: list[dict[str, Any]] = []
+    read: dict[str, dict[str, Lock]] = {}
     for loaded, variant in chosen:
         name = f"{loaded.spec.name}:{variant}"
         problem: LockError | None = None
         try:
-            check(loaded, read_lock(project.lock_folder(loaded.spec.name), variant))
+            lock = read_lock(project.lock_folder(loaded.spec.name), variant)
+            check(loaded, lock)
+            locks = read.setdefault(loaded.spec.name, {})
+            locks[variant] = lock
+            check_variants(loaded, locks)
         except LockError as error:
             problem = error
             failed.append(error)
@@ -121,43 +128,53 @@ def _lock(
     json: bool,
 ) -> None:
     from mlimage.cache import default_cache
+    from mlimage.lock.chain import lock_variants
     from mlimage.lock.changes import Upgrade
-    from mlimage.lock.lock import lock_image
     from mlimage.lock.sources import Sources
     from mlimage.lock.text import write_lock
     from mlimage.oci.images import RegistryImages
     from mlimage.process import run
 
     cache = default_cache(os.environ)
+    now = datetime.now(UTC)
     results = []
-    for loaded, variant in chosen:
-        name = loaded.spec.name
-        previous = _previous(project.lock_folder(name), variant, screen)
-        with (
-            cache.in_use(),
-            Sources(
-                loaded.spec,
-                cache=cache,
-                environ=os.environ,
-                progress=screen.progress,
-                open_images=RegistryImages,
-            ) as sources,
-        ):
-            locked = lock_image(
+    for loaded, variants in _by_image(chosen):
+        folder = project.lock_folder(loaded.spec.name)
+        found = {each: _previous(folder, each, screen) for each in loaded.spec.variants}
+        previous = {variant: lock for variant, lock in found.items() if lock is not None}
+        with cache.in_use():
+            locked = lock_variants(
                 loaded,
-                variant,
+                variants,
                 previous=previous,
                 upgrade=Upgrade(everything=everything, packages=packages),
-                now=datetime.now(UTC),
-                sources=sources,
+                now=now,
+                open_sources=partial(
+                    Sources,
+                    loaded.spec,
+                    cache=cache,
+                    environ=os.environ,
+                    progress=screen.progress,
+                    open_images=RegistryImages,
+                ),
                 run=run,
-                places=partial(_places, project, name),
+                places=partial(_places, project, loaded.spec.name),
             )
-        written = write_lock(project.lock_folder(name), locked.lock)
-        _show(screen, locked, first=previous is None, written=written)
-        results.append(_result(locked, written))
+        for each in locked:
+            written = write_lock(folder, each.lock)
+            _show(screen, each, first=each.lock.variant not in previous, written=written)
+            results.append(_result(each, written))
     if json:
         screen.json(results)
+
+
+def _by_image(
+    chosen: "Sequence[tuple[LoadedSpec, str]]",
+) -> "list[tuple[LoadedSpec, list[str]]]":
+    found: dict[str, tuple[LoadedSpec, list[str]]] = {}
+    for loaded, variant in chosen:
+        found.setdefault(loaded.spec.name, (loaded, []))[1].append(variant)
+    return list(found.values())
 
 
 def _places(project: "Project", name: str) -> "Mapping[str, str]":
@@ -189,7 +206,7 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     if locked.fresh:
         screen.say(f"{name} is up to date")
         return
-    debs, wheels = sum(deb.size for deb in lock.base.debs), sum(package.size for package in lock.packages)
+    wheels = sum(package.size for package in lock.packages)
     listed = [change for change in locked.changes if not (first and change.kind == "deb")]
     if listed:
         screen.table(
@@ -200,7 +217,7 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     elif not first:
         screen.say(f"{name}: no package changed")
     screen.say(
-        f"{name}: {len(lock.base.debs)} debs ({size_text(debs)}) and "
+        f"{name}: {_base_text(lock)} and "
         f"{len(lock.packages)} wheel{'' if len(lock.packages) == 1 else 's'} ({size_text(wheels)}), "
         f"as of {lock.as_of:%Y-%m-%d %H:%M:%S} UTC; "
         + (f"wrote {', '.join(path.name for path in written)}" if written else "the files stay as they were")
@@ -208,6 +225,23 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     for change in locked.changes:
         if change.note.startswith("yanked"):
             screen.warn(f"`{change.name}=={change.new}` was withdrawn by its authors ({change.note})")
+
+
+def _base_text(lock: "Lock") -> str:
+    from mlimage.cli.style import size_text
+    from mlimage.lock.model import ImageBase
+
+    parts = []
+    if isinstance(lock.base, ImageBase):
+        layers = lock.base.layers
+        count = f"{len(layers)} layer{'' if len(layers) == 1 else 's'}"
+        parts.append(
+            f"{lock.base.repository} with python {lock.base.installation.version} "
+            f"({count}, {size_text(sum(layer.size for layer in layers))})"
+        )
+    if lock.base.debs or not parts:
+        parts.append(f"{len(lock.base.debs)} debs ({size_text(sum(deb.size for deb in lock.base.debs))})")
+    return ", ".join(parts)
 
 
 def _row(change: "Change") -> tuple[str, ...]:
@@ -225,6 +259,8 @@ def _row(change: "Change") -> tuple[str, ...]:
 
 
 def _result(locked: "Locked", written: "Sequence[Path]") -> dict[str, Any]:
+    from mlimage.lock.model import ImageBase
+
     lock = locked.lock
     return {
         "image": lock.image,
@@ -232,6 +268,7 @@ def _result(locked: "Locked", written: "Sequence[Path]") -> dict[str, Any]:
         "up_to_date": locked.fresh,
         "inputs": lock.inputs,
         "as_of": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "base": lock.base.manifest if isinstance(lock.base, ImageBase) else None,
         "debs": len(lock.base.debs),
         "wheels": len(lock.packages),
         "written": [path.name for path in written],

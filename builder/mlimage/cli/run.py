@@ -117,7 +117,10 @@ def run(
     from mlimage.host.prepare import Wishes, prepare
     from mlimage.oci.reference import resolve
     from mlimage.oci.store import Store
+    from mlimage.spec.project import find_project
 
+    if project != Path():
+        find_project(project)  # its folder of models is meant, and where it is none, no other
     screen = Screen(json=False, verbose=verbose)
     cache = default_cache(os.environ)
     store = Store(cache.store)

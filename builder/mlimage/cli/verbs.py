@@ -20,6 +20,7 @@ VERBS: Final = {
     "render": "Write the Dockerfile of each variant, to read and commit",
     "build": "Turn spec and lock into one sealed image, with or without Docker",
     "run": "Train, serve or open a shell in an image",
+    "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
     "cache": "List, prune and verify what was fetched and built",
     "schema": "Print the JSON Schema of mlimage.yaml, for editors",

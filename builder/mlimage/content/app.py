@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from mlimage.content.entry import Entry, Kind, symlink
 from mlimage.content.ignore import Ignore, read_ignore
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, reason_of
 
 ALWAYS_IGNORED: Final = (
     "**/__pycache__",
@@ -70,7 +70,7 @@ def _walk(folder: Path, relative: str, rules: Ignore, destination: str) -> Itera
         with os.scandir(folder / relative) as listing:
             found = [(item.name, item.stat(follow_symlinks=False).st_mode) for item in listing]
     except OSError as error:
-        raise BuildError(f"cannot read the app folder `{folder / relative}`: {error.strerror}") from error
+        raise BuildError(f"cannot read the app folder `{folder / relative}`: {reason_of(error)}") from error
     for name, mode in found:
         path = f"{relative}/{name}" if relative else name
         ignored = rules.ignores(unicodedata.normalize("NFC", path))
@@ -99,7 +99,7 @@ def _entry(folder: Path, path: str, mode: int, rules: Ignore, destination: str) 
         with source.open("rb") as stream:
             found = os.fstat(stream.fileno())
     except OSError as error:
-        raise BuildError(f"cannot read the app's `{path}`: {error.strerror}") from error
+        raise BuildError(f"cannot read the app's `{path}`: {reason_of(error)}") from error
     return Entry(
         path=composed,
         kind=Kind.FILE,
@@ -133,7 +133,7 @@ def _open(source: Path, path: str, size: int, modified: int) -> BinaryIO:
     try:
         raw = source.open("rb", buffering=0)
     except OSError as error:
-        raise BuildError(f"cannot read the app's `{path}`: {error.strerror}") from error
+        raise BuildError(f"cannot read the app's `{path}`: {reason_of(error)}") from error
     watched = _Watched(raw, path, size, modified)
     try:
         watched.check()

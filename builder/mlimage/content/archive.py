@@ -24,7 +24,7 @@ from mlimage.content.members import (
     open_member,
     refused,
 )
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, reason_of
 
 _END: Final = struct.Struct("<4s4H2IH")
 _END_64: Final = struct.Struct("<4sQ2H2I4Q")
@@ -94,7 +94,7 @@ def read_archive(path: Path, *, origin: str) -> Archive:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise BuildError(f"cannot read the wheel of `{origin}`: {error.strerror}") from error
+        raise BuildError(f"cannot read the wheel of `{origin}`: {reason_of(error)}") from error
     try:
         length = os.fstat(descriptor).st_size
         directory, start, count = _directory(descriptor, length, origin)

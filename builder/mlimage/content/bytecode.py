@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, Protocol
 
 from mlimage import process
 from mlimage.content.entry import Entry, Kind
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, reason_of
 
 CHUNK_FILES: Final = 256
 CHUNK_BYTES: Final = 4 * 1024 * 1024
@@ -152,7 +152,7 @@ def _compile(
     try:
         done = run(command)
     except OSError as error:
-        raise BuildError(f"cannot start the image's interpreter: {error.strerror}") from error
+        raise BuildError(f"cannot start the image's interpreter: {reason_of(error)}") from error
     if done.status != 0:
         said = done.errors.strip()[-2000:] or "it said nothing"
         raise BuildError(

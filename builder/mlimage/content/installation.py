@@ -65,6 +65,23 @@ def find_python(root: Path, python: str, *, path: str, platform: Platform) -> st
     return relative
 
 
+def find_library(root: Path, program: str, python: str) -> tuple[str, bool]:
+    """The standard library of a program that was found, relative to the root, and whether it has bytecode.
+
+    Raises:
+        ResolveError: there is none.
+    """
+    prefix = program.rpartition("/bin/")[0]
+    for folder in ("lib", "lib64"):  # `sys.platlibdir`
+        place = inside(root, f"{prefix}/{folder}/python{python}")
+        if place is not None and (place / "os.py").is_file():
+            bytecode = place / "__pycache__" / f"os.cpython-{python.replace('.', '')}.pyc"
+            return place.relative_to(root).as_posix(), bytecode.is_file()
+    raise ResolveError(
+        f"the base image has `/{program}`, and no standard library in `/{prefix}/lib/python{python}`"
+    )
+
+
 def loader_of(root: Path, program: Path) -> Path | None:
     """The dynamic loader that a program of the image names, in the unpacked image."""
     binary = _program(program)

@@ -125,6 +125,8 @@ class Interpreter:
                 "PATH": "/usr/bin:/bin",
                 **(env or {}),
             },
+            # Where python is older than 3.11, which knows no safe path, it looks for modules there.
+            cwd=self.root if self.installed else None,
             stdin=stdin,
         )
 
@@ -139,7 +141,14 @@ class Interpreter:
         command = self.command(
             "-c", _DESCRIBE, env={"PYTHONPATH": str(Path(packaging.__file__).parent.parent)}
         )
-        done = run(command)
+        try:
+            done = run(command)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise BuildError(
+                f"python {self.python} of the base cannot be started: {why}",
+                hint="is the cache on a disk that programs may run from? MLIMAGE_CACHE names another folder",
+            ) from error
         if done.status != 0:
             raise BuildError(f"python {self.python} of the base does not run: {_last_line(done.errors)}")
         try:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final, cast
 
 from isal import isal_zlib
 
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, reason_of
 
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
 LOCAL_SIZE: Final = _LOCAL.size
@@ -88,7 +88,7 @@ def open_member(path: Path, member: Member, checksum: Checksum | None, *, origin
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise BuildError(f"cannot read the wheel of `{origin}`: {error.strerror}") from error
+        raise BuildError(f"cannot read the wheel of `{origin}`: {reason_of(error)}") from error
     try:
         start, head = _data_start(origin, member, descriptor)
         if member.size > _WHOLE or member.packed > 2 * _WHOLE:

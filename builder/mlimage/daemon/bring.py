@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from mlimage.daemon.connect import Daemon, translated, without_haste
 from mlimage.daemon.facts import Facts
-from mlimage.daemon.images import find, forget, name, reference_of
+from mlimage.daemon.images import find, forget, name, reference_of, unchanged_on_failure
 from mlimage.daemon.loopback import Served, serving
 from mlimage.errors import RunError
 from mlimage.oci.archive import archive_size, docker_archive_stream
@@ -86,8 +86,6 @@ def why_not_pull(facts: Facts, *, host: str = sys.platform) -> str | None:
         return "the engine runs in a virtual machine, whose loopback is another"
     if facts.rootless:
         return "the loopback of a rootless engine is another"
-    if not facts.containerd_store:
-        return "the classic image store does not keep layers as they came"
     return None
 
 
@@ -158,6 +156,7 @@ def _loaded(daemon: Daemon, image: SealedImage, reference: str, store: Store, pr
         progress.task(
             f"loading {image.name} into {daemon.facts.title}", total=archive_size(image), unit="bytes"
         ) as task,
+        unchanged_on_failure(daemon.client, reference),
         translated(f"cannot load `{image.name}` into {daemon.facts.title}"),
         without_haste(daemon.client),
     ):

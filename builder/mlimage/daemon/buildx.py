@@ -24,7 +24,8 @@ class Buildx:
     Attributes:
         version: of the plugin, (0, 29, 1).
         builder: name of the selected builder: `BUILDX_BUILDER`, or what `docker buildx use` chose.
-        driver: `docker`, which is the daemon itself; `docker-container`, `kubernetes`, `remote`.
+        driver: `docker`, which is the daemon itself; `docker-container`, which is also what Podman, without a
+            BuildKit of its own, is used with; `kubernetes`, `remote`.
     """
 
     version: tuple[int, int, int]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -140,19 +141,19 @@ def translated(what: str) -> Iterator[None]:
     """Turn every error of the SDK and of the connection into a `RunError` that begins with `what`."""
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except APIError as error:
-        said = str(error.explanation or reason(error))
+    except (DockerException, RequestException, HTTPError, OSError) as error:
+        said = str(getattr(error, "explanation", None) or reason(error))
         if "no space left on device" in said:
             raise RunError(
                 f"{what}: the disk of the engine is full",
                 hint="`docker system df` shows what takes the space, `docker system prune` frees some",
             ) from error
-        raise RunError(f"{what}: {said}") from error
-    except (DockerException, RequestException, OSError) as error:
-        raise RunError(f"{what}: {reason(error)}", hint="does the engine still run?") from error
+        hint = None if isinstance(error, APIError) else "does the engine still run?"
+        raise RunError(f"{what}: {said}", hint=hint) from error
 
 
 def reason(error: BaseException) -> str:
@@ -169,5 +170,7 @@ def reason(error: BaseException) -> str:
     for current in seen:
         if isinstance(current, TimeoutError) or "timed out" in str(current).lower():
             return "it does not answer in time"
+        if isinstance(current, HTTPException | ConnectionResetError | BrokenPipeError):
+            return "the connection broke"
     causes = [current for current in seen if isinstance(current, OSError) and current.strerror]
     return str(causes[-1].strerror).lower() if causes else str(error)

@@ -29,6 +29,7 @@ class Facts:
         containerd_store: whether it keeps images as they came, by the digest of their manifest.
         rootless: whether root in its containers is the person who runs it.
         desktop: whether it is Docker Desktop, which runs in a virtual machine.
+        limits: whether it can hold a container's memory and processors to a limit.
     """
 
     product: Literal["docker", "podman"] = "docker"
@@ -39,6 +40,7 @@ class Facts:
     containerd_store: bool = False
     rootless: bool = False
     desktop: bool = False
+    limits: bool = True
 
     @property
     def local(self) -> bool:
@@ -61,6 +63,10 @@ def read_facts(version: Mapping[str, Any], info: Mapping[str, Any], *, address: 
     try:
         major, minor = str(version["ApiVersion"]).split(".")
         components = {part.get("Name") for part in version.get("Components") or ()}
+        # Podman 4 says it in a field of its own, Docker and Podman 5 among the options.
+        rootless = info.get("Rootless") is True or any(
+            "name=rootless" in option for option in info.get("SecurityOptions") or ()
+        )
         return Facts(
             product="podman" if _PODMAN in components else "docker",
             version=str(version["Version"]).partition("+")[0],
@@ -68,8 +74,11 @@ def read_facts(version: Mapping[str, Any], info: Mapping[str, Any], *, address: 
             platform=Platform(str(version["Os"]), str(version["Arch"])),
             address=address,
             containerd_store=_SNAPSHOTTER in {tuple(pair) for pair in info.get("DriverStatus") or ()},
-            rootless=any("name=rootless" in option for option in info.get("SecurityOptions") or ()),
+            rootless=rootless,
             desktop=info.get("OperatingSystem") == "Docker Desktop",
+            # Podman says that it could, and lets them go without a word.
+            limits=info.get("MemoryLimit") is not False
+            and not (rootless and info.get("CgroupVersion") == "1"),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("what answers is no container engine") from error
@@ -86,6 +95,23 @@ def need_usable(facts: Facts) -> None:
             f"{facts.title} at {facts.address} runs containers of {facts.platform.os}, not of Linux",
             hint="in Docker Desktop's menu: `Switch to Linux containers`",
         )
+
+
+def need_limits(facts: Facts) -> None:
+    """Refuse an engine that would let `--memory` and `--cpus` go; raises `RunError`."""
+    if not facts.limits:
+        raise RunError(
+            f"{facts.title} cannot hold a run to --memory or --cpus: the kernel lets only root do so here",
+            hint="leave them out, or start Linux with cgroups of version 2 "
+            "(kernel parameter systemd.unified_cgroup_hierarchy=1)",
+        )
+
+
+def emulation(facts: Facts, platform: Platform) -> str | None:
+    """What a person should know before an image of this platform runs there; None when it is at home."""
+    if facts.platform == platform:
+        return None
+    return f"{facts.title} is of {facts.platform} and emulates {platform}: slower, and numbers may differ"
 
 
 def store_hint(facts: Facts) -> str:

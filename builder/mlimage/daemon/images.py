@@ -1,8 +1,8 @@
 """Images as an engine knows them: found by what is in them, named, and never left half-made."""
 
 import re
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from mlimage.daemon.connect import Client, translated
@@ -81,3 +81,19 @@ def forget(client: Client, reference: str) -> None:
 
     with suppress(RunError, ImageNotFound), translated(f"cannot remove `{reference}`"):
         client.api.remove_image(reference)
+
+
+@contextmanager
+def unchanged_on_failure(client: Client, reference: str) -> Iterator[None]:
+    """When the block fails a reference means what it did before: engines name an image, then unpack it."""
+    before = get(client, reference)
+    try:
+        yield
+    except BaseException:
+        with suppress(RunError):
+            after = get(client, reference)
+            if after is not None and (before is None or after.id != before.id):
+                forget(client, reference)
+                if before is not None:
+                    name(client, before.id, reference)
+        raise

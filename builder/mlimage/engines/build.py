@@ -86,11 +86,11 @@ def build_image(
         jobs=jobs,
     )
     name = f"{plan.image}:{plan.variant}"
-    built = records_of(layers)
+    built = records_of(layers, plan.variant)
     unrecorded: tuple[str, ...] = ()
     steps = Compared()
     if record:
-        write_digests(lock_folder, built)
+        write_digests(lock_folder, plan.variant, built)
         record_steps(plan, layers, store, lock_folder)
     else:
         unrecorded = compare(read_digests(lock_folder), built, name=name)

@@ -41,11 +41,16 @@ def choose(wish: Wish, plan: BuildPlan) -> Choice:
         why = "as asked for" if wish == "direct" else "nothing in the image needs Docker"
         return Choice(engine="direct", why=f"{name}: direct engine, {why}")
     if wish == "direct":
-        raise UsageError(
-            f"the direct engine cannot build `{name}`: {_listed(needs)}",
-            hint="`--engine docker`, or leave `--engine` out",
-        )
+        raise not_direct(plan)
     return Choice(engine="docker", why=f"{name}: docker engine, since {_listed(needs)}", needs=needs)
+
+
+def not_direct(plan: BuildPlan) -> UsageError:
+    """What to raise where the direct engine is to build what it cannot."""
+    return UsageError(
+        f"the direct engine cannot build `{plan.image}:{plan.variant}`: {_listed(needs_docker(plan))}",
+        hint="`--engine docker`, or leave `--engine` out",
+    )
 
 
 def _listed(reasons: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from mlimage.content.app import app_entries
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.content.runtime import runtime_entries
 from mlimage.digest import Digest, canonical_json
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, reason_of
 from mlimage.lock.model import ImageBase
 from mlimage.plan.config import APP, ROLES
 from mlimage.plan.layers import SEAL_VERSION
@@ -57,4 +57,4 @@ def _content(entry: Entry) -> str:
         with entry.open() as stream:
             return Digest.of_stream(stream)
     except OSError as error:
-        raise BuildError(f"cannot read `{entry.path}`: {error.strerror}") from error
+        raise BuildError(f"cannot read `{entry.path}`: {reason_of(error)}") from error

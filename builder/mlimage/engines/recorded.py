@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
-from mlimage.plan.model import BaseLayer, PackageLayer
+from mlimage.plan.model import BaseLayer, LibraryLayer, PackageLayer
 
 
-def records_of(layers: Sequence[BuiltLayer]) -> tuple[Record, ...]:
+def records_of(layers: Sequence[BuiltLayer], variant: str) -> tuple[Record, ...]:
     """What there is to record: every layer that comes from the lock, bottom first."""
     return tuple(
         Record(
+            variants=(variant,),
             layer=built.layer.name,
             key=built.key,
             diff_id=built.blob.diff_id,
@@ -19,7 +20,7 @@ def records_of(layers: Sequence[BuiltLayer]) -> tuple[Record, ...]:
             size=built.blob.blob.size,
         )
         for built in layers
-        if isinstance(built.layer, BaseLayer | PackageLayer)
+        if isinstance(built.layer, BaseLayer | LibraryLayer | PackageLayer)
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.content.bytecode import bytecode_entries
-from mlimage.content.entry import Entry, arrange
+from mlimage.content.entry import Entry, arrange, file_of_path
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.wheel import wheel_entries
 from mlimage.lock.model import LockedPackage
@@ -15,6 +15,9 @@ from mlimage.process import Runner
 TESTS: Final = frozenset({"test", "tests"})
 """Folders whose modules get no bytecode. Nothing imports them when a model trains or serves, and they work
 without; they are 28 % of the sources of a torch and scikit-learn image, and so of the time to compile it."""
+
+
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,28 @@ def base_files(entries: Sequence[Entry], compilation: Compilation | None, scratc
         return arrange(entries)
     library = [entry for entry in entries if entry.path.startswith("usr/lib/python3")]
     return arrange([*entries, *compilation.of(library, scratch)])
+
+
+def library_files(
+    root: Path, library: str, compilation: Compilation | None, scratch: Path
+) -> tuple[Entry, ...]:
+    """Bytecode of the standard library of an unpacked base that has none.
+
+    Args:
+        root: the base.
+        library: path of the library, relative to the root; packages that are installed in it do not count.
+        compilation: how it is made; nothing is where it is None.
+        scratch: where its bytes lie.
+    """
+    if compilation is None:
+        return ()
+    sources = []
+    for path in sorted((root / library).rglob("*.py")):
+        parts = path.relative_to(root / library).parts
+        if parts[0] not in _INSTALLED and path.is_file() and not path.is_symlink():
+            place = path.relative_to(root).as_posix()
+            sources.append(file_of_path(place, path, origin="python of the base"))
+    return arrange(compilation.of(sources, scratch))
 
 
 def wheel_files(wheels: Sequence[tuple[LockedPackage, Path]], python: str) -> tuple[Sequence[Entry], ...]:

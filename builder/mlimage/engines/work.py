@@ -16,18 +16,20 @@ from mlimage.content.entry import Entry
 from mlimage.digest import Digest
 from mlimage.engines.fetches import NOTHING, Fetches, Guarded, StoppedError
 from mlimage.engines.layers import Job
-from mlimage.engines.sources import Compilation, base_files, package_files, wheel_files
+from mlimage.engines.sources import Compilation, base_files, library_files, package_files, wheel_files
 from mlimage.lock.inputs import Item
 from mlimage.lock.model import ImageBase, LockedPackage
-from mlimage.lock.root import has_root, interpreter_of, write_image_root, write_root
+from mlimage.lock.root import has_root, interpreter_of, root_folder, write_image_root, write_root
 from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
+from mlimage.oci.records import LayerRecords
 from mlimage.plan.model import (
     AppLayer,
     AptLayer,
     BaseLayer,
     Layer,
+    LibraryLayer,
     PackageLayer,
     PulledLayer,
     RuntimeLayer,
@@ -59,7 +61,7 @@ class Work:
         self._own = job.own
         self._made = made
         self._compiles = job.plan.bytecode and any(
-            isinstance(layer, BaseLayer | PackageLayer) for layer in job.missing
+            isinstance(layer, BaseLayer | LibraryLayer | PackageLayer) for layer in job.missing
         )
         self._listings = job.listings
         self._cache = job.cache
@@ -129,7 +131,8 @@ class Work:
             raise StoppedError
         if isinstance(layer, PulledLayer):
             self._fetches.path(layer.layer)
-            return measured(layer.layer, name=layer.name, store=self._store)
+            records = LayerRecords(self._cache.layers, self._store)
+            return measured(layer.layer, name=layer.name, store=self._store, records=records)
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
             blob = pack(
@@ -149,6 +152,9 @@ class Work:
         match layer:
             case BaseLayer():
                 return base_files(base_entries, self._compilation(), scratch)
+            case LibraryLayer():
+                root = root_folder(self._cache, layer.base)
+                return library_files(root, layer.base.installation.library, self._compilation(), scratch)
             case PackageLayer():
                 files = package_files(self._packages(layer), self._compilation(), scratch)
                 self._listings.put(layer.key, files)
@@ -187,7 +193,7 @@ def _weight(layer: Layer) -> int:
             return sum(package.size for package in layer.packages)
         case PulledLayer():
             return layer.layer.size
-        case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
+        case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
             return 0
 
 
@@ -203,6 +209,6 @@ def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
                 below[layer.layer.digest] = layer.layer
             case PackageLayer():
                 wheels.update({package.sha256: package for package in layer.packages})
-            case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
+            case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
                 pass
     return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]

@@ -116,6 +116,7 @@ class Http:
         url: str,
         *,
         headers: Mapping[str, str] = _NONE,
+        form: Mapping[str, str] | None = None,
         auth: Authenticator | None = None,
         judged: frozenset[int] = _JUDGED,
         limit: int = _PAGE_LIMIT,
@@ -125,6 +126,7 @@ class Http:
         Args:
             url: where.
             headers: of the request.
+            form: is sent with POST, to the server of the URL alone; no redirect is followed then.
             auth: answers for the server of the URL, and for no other.
             judged: statuses besides 200 that the caller judges.
             limit: most bytes that it may have.
@@ -136,7 +138,7 @@ class Http:
         """
 
         def once() -> HttpResponse:
-            with self._open(url, headers, auth) as response:
+            with self._open(url, headers, auth, form) as response:
                 if response.status_code != 200 and response.status_code not in judged:
                     raise BrokenError(of_status(response.status_code, response.headers))
                 body = self._whole(response, limit)
@@ -301,7 +303,11 @@ class Http:
 
     @contextmanager
     def _open(
-        self, url: str, headers: Mapping[str, str], auth: Authenticator | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        auth: Authenticator | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> "Iterator[requests.Response]":
         """One request and its answer as a stream; what goes wrong on the network is a `BrokenError`."""
         import requests
@@ -313,8 +319,10 @@ class Http:
                 bare, credentials = self._separate(place)
                 own = auth if auth is not None and _origin(bare) == _origin(url) else None
                 header = own.header() if own else None
-                with session.get(
+                with session.request(
+                    "GET" if form is None else "POST",
                     bare,
+                    data=form,
                     headers=dict(headers),
                     auth=credentials if auth is None else Header(header),
                     stream=True,
@@ -326,7 +334,7 @@ class Http:
                         if own.answer(response.headers.get("WWW-Authenticate", ""), header):
                             continue
                     target = requests.Session.get_redirect_target(session, response)
-                    if target is None:
+                    if target is None or form is not None:
                         yield response
                         return
                 place = urljoin(bare, target)

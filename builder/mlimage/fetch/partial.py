@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from mlimage.atomic import PARTIAL
 from mlimage.digest import Digest
-from mlimage.errors import FetchError
+from mlimage.errors import FetchError, reason_of
 from mlimage.progress import Task
 
 CHUNK: Final = 1 << 18
@@ -108,7 +108,7 @@ def copy_verified(source: Path, to: Path, *, digest: Digest, size: int | None, t
         try:
             stream = source.open("rb")
         except OSError as error:
-            raise FetchError(f"`{source}` cannot be read: {(error.strerror or '').lower()}") from error
+            raise FetchError(f"`{source}` cannot be read: {reason_of(error)}") from error
         with stream:
             while chunk := stream.read(CHUNK):
                 growing.write(chunk)
@@ -154,7 +154,7 @@ def _not_written(path: Path, error: OSError) -> NotWrittenError:
             hint="free some with `mlimage cache prune`, or set MLIMAGE_CACHE to a folder on another disk",
         )
     return NotWrittenError(
-        f"`{path.parent}` cannot be written: {(error.strerror or str(error)).lower()}",
+        f"`{path.parent}` cannot be written: {reason_of(error)}",
         hint="set MLIMAGE_CACHE to a folder that you may write",
     )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlimage.cache import Cache
 from mlimage.daemon.bring import bring
+from mlimage.daemon.facts import emulation, need_limits
 from mlimage.errors import RunError
 from mlimage.host import docker, sandbox
 from mlimage.host.choose import Choice
@@ -55,6 +56,11 @@ def launch(
         number = free_port(request.port.address, request.port.number)
         request = replace(request, port=replace(request.port, number=number))
     if daemon is not None:
+        if request.limits.memory is not None or request.limits.cpus is not None:
+            need_limits(daemon.facts)
+        emulated = emulation(daemon.facts, request.image.platform)
+        if emulated:
+            say(emulated)
         identity = bring(daemon, request.image, store, progress).identity
         output = docker.Output(stdout=sys.stdout.buffer, stderr=sys.stderr.buffer)
         with docker.started(request, daemon, identity, output) as container:

@@ -1,1 +1,1 @@
-"""`ImageSpec` to `Lock`: the package index, apt, pip-compile, and the text of the lock files."""
+"""`ImageSpec` to `Lock`: the package index, apt, pip-compile or uv, and the text of the lock files."""

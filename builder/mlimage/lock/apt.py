@@ -135,7 +135,7 @@ class Apt:
         Raises:
             ResolveError: apt finds no solution.
         """
-        (self._folder / "etc" / "status").write_text(status)
+        (self._folder / "etc" / "status").write_text(status, encoding="utf-8")
         done = self._apt(
             "apt-get",
             "install",

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from mlimage.atomic import scratch_folder
 from mlimage.content.base import assemble
@@ -27,6 +28,8 @@ from mlimage.spec.explain import place
 from mlimage.spec.source import read_yaml
 from mlimage.spec.suites import PYTHON_OF_SUITE
 
+IMAGE_PLACE: Final = "base.image"
+"""By which name `package_places` tells where the image stands; no package has it."""
 _FETCHES = 8
 
 
@@ -154,7 +157,7 @@ def package_places(content: bytes, path: str) -> Mapping[str, str]:
         found[str(nodes.plain(item))] = f"{path}:{line}:{column}"
     if nodes.at(root, ("base", "image")) is not None:
         line, column = place(root, ("base", "image"))
-        found["base.image"] = f"{path}:{line}:{column}"
+        found[IMAGE_PLACE] = f"{path}:{line}:{column}"
     return found
 
 

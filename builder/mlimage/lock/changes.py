@@ -6,9 +6,9 @@ from typing import Literal
 
 from packaging.utils import canonicalize_name
 
-from mlimage.lock.model import Lock
+from mlimage.lock.model import ImageBase, Lock
 
-Kind = Literal["wheel", "deb"]
+Kind = Literal["wheel", "deb", "image"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +32,8 @@ class Change:
 
     Attributes:
         kind: what it is.
-        name: of the package.
-        old: version before; None when it is new.
+        name: of the package, or of the base's image without its tag.
+        old: version before, of an image the beginning of its digest; None when it is new.
         new: version now; None when it is gone.
         size: bytes that it adds to what is fetched, negative when it takes away.
         note: why a person should look twice, for instance that the release was yanked; else empty.
@@ -64,7 +64,7 @@ class _Held:
 
 
 def changes(old: Lock | None, new: Lock, *, notes: Mapping[str, str]) -> tuple[Change, ...]:
-    """What differs between two locks, debs first, in order of names.
+    """What differs between two locks: a base that is an image, then debs, wheels, in order of names.
 
     Args:
         old: the lock before, if there was one.
@@ -72,9 +72,18 @@ def changes(old: Lock | None, new: Lock, *, notes: Mapping[str, str]) -> tuple[C
         notes: remarks by name of package; a package with a remark is listed even if nothing changed.
     """
     return (
+        *_changes("image", _images(old), _images(new), {}),
         *_changes("deb", _debs(old), _debs(new), {}),
         *_changes("wheel", _wheels(old), _wheels(new), notes),
     )
+
+
+def _images(lock: Lock | None) -> Mapping[str, _Held]:
+    if lock is None or not isinstance(lock.base, ImageBase):
+        return {}
+    base = lock.base
+    size = sum(layer.size for layer in base.layers)
+    return {base.repository: _Held(version=base.manifest.short, size=size, content=base.layers)}
 
 
 def _debs(lock: Lock | None) -> Mapping[str, _Held]:

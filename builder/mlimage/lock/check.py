@@ -15,6 +15,7 @@ from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, RegistryBase
 from mlimage.spec.registry import parse_reference
 from mlimage.spec.requirements import SpecRequirement
+from mlimage.spec.variants import indexes_of
 
 
 def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AMD64) -> Wanted:
@@ -27,11 +28,6 @@ def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AM
     if variant not in spec.variants:
         known = ", ".join(f"`{name}`" for name in spec.variants)
         raise UsageError(f"`{spec.name}` has no variant `{variant}`", hint=f"its variants: {known}")
-    if len(spec.variants) > 1:
-        raise UsageError(
-            f"`{spec.name}` has {len(spec.variants)} variants; this version of mlimage locks only one",
-            hint="keep one entry under `variants:`",
-        )
     chosen = requirements_of(loaded, variant)
     indexes = (
         WantedIndex(
@@ -39,7 +35,7 @@ def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AM
             url=Digest.of(index.url.rstrip("/").encode()),
             packages=tuple(sorted({canonicalize_name(package) for package in index.packages})),
         )
-        for name, index in sorted(spec.indexes.items())
+        for name, index in sorted(indexes_of(spec, variant).items())
     )
     return Wanted(
         python=spec.python,

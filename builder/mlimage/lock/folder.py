@@ -12,7 +12,7 @@ from packaging.utils import (
 )
 
 from mlimage.digest import Digest
-from mlimage.errors import FetchError
+from mlimage.errors import FetchError, reason_of
 from mlimage.lock.files import SDIST_SUFFIXES, IndexFile
 from mlimage.lock.pages import Page, parse_page
 
@@ -45,7 +45,7 @@ def files_in(folder: Path, *, index: str, project: NormalizedName) -> tuple[Inde
         return tuple(_file(path, index=index, project=project) for path in found) or None
     except OSError as error:
         raise FetchError(
-            f"`{error.filename or folder}` of index `{index}` cannot be read: {str(error.strerror).lower()}"
+            f"`{error.filename or folder}` of index `{index}` cannot be read: {reason_of(error)}"
         ) from error
 
 

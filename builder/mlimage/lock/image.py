@@ -7,22 +7,23 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from mlimage.content.installation import find_python
+from packaging.version import Version
+
+from mlimage.content.installation import find_library, find_python
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.rootfs import inside
 from mlimage.errors import BuildError, MlimageError, ResolveError
 from mlimage.lock.apt import unknown
-from mlimage.lock.base import opened_apt
+from mlimage.lock.base import IMAGE_PLACE, opened_apt
+from mlimage.lock.compile import OLDEST_PYTHON
 from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
-from mlimage.lock.root import has_root, image_root_folder, interpreter_of, write_image_root
+from mlimage.lock.root import discard_root, has_root, image_root_folder, interpreter_of, write_image_root
 from mlimage.lock.sources import Sources
 from mlimage.process import Runner
-from mlimage.progress import Progress
+from mlimage.progress import Progress, Task
 from mlimage.spec.suites import PYTHON_OF_SUITE
 
-PLACE: Final = "base.image"
-"""By which key `places` tells where the image stands in the spec."""
 _FETCHES: Final = 4
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
@@ -66,11 +67,11 @@ def resolve_image(
         return _resolve(wanted, previous, places, sources, run)
     except MlimageError as error:
         if error.where is None:
-            error.where = places().get(PLACE)
+            error.where = places().get(IMAGE_PLACE)
         raise
 
 
-def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
+def unpacked_python(base: ImageBase, sources: Sources, run: Runner) -> Interpreter:
     """The python of the image, which is fetched and unpacked for it if it is not yet.
 
     Raises:
@@ -78,7 +79,7 @@ def unpacked_python(base: ImageBase, sources: Sources) -> Interpreter:
         FetchError: a layer cannot be had.
         BuildError: the layers cannot be unpacked.
     """
-    has_root(sources.cache, base)  # else it was damaged, and is gone now
+    has_root(sources.cache, base, run=run)  # else it was damaged, and is gone now
     _unpacked(base.layers, sources, name=base.repository)
     return interpreter_of(sources.cache, base)
 
@@ -104,8 +105,31 @@ def _fetch(layers: Sequence[ImageLayer], images: Images, progress: Progress, nam
         progress.task(f"pulling {name}", total=sum(layer.size for layer in distinct), unit="bytes") as task,
         ThreadPoolExecutor(_FETCHES) as pool,
     ):
-        for _ in pool.map(lambda layer: images.fetch(layer, task), distinct):
-            pass
+        guarded = _Guarded(task)
+        try:
+            for _ in pool.map(lambda layer: images.fetch(layer, guarded), distinct):
+                pass
+        except BaseException:
+            guarded.stopped = True  # the others end with their next bytes, and what they have is kept
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _StoppedError(Exception):
+    """Another layer failed or the user interrupted; ends a thread, and is never seen."""
+
+
+class _Guarded:
+    """Counts for a task until it is stopped."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self.stopped = False
+
+    def advance(self, amount: int) -> None:
+        if self.stopped:
+            raise _StoppedError
+        self._task.advance(amount)
 
 
 def _resolve(
@@ -118,6 +142,12 @@ def _resolve(
     image, images = wanted.image, sources.images
     if image is None or images is None:
         raise ValueError("a base that is an image needs a registry")
+    if Version(wanted.python) < Version(OLDEST_PYTHON):
+        raise ResolveError(
+            f"python {wanted.python} is too old: what resolves packages needs python {OLDEST_PYTHON} "
+            "or newer",
+            hint=f'take a newer image, and write `python: "{OLDEST_PYTHON}"` or higher',
+        )
     if previous is None:
         with sources.progress.task(f"asking the registry for {image.name}"):
             found = images.find(wanted.platform)
@@ -129,7 +159,7 @@ def _resolve(
             env=previous.env,
             layers=previous.layers,
         )
-    root = _unpacked(found.layers, sources, name=image.name)
+    root, installation = _root(found, wanted, sources, run)
     return ImageBase(
         reference=image.reference,
         repository=re.split("[:@]", image.name, maxsplit=1)[0],
@@ -138,12 +168,27 @@ def _resolve(
         config=found.config,
         platform=wanted.platform,
         python=wanted.python,
-        installation=_installation(root, wanted, dict(found.env), run),
+        installation=installation,
         env=found.env,
         layers=found.layers,
         packages=wanted.packages,
         debs=_missing_debs(root, wanted, places, sources, run) if wanted.packages else (),
     )
+
+
+def _root(found: FoundImage, wanted: Wanted, sources: Sources, run: Runner) -> tuple[Path, Installation]:
+    """The unpacked image and its python; one that was there and has none may be damaged, and is made anew."""
+    name = wanted.image.name if wanted.image else ""
+    known = image_root_folder(sources.cache, found.layers).is_dir()
+    root = _unpacked(found.layers, sources, name=name)
+    try:
+        return root, _installation(root, wanted, dict(found.env), run)
+    except ResolveError:
+        if not known:
+            raise
+        discard_root(sources.cache, root)
+        _unpacked(found.layers, sources, name=name)
+        return root, _installation(root, wanted, dict(found.env), run)
 
 
 def _installation(root: Path, wanted: Wanted, env: Mapping[str, str], run: Runner) -> Installation:
@@ -159,7 +204,10 @@ def _installation(root: Path, wanted: Wanted, env: Mapping[str, str], run: Runne
             f"`/{program}` of the base image is {implementation} {target.version}, "
             f'the spec says "{wanted.python}"'
         )
-    return Installation(version=target.version, program=program, glibc=target.glibc)
+    library, bytecode = find_library(root, program, wanted.python)
+    return Installation(
+        version=target.version, program=program, glibc=target.glibc, library=library, bytecode=bytecode
+    )
 
 
 def _missing_debs(
@@ -196,9 +244,7 @@ def _suite(root: Path) -> str:
     place = inside(root, "etc/os-release") or inside(root, "usr/lib/os-release")
     text = place.read_text(errors="replace") if place else ""
     fields = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
-    values = {
-        name: "".join(shlex.split(value)[:1]) for name, value in fields.items() if value.count('"') != 1
-    }
+    values = {name: _unquoted(value) for name, value in fields.items()}
     suite = values.get("VERSION_CODENAME", "")
     if values.get("ID") != "debian" or suite not in PYTHON_OF_SUITE:
         named = values.get("PRETTY_NAME") or values.get("ID") or "of a distribution that it does not name"
@@ -208,3 +254,11 @@ def _suite(root: Path) -> str:
             hint="take an image that has these packages in it",
         )
     return suite
+
+
+def _unquoted(text: str) -> str:
+    """A value as a shell reads it; empty where it could not."""
+    try:
+        return "".join(shlex.split(text)[:1])
+    except ValueError:
+        return ""

@@ -12,7 +12,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from mlimage.atomic import write_atomically
 from mlimage.cache import Cache
 from mlimage.digest import Digest
-from mlimage.errors import FetchError
+from mlimage.errors import FetchError, reason_of
 from mlimage.fetch import Http, NoRangesError, UnreachableError, fetch_input, is_sound, local_path
 from mlimage.lock.files import IndexFile
 from mlimage.lock.folder import files_in
@@ -250,7 +250,7 @@ def _size_of(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise FetchError(f"`{path}` cannot be read: {str(error.strerror).lower()}") from error
+        raise FetchError(f"`{path}` cannot be read: {reason_of(error)}") from error
 
 
 def _read(path: Path, file: IndexFile) -> bytes:
@@ -258,7 +258,7 @@ def _read(path: Path, file: IndexFile) -> bytes:
         with path.open("rb") as stream:
             return read_metadata(stream, filename=file.filename)
     except OSError as error:
-        raise FetchError(f"`{path}` cannot be read: {str(error.strerror).lower()}") from error
+        raise FetchError(f"`{path}` cannot be read: {reason_of(error)}") from error
 
 
 def _unreachable(index: str, failed: list[FetchError]) -> FetchError:

@@ -1,24 +1,27 @@
-"""Locks one variant of an image: its base, versions with pip-compile, files from the indexes."""
+"""Locks one variant of an image: its base, versions by a resolver, files from the indexes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import mlimage
 from mlimage.content.interpreter import Interpreter
-from mlimage.errors import LockError
+from mlimage.errors import LockError, ResolveError
 from mlimage.lock.base import resolve_base, reusable, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
 from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
-from mlimage.lock.compile import tool_versions
+from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.image import resolve_image, reusable_image, unpacked_python
 from mlimage.lock.model import BaseLock, Lock, Wanted
 from mlimage.lock.packages import lock_packages
+from mlimage.lock.resolver import Resolver
 from mlimage.lock.sources import Sources
+from mlimage.lock.variants import accelerators_of, constraints_of, disagreement, disagreements
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Runner
 from mlimage.spec.load import LoadedSpec
@@ -38,10 +41,12 @@ def lock_image(
     variant: str,
     *,
     previous: Lock | None,
+    before: Sequence[Lock] = (),
     upgrade: Upgrade,
     now: datetime,
     sources: Sources,
     run: Runner,
+    resolver: Resolver = PIP_COMPILE,
     places: Callable[[], Mapping[str, str]] = dict,
     platform: Platform = LINUX_AMD64,
 ) -> Locked:
@@ -54,10 +59,13 @@ def lock_image(
         loaded: the spec.
         variant: which one.
         previous: the lock that is there.
+        before: the locks of the variants that were resolved before this one, with whom it must agree: it gets
+            their base, their date and their versions.
         upgrade: what may move.
         now: the time; the new lock's date when there is none before or something is upgraded.
         sources: where locked files come from.
         run: starts processes.
+        resolver: decides versions; the lock does not depend on which one it is.
         places: tells, when asked, where in the spec each package of the base stands, as `path:line:column`.
         platform: of the image, when there is no lock yet.
 
@@ -67,39 +75,61 @@ def lock_image(
         UsageError: the spec asks for what this version cannot lock, or this machine lacks a tool.
     """
     wanted = wanted_by(loaded, variant, platform=previous.base.platform if previous else platform)
-    _refuse_unknown_upgrades(upgrade, previous, wanted)
-    if previous is not None and not upgrade and not _stale(loaded, previous, wanted):
+    others = {lock.variant: lock for lock in before}
+    if previous is not None and not upgrade and not _stale(loaded, previous, wanted, others):
         return Locked(lock=previous, changes=(), fresh=True)
-    as_of = (
-        previous.as_of if previous is not None and not upgrade else now.astimezone(UTC).replace(microsecond=0)
-    )
+    tools = {"mlimage": mlimage.__version__, **resolver.tools(run)}
+    kept = None if upgrade.everything or previous is None else previous.base
     base, interpreter = _base(
-        wanted,
-        previous=None if upgrade.everything or previous is None else previous.base,
-        places=places,
-        sources=sources,
-        run=run,
+        wanted, previous=before[0].base if before else kept, places=places, sources=sources, run=run
     )
-    packages, notes = lock_packages(
-        requirements_of(loaded, variant),
-        interpreter,
-        image=loaded.spec.name,
-        previous=previous,
-        upgrade=upgrade,
-        as_of=as_of,
-        sources=sources,
-        run=run,
-    )
-    lock = Lock(
-        image=loaded.spec.name,
-        variant=variant,
-        base=base,
-        packages=packages,
-        wanted=wanted,
-        as_of=as_of,
-        tools=tuple(sorted({"mlimage": mlimage.__version__, **tool_versions()}.items())),
-    )
+    as_of = _as_of(previous, before, upgrade, now)
+
+    def resolved(constraints: Mapping[str, Version]) -> tuple[Lock, Mapping[str, str]]:
+        packages, notes = lock_packages(
+            requirements_of(loaded, variant),
+            interpreter,
+            image=loaded.spec.name,
+            previous=previous,
+            constraints=constraints,
+            upgrade=upgrade,
+            as_of=as_of,
+            resolver=resolver,
+            sources=sources,
+            run=run,
+        )
+        lock = Lock(
+            image=loaded.spec.name,
+            variant=variant,
+            base=base,
+            packages=packages,
+            wanted=wanted,
+            as_of=as_of,
+            tools=tuple(sorted(tools.items())),
+        )
+        return lock, notes
+
+    constraints = constraints_of(before, accelerators_of(loaded))
+    try:
+        lock, notes = resolved(constraints)
+    except ResolveError as error:
+        # Without the others' versions it either fails for a reason of its own, or shows where they part.
+        alone = resolved({})[0] if constraints else None
+        apart = disagreement(loaded, {**others, variant: alone}) if alone else None
+        raise (apart or error) from None
+    apart = disagreement(loaded, {**others, variant: lock})
+    if apart is not None:
+        raise apart
     return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
+
+
+def _as_of(previous: Lock | None, before: Sequence[Lock], upgrade: Upgrade, now: datetime) -> datetime:
+    """Variants have one date; it moves with an upgrade alone."""
+    if before:
+        return before[0].as_of
+    if previous is not None and not upgrade:
+        return previous.as_of
+    return now.astimezone(UTC).replace(microsecond=0)
 
 
 def _base(
@@ -119,27 +149,41 @@ def _base(
     image = reusable_image(previous, wanted)
     if image is None or image.packages != wanted.packages:
         image = resolve_image(wanted, previous=image, places=places, sources=sources, run=run)
-    return image, unpacked_python(image, sources)
+    return image, unpacked_python(image, sources, run)
 
 
-def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted) -> bool:
-    return bool(differences(lock.wanted, wanted) or contradictions(loaded, lock))
+def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted, others: Mapping[str, Lock]) -> bool:
+    return bool(
+        differences(lock.wanted, wanted)
+        or contradictions(loaded, lock)
+        or any((other.base, other.as_of) != (lock.base, lock.as_of) for other in others.values())
+        or disagreements(loaded, {**others, lock.variant: lock})
+    )
 
 
-def _refuse_unknown_upgrades(upgrade: Upgrade, previous: Lock | None, wanted: Wanted) -> None:
+def refuse_unknown_upgrades(upgrade: Upgrade, loaded: LoadedSpec, previous: Mapping[str, Lock]) -> None:
+    """What is to be upgraded must be there; raises `LockError`.
+
+    Args:
+        upgrade: what the user names.
+        loaded: the spec.
+        previous: the locks of the image, by variant.
+    """
     if not upgrade.packages:
         return
-    if previous is None:
+    if not previous:
         raise LockError(
             "there is no lock yet whose packages could be upgraded", hint="`mlimage lock` makes one"
         )
-    known = {package.name for package in previous.packages}
-    known |= {Requirement(text).name for text in wanted.requirements}
+    known = {package.name for lock in previous.values() for package in lock.packages}
+    known |= {canonicalize_name(Requirement(item.text).name) for item in loaded.requirements}
     for name in upgrade.packages:
         if canonicalize_name(name) not in known:
             near = get_close_matches(canonicalize_name(name), known, n=1)
+            [first, *more] = sorted(previous)
+            which = f"`{loaded.spec.name}`" if more else f"`{loaded.spec.name}:{first}`"
             raise LockError(
-                f"no package `{name}` is in the lock of `{previous.image}:{previous.variant}`",
+                f"no package `{name}` is in the lock of {which}",
                 hint=f"did you mean `{near[0]}`?"
                 if near
                 else "name a package of the lock, without its version",

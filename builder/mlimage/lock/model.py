@@ -72,11 +72,15 @@ class Installation:
         program: path of the interpreter itself, no link, relative to the image's root
             (`usr/local/bin/python3.11`).
         glibc: version of the C library that it runs with.
+        library: path of its standard library, relative to the root (`usr/local/lib/python3.11`).
+        bytecode: whether the image has bytecode of it.
     """
 
     version: str
     program: str
     glibc: str
+    library: str
+    bytecode: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

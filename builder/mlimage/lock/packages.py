@@ -1,4 +1,4 @@
-"""Locks the packages: versions by pip-compile for the target, then the one file of each from its index."""
+"""Locks the packages: versions by a resolver for the target, then the one file of each from its index."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,16 +9,16 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import ResolveError
 from mlimage.lock.changes import Upgrade
 from mlimage.lock.check import normalized
-from mlimage.lock.compile import CompileError, Pin, compile_pins
-from mlimage.lock.explain import explain
 from mlimage.lock.files import IndexFile
 from mlimage.lock.index import Indexes
 from mlimage.lock.model import Lock, LockedPackage
+from mlimage.lock.resolver import Pin, Question, Resolver, UnresolvedError
 from mlimage.lock.simple import serve_simple
 from mlimage.lock.sources import Sources
 from mlimage.lock.unfulfilled import Situation
@@ -33,8 +33,10 @@ def lock_packages(
     *,
     image: str,
     previous: Lock | None,
+    constraints: Mapping[str, Version],
     upgrade: Upgrade,
     as_of: datetime,
+    resolver: Resolver,
     sources: Sources,
     run: Runner,
 ) -> tuple[tuple[LockedPackage, ...], Mapping[str, str]]:
@@ -45,8 +47,10 @@ def lock_packages(
         interpreter: the image's python.
         image: name of the image, for messages.
         previous: the lock before, whose versions are kept where the requirements allow it.
+        constraints: versions that other variants have.
         upgrade: whose versions are not kept.
         as_of: files that came later do not count.
+        resolver: decides versions.
         sources: where files come from.
         run: starts processes.
 
@@ -69,7 +73,9 @@ def lock_packages(
             files=indexes.files,
         ),
         previous=None if upgrade.everything else previous,
+        constraints=constraints,
         upgrade=upgrade,
+        resolver=resolver,
         sources=sources,
         run=run,
     )
@@ -115,12 +121,14 @@ def _resolve(
     *,
     situation: Situation,
     previous: Lock | None,
+    constraints: Mapping[str, Version],
     upgrade: Upgrade,
+    resolver: Resolver,
     sources: Sources,
     run: Runner,
 ) -> tuple[Pin, ...]:
     with (
-        sources.progress.task("resolving packages with pip-compile"),
+        sources.progress.task(f"resolving packages with {resolver.name}"),
         serve_simple(
             sources.indexes,
             as_of=situation.as_of,
@@ -130,21 +138,27 @@ def _resolve(
         tempfile.TemporaryDirectory(prefix="mlimage-resolve-") as scratch,
     ):
         try:
-            pins = compile_pins(
-                interpreter,
-                [normalized(item.text) for item in requirements],
-                index_url=server.url,
-                seeds={package.name: package.version for package in previous.packages} if previous else {},
-                upgrade_packages=[canonicalize_name(name) for name in upgrade.packages],
-                scratch=Path(scratch),
-                run=run,
+            pins = resolver.pins(
+                Question(
+                    interpreter=interpreter,
+                    target=situation.target,
+                    requirements=[normalized(item.text) for item in requirements],
+                    index_url=server.url,
+                    seeds={package.name: package.version for package in previous.packages}
+                    if previous
+                    else {},
+                    constraints=constraints,
+                    upgrade_packages=[canonicalize_name(name) for name in upgrade.packages],
+                    scratch=Path(scratch),
+                ),
+                run,
             )
-        except CompileError as error:
+        except UnresolvedError as error:
             sources.progress.detail(error.output)
             # The resolver saw a package that is not there; that its index could not be asked is the reason.
             if server.failures:
                 raise server.failures[0] from error
-            raise explain(error.output, situation) from error
+            raise resolver.explain(error.output, situation) from error
         if server.failures:
             raise server.failures[0]
     return pins

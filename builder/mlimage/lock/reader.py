@@ -31,6 +31,7 @@ _POOL: Final = re.compile(r"[A-Za-z0-9+_~%:][A-Za-z0-9.+_~%:-]*(/[A-Za-z0-9+_~%:
 _REPOSITORY: Final = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*\Z")
 _MEDIA_TYPE: Final = re.compile(r"application/vnd\.oci\.image\.layer\.v1\.tar(\+gzip|\+zstd)?\Z")
 _PROGRAM: Final = re.compile(r"[^/\0-\x1f]+(/[^/\0-\x1f]+)*/bin/[^/\0-\x1f]+\Z")
+_FOLDER: Final = re.compile(r"[^/\0-\x1f]+(/[^/\0-\x1f]+)*\Z")
 _FULL_VERSION: Final = re.compile(r"3\.[0-9]+\.[0-9]+([a-z+.0-9]*)\Z")
 _GLIBC: Final = re.compile(r"[0-9]+\.[0-9.]+\Z")
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]*\.whl\Z")
@@ -87,6 +88,8 @@ def _parse_installation(item: Table) -> Installation:
         version=_matching(item, "version", _FULL_VERSION, "a full version of python"),
         program=_matching(item, "program", _PROGRAM, "the path of a program in the image"),
         glibc=_matching(item, "glibc", _GLIBC, "a version of glibc"),
+        library=_matching(item, "library", _FOLDER, "the path of a folder in the image"),
+        bytecode=item.flag("bytecode"),
     )
     item.done()
     return installation

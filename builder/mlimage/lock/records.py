@@ -1,7 +1,7 @@
 """`digests.toml`: what a build gave for each layer that comes from the lock."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ class Record:
     """One layer.
 
     Attributes:
+        variants: names of the variants that have it, sorted.
         layer: its name.
         key: digest of what it was made of.
         diff_id: digest of its uncompressed tar.
@@ -29,6 +30,7 @@ class Record:
         size: bytes of its blob.
     """
 
+    variants: tuple[str, ...]
     layer: str
     key: Digest
     diff_id: Digest
@@ -44,6 +46,7 @@ def render_digests(records: Sequence[Record]) -> str:
             "[[layer]]",
             {
                 "name": record.layer,
+                "variants": record.variants,
                 "key": record.key,
                 "diff_id": record.diff_id,
                 "digest": record.digest,
@@ -55,9 +58,24 @@ def render_digests(records: Sequence[Record]) -> str:
     return joined([_HEADER, *tables])
 
 
-def write_digests(folder: Path, records: Sequence[Record]) -> None:
-    """Write `digests.toml` of the lock in this folder."""
-    write_atomically(folder / FILE, render_digests(records).encode())
+def write_digests(folder: Path, variant: str, records: Sequence[Record]) -> None:
+    """Write what a variant gave into `digests.toml` of the lock in this folder; other variants' stays."""
+    try:
+        before = read_digests(folder)
+    except LockError:  # it is written anew, which is what that error asks for
+        before = ()
+    write_atomically(folder / FILE, render_digests(merged(before, variant, records)).encode())
+
+
+def merged(before: Sequence[Record], variant: str, records: Sequence[Record]) -> tuple[Record, ...]:
+    """Records of all variants, where those of one are replaced. A layer that several have stands once."""
+    found: dict[tuple[str, Digest], Record] = {}
+    others = (replace(each, variants=tuple(v for v in each.variants if v != variant)) for each in before)
+    for record in (*(each for each in others if each.variants), *records):
+        known = found.get((record.layer, record.key))
+        names = {*record.variants, *(known.variants if known else ())}
+        found[record.layer, record.key] = replace(record, variants=tuple(sorted(names)))
+    return tuple(found.values())
 
 
 def read_digests(folder: Path) -> tuple[Record, ...]:
@@ -87,6 +105,7 @@ def _parse(root: Table) -> tuple[Record, ...]:
         records.append(
             Record(
                 layer=layer.text("name"),
+                variants=layer.texts("variants"),
                 key=layer.digest("key"),
                 diff_id=layer.digest("diff_id"),
                 digest=layer.digest("digest"),

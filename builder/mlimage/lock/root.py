@@ -47,9 +47,14 @@ def has_root(cache: Cache, base: BaseLock, *, run: Runner = process.run) -> bool
         started = run(interpreter.command("-c", "import importlib.util, json, struct"))
         if started.status == 0:
             return True
-    with scratch_folder(cache.roots) as trash, suppress(FileNotFoundError):
-        interpreter.root.rename(trash / "root")  # half of it is never found under its name
+    discard_root(cache, interpreter.root)
     return False
+
+
+def discard_root(cache: Cache, folder: Path) -> None:
+    """Delete an unpacked base; half of it is never found under its name."""
+    with scratch_folder(cache.roots) as trash, suppress(FileNotFoundError):
+        folder.rename(trash / "root")
 
 
 def write_root(cache: Cache, base: BaseLock, entries: Sequence[Entry]) -> None:

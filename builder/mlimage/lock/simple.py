@@ -1,4 +1,4 @@
-"""The one package index that pip-compile sees: a server on this machine that speaks PEP 691, 503 and 658.
+"""The one package index that a resolver sees: a server on this machine that speaks PEP 691, 503 and 658.
 
 It binds packages to indexes, hides their hosts and credentials, and gives the metadata of every wheel: the
 resolver has no wheel to download, and no way to anything else. Its URL has a secret part: other users of the

@@ -13,6 +13,7 @@ from mlimage.mirrors import load_mirrors
 from mlimage.progress import Progress
 from mlimage.spec.model import ImageSpec, RegistryBase
 from mlimage.spec.registry import parse_reference
+from mlimage.spec.variants import indexes_of
 
 
 class Sources:
@@ -23,7 +24,7 @@ class Sources:
         environ: environment variables, of which apt gets the proxies.
         progress: where it is shown.
         mirrors: where indexes and archives are.
-        indexes: the spec's package indexes.
+        indexes: the package indexes of the variant.
         images: the spec's base, where it is an image of a registry and `open_images` is given.
         inputs: gives locked files.
     """
@@ -31,6 +32,7 @@ class Sources:
     def __init__(
         self,
         spec: ImageSpec,
+        variant: str,
         *,
         cache: Cache,
         environ: Mapping[str, str],
@@ -41,13 +43,14 @@ class Sources:
         self.environ = environ
         self.progress = progress
         self._http = Http(environ=environ)
+        indexes = indexes_of(spec, variant)
         self.mirrors = load_mirrors(environ)
         self.indexes = Indexes(
             http=self._http,
             cache=cache,
             mirrors=self.mirrors,
-            urls={name: index.url for name, index in spec.indexes.items()},
-            bound={package: name for name, index in spec.indexes.items() for package in index.packages},
+            urls={name: index.url for name, index in indexes.items()},
+            bound={package: name for name, index in indexes.items() for package in index.packages},
             progress=progress,
         )
         self.images: Images | None = None

@@ -5,6 +5,7 @@ was changed by hand goes unseen.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from mlimage.lock.model import Lock
 from mlimage.lock.reader import check_format, parse_base, parse_variant
 from mlimage.lock.toml import difference, read_table, read_text, shown
 from mlimage.lock.writer import BASE, render_lock
+from mlimage.spec.load import LoadedSpec
 
 _ABANDONED: Final = 3600.0
 """Seconds after which an unfinished file is taken for what a killed process left."""
@@ -38,6 +40,16 @@ def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
         if left.stat().st_mtime < time.time() - _ABANDONED:
             left.unlink(missing_ok=True)
     return tuple(written)
+
+
+def read_others(folder: Path, loaded: LoadedSpec, lock: Lock) -> Mapping[str, Lock]:
+    """The locks of all variants of the spec that have one, `lock` among them, by variant.
+
+    Raises:
+        LockError: as `read_lock` does.
+    """
+    there = [name for name in loaded.spec.variants if (folder / f"{name}.toml").exists()]
+    return {name: lock if name == lock.variant else read_lock(folder, name) for name in there}
 
 
 def read_lock(folder: Path, variant: str) -> Lock:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mlimage.digest import Digest
-from mlimage.errors import LockError
+from mlimage.errors import LockError, reason_of
 
 Value = str | int | datetime | Sequence[str]
 
@@ -40,6 +40,8 @@ def _written(value: Value) -> str:
     match value:
         case str():
             return quoted(value)
+        case bool():
+            return "true" if value else "false"
         case int():
             return str(value)
         case datetime():
@@ -90,6 +92,13 @@ class Table:
         value = self._take(key)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self.error(f"`{key}` must be a whole number, 0 or more", key)
+        return value
+
+    def flag(self, key: str) -> bool:
+        """`true` or `false`."""
+        value = self._take(key)
+        if not isinstance(value, bool):
+            raise self.error(f"`{key}` must be `true` or `false`", key)
         return value
 
     def instant(self, key: str) -> datetime:
@@ -211,7 +220,7 @@ def read_text(path: Path) -> str:
             "not a lock file: it is not UTF-8", where=shown(path), hint="run `mlimage lock`"
         ) from error
     except OSError as error:
-        raise LockError(f"cannot be read: {error.strerror}", where=shown(path)) from error
+        raise LockError(f"cannot be read: {reason_of(error)}", where=shown(path)) from error
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(("<<<<<<< ", ">>>>>>> ")):
             raise LockError(

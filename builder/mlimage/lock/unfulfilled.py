@@ -30,7 +30,7 @@ class Situation:
 
     Attributes:
         image: name of the image.
-        requirements: as they stood in pip-compile's input, line by line.
+        requirements: as they stood in the resolver's input, line by line.
         target: the image's python.
         python: its version, `X.Y`.
         as_of: files known to be newer did not count.
@@ -76,7 +76,7 @@ def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveErr
     """The error for a requirement that no file fulfils.
 
     Args:
-        text: the requirement that pip could not fulfil.
+        text: the requirement that could not be fulfilled.
         asker: who asks for it.
         situation: what was to be resolved.
     """

@@ -87,6 +87,8 @@ def _render_image(base: ImageBase) -> str:
             "version": base.installation.version,
             "program": base.installation.program,
             "glibc": base.installation.glibc,
+            "library": base.installation.library,
+            "bytecode": base.installation.bytecode,
         },
     )
     return joined([head, installation])

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from mlimage.errors import FetchError, RegistryError, UsageError
-from mlimage.fetch import Http, RefusedError
+from mlimage.errors import RegistryError, UsageError
+from mlimage.fetch import Http, HttpResponse, RefusedError
 from mlimage.mirrors import Location, redact
 from mlimage.oci.login import Login
 
-_CHALLENGE: Final = re.compile(
-    r'(?:\A|,)\s*(Basic|Bearer)\s+((?:[a-z_-]+\s*=\s*(?:"[^"]*"|[^\s,"]+)\s*,?\s*)+)', re.IGNORECASE
+_WORDS: Final = re.compile(
+    r'(?P<name>[\w-]+)\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,"]+))|(?P<scheme>[\w-]+)'
 )
-_PARAMETER: Final = re.compile(r'([a-z_-]+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))', re.IGNORECASE)
 _TOKEN_LIMIT: Final = 1 << 20
 
 
@@ -62,7 +61,7 @@ class RegistryAuthentication:
     @property
     def user(self) -> str | None:
         """Who asks, when the user has a login there."""
-        return self._login.user if self._login else None
+        return (self._login.user or "your token") if self._login else None
 
     def header(self) -> str | None:
         """The header that worked last."""
@@ -97,14 +96,13 @@ class RegistryAuthentication:
             except UsageError as error:  # public images need none
                 self._trouble = str(error)
                 self._note(f"no login is used at `{self._place}`: {error}")
-        if self._login is None or self._place.plain:
+        if self._login is None or self._login.identity or self._place.plain:
             return None
         return "Basic " + base64.b64encode(f"{self._login.user}:{self._login.password}".encode()).decode()
 
     def _token(self, parameters: Mapping[str, str]) -> str:
         realm = parameters.get("realm", "")
-        parts = urlsplit(realm)
-        if parts.scheme not in {"https", "http"} or not parts.hostname or Location(realm).plain:
+        if not _is_private(realm):
             raise RegistryError(
                 f"`{self._place}` sends for a token to `{redact(realm)}`, which is not encrypted"
             )
@@ -112,11 +110,10 @@ class RegistryAuthentication:
         if "service" in parameters:
             query = {"service": parameters["service"]} | query
         basic = self._basic()
-        url = f"{realm}{'&' if parts.query else '?'}{urlencode(query)}"
         try:
-            answer = self._http.get(url, auth=_Fixed(basic), limit=_TOKEN_LIMIT)
+            answer = self._ask(realm, query, basic)
         except RefusedError as error:
-            who = f"the login of `{self._login.user}`" if self._login else "a request without a login"
+            who = f"the login of `{self.user}`" if self.user else "a request without a login"
             raise RegistryError(
                 f"`{redact(realm)}`, which gives tokens for `{self._place}`, refuses {who} "
                 f"(HTTP {error.status})",
@@ -128,8 +125,28 @@ class RegistryAuthentication:
             if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
                 raise ValueError("no token")  # noqa: TRY301 - what was read is wrong, not the program
         except (ValueError, AttributeError):
-            raise FetchError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
+            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
         return token
+
+    def _ask(self, realm: str, query: Mapping[str, str], basic: str | None) -> HttpResponse:
+        if self._login is not None and self._login.identity:
+            form = {
+                "grant_type": "refresh_token",
+                "client_id": "mlimage",
+                "refresh_token": self._login.password,
+            }
+            return self._http.get(realm, form={**form, **query}, auth=_Fixed(None), limit=_TOKEN_LIMIT)
+        url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}"
+        return self._http.get(url, auth=_Fixed(basic), limit=_TOKEN_LIMIT)
+
+
+def _is_private(url: str) -> bool:
+    """Whether what goes there cannot be read by others."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"https", "http"} and bool(parts.hostname) and not Location(url).plain
+    except ValueError:
+        return False
 
 
 class _Fixed:
@@ -147,15 +164,16 @@ class _Fixed:
 
 
 def challenges(text: str) -> Mapping[str, Mapping[str, str]]:
-    """The parameters of each known way to ask, by its name in lower case.
+    """The parameters of each way to ask, by its name in lower case.
 
     >>> challenges('Bearer realm="https://r.example/token",service="r.example"')
     {'bearer': {'realm': 'https://r.example/token', 'service': 'r.example'}}
     """
-    found: dict[str, Mapping[str, str]] = {}
-    for match in _CHALLENGE.finditer(text):
-        parameters = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(match[2])}
-        found.setdefault(match[1].lower(), parameters)
-    if not found and text.strip().lower() == "basic":
-        found["basic"] = {}
+    found: dict[str, dict[str, str]] = {}
+    current: dict[str, str] = {}
+    for match in _WORDS.finditer(text):
+        if match["scheme"]:
+            current = found.setdefault(match["scheme"].lower(), {})
+        else:
+            current.setdefault(match["name"].lower(), match["quoted"] or match["plain"] or "")
     return found

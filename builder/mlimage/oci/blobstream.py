@@ -5,7 +5,7 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from mlimage.errors import BuildError
 from mlimage.oci.compress import zstandard
@@ -25,7 +25,7 @@ class LayerStream:
     def __init__(
         self,
         layer: LayerBlob,
-        raw: "_Hashed",
+        raw: "Hashed",
         unpacked: Readable,
         errors: tuple[type[Exception], ...],
         *,
@@ -82,26 +82,36 @@ class LayerStream:
         )
 
 
-class _Hashed(io.RawIOBase):
-    """A file that hashes what is read of it."""
+class Hashed(io.RawIOBase):
+    """A file that hashes what is read of it.
 
-    def __init__(self, stream: io.FileIO) -> None:
+    Attributes:
+        done: bytes that were read.
+    """
+
+    def __init__(self, stream: io.RawIOBase) -> None:
         super().__init__()
+        self.done = 0
         self._stream = stream
         self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        """As many bytes as the file gives at once."""
         size = self._stream.readinto(buffer) or 0
         self._hash.update(memoryview(buffer)[:size])
+        self.done += size
         return size
 
     def read(self, size: int = -1, /) -> bytes:
+        """Up to so many bytes."""
         return super().read(size) or b""
 
     def hexdigest(self) -> str:
+        """Of what was read so far."""
         return self._hash.hexdigest()
 
 
@@ -124,22 +134,36 @@ def open_layer(layer: LayerBlob, store: Store, *, verify: bool = False) -> Itera
             f"the store lacks layer `{layer.name}`: {layer.blob.digest}", hint="build the image again"
         ) from None
     with stream:
-        raw = _Hashed(stream)
+        raw = Hashed(stream)
         yield LayerStream(layer, raw, *_unpacker(layer, raw), verify=verify)
 
 
-def _unpacker(layer: LayerBlob, raw: _Hashed) -> tuple[Readable, tuple[type[Exception], ...]]:
-    """The tar of the layer, and what its decompressor raises where it is damaged."""
+def _unpacker(layer: LayerBlob, raw: Hashed) -> tuple[Readable, tuple[type[Exception], ...]]:
     media_type = layer.blob.media_type
     if media_type.endswith((".tar.gzip", "+gzip")):
+        return unpacker(raw, "gzip")
+    if media_type.endswith("+zstd"):
+        return unpacker(raw, "zstd")
+    if media_type.endswith(".tar"):
+        return unpacker(raw, "none")
+    raise BuildError(f"layer `{layer.name}` is of a kind that is not known here: `{media_type}`")
+
+
+def unpacker(
+    raw: io.RawIOBase, packing: Literal["gzip", "zstd", "none"]
+) -> tuple[Readable, tuple[type[Exception], ...]]:
+    """What `raw` unpacks to, and what its decompressor raises where it is damaged.
+
+    Raises:
+        BuildError: the decompressor is not installed.
+    """
+    if packing == "gzip":
         from isal import igzip, igzip_lib
 
         open_gzip: Callable[..., Readable] = igzip.IGzipFile
         damaged: Any = igzip_lib.IsalError  # isal's stub says that this class is a value
         return open_gzip(fileobj=raw, mode="rb"), (damaged, gzip.BadGzipFile, EOFError)
-    if media_type.endswith("+zstd"):
+    if packing == "zstd":
         library = zstandard()
         return library.ZstdDecompressor().stream_reader(raw, read_across_frames=True), (library.ZstdError,)
-    if media_type.endswith(".tar"):
-        return raw, ()
-    raise BuildError(f"layer `{layer.name}` is of a kind that is not known here: `{media_type}`")
+    return cast("Readable", raw), ()

@@ -12,6 +12,7 @@ from mlimage.plan.model import (
     BaseLayer,
     BuildPlan,
     Layer,
+    LibraryLayer,
     PackageLayer,
     PulledLayer,
     RuntimeLayer,
@@ -79,6 +80,8 @@ def comment(layer: Layer) -> str:
     match layer:
         case BaseLayer():
             return f"{layer.base.suite}, python {layer.base.python}, {len(layer.base.debs)} debs"
+        case LibraryLayer():
+            return f"bytecode of python {layer.base.installation.version}'s standard library"
         case PulledLayer():
             return f"layer of the base image, {layer.layer.digest.short}"
         case AptLayer():

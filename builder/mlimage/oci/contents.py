@@ -1,6 +1,7 @@
 """What is in a layer: its packages, found where package managers of an image look for them."""
 
 import re
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
@@ -15,7 +16,8 @@ from mlimage.oci.untar import MemberKind, TarError, TarReader
 
 _WHEEL: Final = re.compile(r"(?:^|/)(?:site|dist)-packages/[^/]+\.dist-info/METADATA\Z")
 _DEB: Final = re.compile(r"(?:^|/)var/lib/dpkg/(?:status|status\.d/[^/]+(?<!\.md5sums))\Z")
-_MAX: Final = 32 << 20
+MAX_RECORD: Final = 32 << 20
+"""Bytes of the largest record of packages that is read; Debian's status of 5,000 packages has a sixth."""
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 
 
@@ -55,17 +57,23 @@ def layer_contents(layer: LayerBlob, store: Store) -> Contents:
         try:
             for member in reader:
                 files += member.kind is not MemberKind.DIRECTORY
-                if member.kind is not MemberKind.FILE or not 0 < member.size <= _MAX:
+                if member.kind is not MemberKind.FILE or not 0 < member.size <= MAX_RECORD:
                     continue
-                if member.path.endswith("METADATA") and _WHEEL.search(member.path):
-                    packages += _python(b"".join(reader.content()))
-                elif "var/lib/dpkg/status" in member.path and _DEB.search(member.path):
-                    packages += _debs(b"".join(reader.content()))
+                packages += packages_of(member.path, reader.content)
         except TarError as error:
             stream.finish()  # whose error is the truer one
             raise BuildError(f"layer `{layer.name}` cannot be read: {error}") from error
         stream.finish()
     return Contents(files=files, packages=tuple(sorted(set(packages))))
+
+
+def packages_of(path: str, content: Callable[[], Iterable[bytes]]) -> list[Package]:
+    """The packages that a file tells of; `content` is asked only where its path is that of such a record."""
+    if path.endswith("METADATA") and _WHEEL.search(path):
+        return _python(b"".join(content()))
+    if "var/lib/dpkg/status" in path and _DEB.search(path):
+        return _debs(b"".join(content()))
+    return []
 
 
 def _python(metadata: bytes) -> list[Package]:

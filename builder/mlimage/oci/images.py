@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mlimage import process
@@ -24,9 +25,11 @@ from mlimage.oci.manifests import (
     read_manifest,
 )
 from mlimage.oci.model import Descriptor, LayerBlob
+from mlimage.oci.records import LayerRecords
 from mlimage.oci.registry import Document, Repository
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_layers
+from mlimage.plan.layers import pulled_key
 from mlimage.platforms import Platform
 from mlimage.progress import Progress, Task
 from mlimage.spec.registry import Reference
@@ -49,6 +52,7 @@ class RegistryImages:
     ) -> None:
         self._reference = reference
         self._store = Store(cache.store)
+        self._records = LayerRecords(cache.layers, self._store)
         self._progress = progress
         self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
         self._verified: set[Digest] = set()
@@ -99,15 +103,20 @@ class RegistryImages:
         blobs = [
             _blob(layer, name=f"base-{number}", uncompressed_size=0) for number, layer in enumerate(layers, 1)
         ]
-        unpack_layers(blobs, self._store, folder, of=self._reference.name, verify=True)
+        sizes = unpack_layers(blobs, self._store, folder, of=self._reference.name, owners=False, verify=True)
+        for layer, blob, size in zip(layers, blobs, sizes, strict=True):
+            self._records.put(pulled_key(layer), replace(blob, uncompressed_size=size))
 
 
-def measured(layer: ImageLayer, *, name: str, store: Store) -> LayerBlob:
-    """A layer of the store under a name of ours, its tar held against its diff_id.
+def measured(layer: ImageLayer, *, name: str, store: Store, records: LayerRecords) -> LayerBlob:
+    """A layer of the store under a name of ours, its tar held against its diff_id if it was not yet.
 
     Raises:
         BuildError: it is damaged, or is not what its image says.
     """
+    known = records.get(pulled_key(layer))
+    if known is not None:
+        return replace(known, name=name)
     with open_layer(_blob(layer, name=name, uncompressed_size=0), store, verify=True) as stream:
         stream.finish()
         return _blob(layer, name=name, uncompressed_size=stream.size)

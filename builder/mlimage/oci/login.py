@@ -22,10 +22,17 @@ _TOKEN_USER: Final = "<token>"  # noqa: S105 - no password, but what says that t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """A user and a password, or a token that stands for one; never shown."""
+    """A user and a password, which is never shown.
+
+    Attributes:
+        user: empty where a token says it all.
+        password: a password, or an access token, or an identity token.
+        identity: whether it is an identity token, which only gives other tokens (OAuth 2, refresh token).
+    """
 
     user: str
     password: str = field(repr=False)
+    identity: bool = False
 
 
 class Logins:
@@ -101,7 +108,7 @@ class Logins:
             raise UsageError(
                 f"`{program} get` does not answer as credential helpers do", where=str(path)
             ) from None
-        return _login(str(user), str(secret), path)
+        return _login(str(user), str(secret))
 
 
 def _keys(registry: str) -> tuple[str, ...]:
@@ -121,7 +128,7 @@ def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _written(entry: Mapping[str, Any], key: str, path: Path) -> Login | None:
     if entry.get("identitytoken"):
-        return _login(_TOKEN_USER, str(entry["identitytoken"]), path)
+        return _login(_TOKEN_USER, str(entry["identitytoken"]))
     text = entry.get("auth")
     if isinstance(text, str) and text:
         try:
@@ -140,11 +147,6 @@ def _written(entry: Mapping[str, Any], key: str, path: Path) -> Login | None:
     return None
 
 
-def _login(user: str, secret: str, path: Path) -> Login:
-    if user == _TOKEN_USER:
-        raise UsageError(
-            "the login is an identity token, which this version of mlimage cannot use",
-            where=str(path),
-            hint="`docker login` with a user and a password or access token",
-        )
-    return Login(user=user, password=secret)
+def _login(user: str, secret: str) -> Login:
+    identity = user == _TOKEN_USER
+    return Login(user="" if identity else user, password=secret, identity=identity)

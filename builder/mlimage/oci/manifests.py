@@ -71,11 +71,13 @@ def read_manifest(content: bytes, media_type: str, platform: Platform) -> Manife
         ManifestError: it is neither, or of an old form.
     """
     document = _object(content)
-    kind = document.get("mediaType") or media_type.partition(";")[0].strip()
-    if document.get("schemaVersion") == 1 or str(kind).startswith(_SCHEMA_1):
+    kind = str(document.get("mediaType") or media_type.partition(";")[0].strip())
+    if document.get("schemaVersion") == 1 or kind.startswith(_SCHEMA_1):
         raise ManifestError(
             "has the form of before 2016 (manifest schema 1), which has no digests of what is in its layers"
         )
+    if "manifests" in document and "layers" in document:  # CVE-2021-41190
+        raise ManifestError("is an index and a manifest at once")
     if kind in {INDEX, DOCKER_INDEX} or (kind not in ACCEPTED and "manifests" in document):
         return _chosen(document, platform)
     match document:

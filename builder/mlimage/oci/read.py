@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from mlimage.digest import Digest
 from mlimage.oci.config import LAYER_NAME, LAYER_SIZE, NAME
@@ -12,10 +12,17 @@ from mlimage.platforms import Platform
 
 def read_object(text: bytes) -> dict[str, Any]:
     """A JSON object; raises `ValueError` for anything else."""
-    value = json.loads(text)
+    try:
+        value = json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("JSON in JSON, too deep") from None
     if not isinstance(value, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - what was read is wrong, not the program
     return value
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"no number of JSON: {text}")
 
 
 def read_descriptor(value: Mapping[str, Any]) -> Descriptor:

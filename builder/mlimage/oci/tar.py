@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from mlimage.content.entry import MTIME, Entry, Kind
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, reason_of
 
 CHUNK: Final = 1 << 20
 """Bytes that are handed on at once; only the last piece of an archive is shorter."""
@@ -128,9 +128,7 @@ def _content(entry: Entry) -> Iterator[bytes]:
                 left -= len(piece)
                 yield piece
     except OSError as error:
-        raise BuildError(
-            f"cannot read `/{entry.path}` of `{entry.origin}`: {error.strerror or error}"
-        ) from error
+        raise BuildError(f"cannot read `/{entry.path}` of `{entry.origin}`: {reason_of(error)}") from error
     if left:
         how = f"only {entry.size - left}" if left > 0 else "more"
         raise BuildError(

@@ -24,7 +24,11 @@ WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
 """Hides all that layers below have in its folder."""
 _AUFS: Final = ".wh..wh."
+_DEV: Final = "dev/"
+"""What bases have below it is passed over: whatever runs an image lays its own devices there."""
+_DEVICES: Final = frozenset({MemberKind.CHARACTER_DEVICE, MemberKind.BLOCK_DEVICE, MemberKind.FIFO})
 _MAX_LINKS: Final = 40
+_SET_ID: Final = 0o6000
 _OWNER_MAY_ALL: Final = 0o700
 _IMPOSSIBLE: Final = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ENOENT})
 """How the kernel refuses names, links and numbers that no file has (an empty target is ENOENT)."""
@@ -42,7 +46,8 @@ class Tree:
 
     Args:
         root: an empty folder.
-        owners: whether files get the owners that layers say, which only root may do.
+        owners: whether files get the owners that layers say, which only root may do. Else they do not get
+            the set-user-id bits either, which would hand out the rights of whoever unpacks.
     """
 
     def __init__(self, root: Path, *, owners: bool) -> None:
@@ -81,6 +86,8 @@ class Tree:
             self._hide(folder, name)
             return
         where = f"{folder}/{name}" if folder else name
+        if member.kind in _DEVICES and where.startswith(_DEV):
+            return
         self._make_room(where, member)
         match member.kind:
             case MemberKind.FILE:
@@ -103,7 +110,7 @@ class Tree:
             member = self._folders[path]
             with self._refusing(member):
                 self._own(path, member)
-                os.chmod(self._at(path), member.mode)
+                os.chmod(self._at(path), self._mode(member))
                 os.utime(self._at(path), (member.mtime, member.mtime))
 
     @contextmanager
@@ -226,7 +233,7 @@ class Tree:
                     view = view[os.write(descriptor, view) :]
             if self._owners:
                 os.fchown(descriptor, member.uid, member.gid)
-            os.fchmod(descriptor, member.mode)
+            os.fchmod(descriptor, self._mode(member))
             os.utime(descriptor, (member.mtime, member.mtime))
         finally:
             os.close(descriptor)
@@ -245,6 +252,9 @@ class Tree:
         if node is None or node.kind not in {MemberKind.FILE, MemberKind.HARD_LINK}:
             raise self._refused(member, f"is a hard link to `/{target}`, which is no file")
         os.link(self._at(source), self._at(where), follow_symlinks=False)
+
+    def _mode(self, member: Member) -> int:
+        return member.mode if self._owners else member.mode & ~_SET_ID
 
     def _own(self, where: str, member: Member) -> None:
         if self._owners:

@@ -33,7 +33,8 @@ def unpack_image(
         BuildError: a layer is missing or damaged, or has an entry that would be outside of the image.
         OSError: the folder cannot be written.
     """
-    unpack_layers(image.layers, store, folder, of=image.name, advance=advance)
+    owners = os.geteuid() == 0
+    unpack_layers(image.layers, store, folder, of=image.name, owners=owners, advance=advance)
 
 
 def unpack_layers(
@@ -42,22 +43,25 @@ def unpack_layers(
     folder: Path,
     *,
     of: str,
+    owners: bool,
     verify: bool = False,
     advance: Callable[[int], None] = lambda _: None,
-) -> None:
-    """The same for layers that are no sealed image yet.
+) -> tuple[int, ...]:
+    """The same for layers that are no sealed image yet; gives the bytes of each one's tar.
 
     Args:
         layers: bottom first.
         store: where they are.
         folder: an empty folder.
         of: whose they are, for messages.
+        owners: whether files have the owners that the layers say.
         verify: whether to hold each tar against its diff_id.
         advance: as above.
     """
     if next(folder.iterdir(), None) is not None:
         raise BuildError(f"`{folder}` is not empty")
-    tree = Tree(folder, owners=os.geteuid() == 0)
+    tree = Tree(folder, owners=owners)
+    sizes = []
     for layer in layers:
         tree.begin(layer.name)
         with open_layer(layer, store, verify=verify) as stream:
@@ -71,7 +75,9 @@ def unpack_layers(
                 stream.finish()  # whose error is the truer one
                 raise BuildError(f"layer `{layer.name}` of `{of}` cannot be unpacked: {error}") from error
             stream.finish()
+            sizes.append(stream.size)
     tree.finish()
+    return tuple(sizes)
 
 
 def unpacked(

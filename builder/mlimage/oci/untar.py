@@ -4,7 +4,7 @@ USTAR, PAX and GNU long names. It keeps nothing, so an archive of any size takes
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -49,11 +49,15 @@ _KINDS: Final = {
     b"5": MemberKind.DIRECTORY,
     b"6": MemberKind.FIFO,
 }
+_DEVICES: Final = {MemberKind.CHARACTER_DEVICE, MemberKind.BLOCK_DEVICE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One entry of an archive; `path` and `target` are as they stand there, unchecked."""
+    """One entry of an archive; `path` and `target` are as they stand there, unchecked.
+
+    The `target` of a device is its numbers, `MAJOR:MINOR`.
+    """
 
     path: str
     kind: MemberKind
@@ -66,10 +70,16 @@ class Member:
 
 
 class TarReader:
-    """Iterates over the members; `content` gives the bytes of the member that was given last."""
+    """Iterates over the members; `content` gives the bytes of the member that was given last.
 
-    def __init__(self, stream: Readable) -> None:
+    Args:
+        stream: the archive.
+        skip: passes over so many bytes of it, where that is faster than to read them.
+    """
+
+    def __init__(self, stream: Readable, skip: Callable[[int], object] | None = None) -> None:
         self._stream = stream
+        self._jump = skip
         self._left = 0
         self._padding = 0
 
@@ -120,6 +130,9 @@ class TarReader:
         return rest
 
     def _skip(self) -> None:
+        if self._jump is not None and self._left:
+            self._jump(self._left)
+            self._left = 0
         for _ in self.content():
             pass
         if self._padding:
@@ -173,8 +186,12 @@ def _member(block: bytes, kind: bytes, size: int, extended: dict[str, str]) -> M
         gid=gid,
         size=size if meant is MemberKind.FILE else 0,
         mtime=mtime,
-        target=extended.get("linkpath", _text(block[157:257])),
+        target=_device(block) if meant in _DEVICES else extended.get("linkpath", _text(block[157:257])),
     )
+
+
+def _device(block: bytes) -> str:
+    return f"{_number(block[329:337])}:{_number(block[337:345])}"
 
 
 def _text(field: bytes) -> str:

@@ -8,6 +8,7 @@ from mlimage.lock.model import BaseLock, ImageBase, Lock
 from mlimage.plan.model import AptLayer, BuildPlan, DockerfilePlan, Moment, RunStep
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, RegistryBase, Role
+from mlimage.spec.variants import indexes_of
 
 
 def dockerfile_plan(loaded: LoadedSpec, lock: Lock) -> DockerfilePlan:
@@ -35,7 +36,7 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock) -> DockerfilePlan:
         source=posixpath.normpath(f"{folder}/{spec.app.source}"),
         folder=folder,
         ignore=(*ALWAYS_IGNORED, *loaded.ignore),
-        indexes=tuple(index.url for _, index in sorted(spec.indexes.items())),
+        indexes=tuple(index.url for _, index in sorted(indexes_of(spec, lock.variant).items())),
         command=_command(role) if role else (),
     )
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlimage.digest import Digest, canonical_json
-from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, LockedPackage
-from mlimage.plan.model import AptLayer, BaseLayer, Compression, PackageLayer, PulledLayer
+from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, ImageLayer, LockedPackage
+from mlimage.plan.model import AptLayer, BaseLayer, Compression, LibraryLayer, PackageLayer, PulledLayer
 
 SEAL_VERSION: Final = 1
 """Version of everything that turns locked inputs into the bytes of a layer: the tar writer, the choice and
@@ -55,36 +55,55 @@ def _bin(name: str, bins: int) -> int:
 
 def base_layers(
     base: BaseLock, *, compression: Compression, bytecode: bool
-) -> tuple[BaseLayer | PulledLayer | AptLayer, ...]:
+) -> tuple[BaseLayer | PulledLayer | LibraryLayer | AptLayer, ...]:
     """The layers below those of the packages, bottom first."""
     match base:
         case AssembledBase():
             return (base_layer(base, compression=compression, bytecode=bytecode),)
         case ImageBase():
-            return (*pulled_layers(base), *_apt_layers(base))
+            return (
+                *pulled_layers(base),
+                *_library_layers(base, compression=compression, bytecode=bytecode),
+                *_apt_layers(base, compression=compression),
+            )
 
 
 def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
     """The layers of an image that is the base. How this image is compressed does not touch them."""
     return tuple(
-        PulledLayer(
-            name=f"base-{number}",
-            layer=layer,
-            key=Digest.of(
-                canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id})
-            ),
-        )
+        PulledLayer(name=f"base-{number}", layer=layer, key=pulled_key(layer))
         for number, layer in enumerate(base.layers, 1)
     )
 
 
-def _apt_layers(base: ImageBase) -> tuple[AptLayer, ...]:
+def pulled_key(layer: ImageLayer) -> Digest:
+    """By which a layer is found that was held against its diff_id before."""
+    return Digest.of(canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id}))
+
+
+def _library_layers(base: ImageBase, *, compression: Compression, bytecode: bool) -> tuple[LibraryLayer, ...]:
+    if not bytecode or base.installation.bytecode:
+        return ()
+    key = {
+        "seal": SEAL_VERSION,
+        "kind": "library",
+        "below": [layer.diff_id for layer in base.layers],
+        "program": base.installation.program,
+        "library": base.installation.library,
+        "compression": compression,
+    }
+    return (LibraryLayer(name="library", base=base, key=Digest.of(canonical_json(key))),)
+
+
+def _apt_layers(base: ImageBase, *, compression: Compression) -> tuple[AptLayer, ...]:
     if not base.debs:
         return ()  # nothing is asked for, or the image has it already
     key = {
+        "seal": SEAL_VERSION,
         "kind": "apt",
         "below": [layer.diff_id for layer in base.layers],
         "debs": [deb.sha256 for deb in base.debs],
+        "compression": compression,
     }
     return (AptLayer(name="apt", packages=base.packages, debs=base.debs, key=Digest.of(canonical_json(key))),)
 
@@ -151,4 +170,4 @@ def interpreter_digests(base: BaseLock) -> Sequence[Digest]:
 
 
 def _layers_of(base: BaseLock) -> int:
-    return len(base.layers) + bool(base.debs) if isinstance(base, ImageBase) else 1
+    return len(base.layers) + 1 + bool(base.debs) if isinstance(base, ImageBase) else 1

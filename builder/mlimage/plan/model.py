@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mlimage.digest import Digest
-from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageLayer, LockedPackage
+from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageBase, ImageLayer, LockedPackage
 from mlimage.platforms import Platform
 
 
@@ -32,6 +32,15 @@ class PulledLayer:
 
     name: str
     layer: ImageLayer
+    key: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LibraryLayer:
+    """Bytecode of the standard library of a base that is an image and, as official ones, has none."""
+
+    name: str
+    base: ImageBase
     key: Digest
 
 
@@ -92,7 +101,9 @@ class StepsLayer:
     name: str
 
 
-Layer = BaseLayer | PulledLayer | AptLayer | PackageLayer | RuntimeLayer | AppLayer | StepsLayer
+Layer = (
+    BaseLayer | PulledLayer | LibraryLayer | AptLayer | PackageLayer | RuntimeLayer | AppLayer | StepsLayer
+)
 
 
 class Moment(StrEnum):

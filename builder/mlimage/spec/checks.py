@@ -89,16 +89,23 @@ def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
 
 
 def _indexes(root: Mapping, problem: _Problem) -> Iterator[Problem]:
-    """A package can come from one index only."""
+    """A package can come from one index only; a variant's own go before those of the image."""
+    variants = root.get("variants")
+    names = [key.text for key, _ in variants.entries] if isinstance(variants, Mapping) else []
+    for above in ((), *(("variants", name) for name in names)):
+        yield from _indexes_at(root, above, problem)
+
+
+def _indexes_at(root: Mapping, above: Path, problem: _Problem) -> Iterator[Problem]:
     owner: dict[str, str] = {}
-    indexes = root.get("indexes")
+    indexes = at(root, (*above, "indexes"))
     for key, value in indexes.entries if isinstance(indexes, Mapping) else ():
         packages = at(value, ("packages",))
         for number, item in enumerate(packages.items if isinstance(packages, Sequence) else ()):
             if not isinstance(item, Scalar) or not isinstance(item.value, str):
                 continue
             package = re.sub(r"[-_.]+", "-", item.value).lower()
-            steps = ("indexes", key.text, "packages", number)
+            steps = (*above, "indexes", key.text, "packages", number)
             if owner.setdefault(package, key.text) != key.text:
                 yield problem(
                     steps, f"`{item.value}` comes from `{owner[package]}` already", "keep one of the two"

@@ -172,6 +172,9 @@ def _wrong_kind(kind: str, steps: Path, node: Node | None) -> tuple[str, str | N
     before = f"{key}: " if steps and steps[-1] == key else "- "
     if not isinstance(node, Scalar):
         hint = f"write `{before.strip()} …` in one line" if expected == "text" else None
+        file = node.get("requirements") if isinstance(node, Mapping) and key == "dependencies" else None
+        if isinstance(file, Scalar):
+            hint = f"`requirements: {file.text}` stands at the top of the file, beside `dependencies:`"
         return f"expected {expected}, not {_kind(node)}", hint
     if expected == "text":
         return (
@@ -255,5 +258,7 @@ def known_keys(root: Mapping, steps: Path) -> list[str]:
         base = root.get("base")
         image = isinstance(base, Mapping) and base.get("image") and not base.get("debian")
         return list((RegistryBase if image else DebianBase).model_fields)
+    if len(steps) > 3 and steps[2] == "indexes":
+        return list(Index.model_fields)
     home = f"{steps[0]}.NAME" if steps[0] in {"indexes", "variants"} else str(steps[0])
     return list(_HOMES[home][0].model_fields) if home in _HOMES else []

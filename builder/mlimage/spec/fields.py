@@ -16,6 +16,7 @@ REFUSED: Final = "mlimage"
 _NAME: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _VARIANT: Final = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _ENV: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_ACCELERATOR: Final = r"[a-z]+"
 _DEB: Final = r"[a-z0-9][a-z0-9+.-]+"
 _DATA: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 _INDEX: Final = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
@@ -227,6 +228,14 @@ def _variant(value: str) -> str:
     return value
 
 
+def _accelerator(value: str) -> str:
+    if not re.fullmatch(_ACCELERATOR, value):
+        raise refuse(
+            f"`{value}` cannot be the name of an accelerator", "write it as `cpu`, `cuda`, `rocm` or `tpu`"
+        )
+    return value
+
+
 _ARCHIVES: Final = frozenset({"debian", "debian-security"})
 
 
@@ -368,6 +377,7 @@ Environment = dict[EnvName, str]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HealthPath = Annotated[str, AfterValidator(_health), _text(r"/[!-~]*")]
 VariantName = Annotated[str, AfterValidator(_variant), _text(_VARIANT, maxLength=64)]
+AcceleratorName = Annotated[str, AfterValidator(_accelerator), _text(_ACCELERATOR, maxLength=32)]
 IndexName = Annotated[str, AfterValidator(_index), _text(_INDEX)]
 IndexUrl = Annotated[str, AfterValidator(_url), _text(_URL, format="uri")]
 PackageName = Annotated[str, AfterValidator(_package), _text(_PACKAGE)]

@@ -7,6 +7,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from mlimage.spec.fields import (
+    AcceleratorName,
     CachePath,
     Command,
     DataName,
@@ -129,8 +130,28 @@ class Serve(Role):
     )
 
 
+class Index(_Part):
+    """A package index besides the default one."""
+
+    url: IndexUrl = Field(
+        description="Address of the index (PEP 503 or PEP 691), without user name and password.",
+        examples=["https://packages.example.com/simple"],
+    )
+    packages: Annotated[tuple[PackageName, ...], Field(min_length=1)] = Field(
+        description="Packages that come from this index and no other; the rest comes from the default index.",
+        examples=[["torch", "torchvision"]],
+    )
+
+
 class Variant(_Part):
     """One accelerator's image."""
+
+    accelerator: AcceleratorName | None = Field(
+        default=None,
+        description="Hardware that it is for: `cpu`, `cuda`, `rocm`, `tpu`, …; without this key what the "
+        "variant's name begins with, up to the first digit or sign.",
+        examples=["cuda"],
+    )
 
     dependencies: tuple[RequirementText, ...] = Field(
         default=(),
@@ -142,18 +163,10 @@ class Variant(_Part):
         description="Environment variables of this variant; they win over those of the image.",
         examples=[{"CUDA_MODULE_LOADING": "LAZY"}],
     )
-
-
-class Index(_Part):
-    """A package index besides the default one."""
-
-    url: IndexUrl = Field(
-        description="Address of the index (PEP 503 or PEP 691), without user name and password.",
-        examples=["https://packages.example.com/simple"],
-    )
-    packages: Annotated[tuple[PackageName, ...], Field(min_length=1)] = Field(
-        description="Packages that come from this index and no other; the rest comes from the default index.",
-        examples=[["torch", "torchvision"]],
+    indexes: dict[IndexName, Index] = Field(
+        default_factory=dict,
+        description="Package indexes of this variant only; what they have comes from no index of the image.",
+        examples=[{"pytorch-cpu": {"url": "https://packages.example.com/cpu", "packages": ["torch"]}}],
     )
 
 
@@ -307,6 +320,12 @@ class ImageSpec(_Part):
         default_factory=dict,
         description="Package indexes besides the default one, by name, each with the packages it has.",
         examples=[{"team": {"url": "https://packages.example.com/simple", "packages": ["our-features"]}}],
+    )
+    accelerator_packages: tuple[PackageName, ...] = Field(
+        default=(),
+        description="Packages that may differ between variants, besides those that mlimage knows: the torch "
+        "family, `nvidia-*`, `triton` and the like. All others are the same in every variant.",
+        examples=[["bitsandbytes"]],
     )
     env: Environment = Field(
         default_factory=dict,

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from mlimage.errors import Problem
+from mlimage.errors import Problem, reason_of
 
 MOST_BYTES: Final = 1_000_000
 """No spec and no list of requirements that a person wrote is larger."""
@@ -24,7 +24,7 @@ def read_bytes(file: Path, *, path: str) -> tuple[bytes, Problem | None]:
         with file.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
     except OSError as error:
-        return b"", _problem(path, 1, 1, f"cannot be read: {(error.strerror or str(error)).lower()}", None)
+        return b"", _problem(path, 1, 1, f"cannot be read: {reason_of(error)}", None)
     if len(content) > MOST_BYTES:
         return b"", _problem(path, 1, 1, f"larger than {MOST_BYTES:,} bytes", "is this the right file?")
     return content, None

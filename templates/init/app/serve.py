@@ -67,7 +67,10 @@ def stop(_number: int, _frame: object) -> None:
 
 def main() -> None:
     """Load the model, then answer until stopped."""
-    with np.load(MODELS / "model.npz") as model:
+    file = MODELS / "model.npz"
+    if not file.is_file():
+        raise SystemExit(f"no model at {file}: train first")
+    with np.load(file) as model:
         Handler.weights = model["weights"]
     signal.signal(signal.SIGTERM, stop)
     with ThreadingHTTPServer((HOST, PORT), Handler) as server:

@@ -1,8 +1,18 @@
-"""`mlimage build`, as far as it goes before there is anything to build."""
+"""What `mlimage build` refuses before there is anything to build, and what it says of a built image."""
+
+from pathlib import Path
 
 import pytest
 
 from mlimage.cli import main
+from mlimage.cli.build import _show
+from mlimage.cli.screen import Screen
+from mlimage.content.entry import file_of_bytes
+from mlimage.digest import Digest
+from mlimage.engines.build import Built
+from mlimage.engines.layers import BuiltLayer
+from mlimage.oci.store import Store
+from support.sealing import plan_of, sealed
 
 
 @pytest.mark.parametrize(
@@ -25,4 +35,21 @@ def test_standard_output_takes_one_thing(
     assert (captured.out, captured.err) == (
         "",
         f"error: {said} cannot share standard output\nhint: write the image to a file\n",
+    )
+
+
+@pytest.mark.parametrize(("made", "said"), [(True, "1 made now, {size} B"), (False, "nothing changed")])
+def test_a_small_layer_is_not_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, made: bool, said: str
+) -> None:
+    image = sealed(Store(tmp_path), app=[file_of_bytes("x", b"1", origin="t")])
+    (layer,), (planned,) = image.layers, plan_of(["app"]).layers
+    built = BuiltLayer(layer=planned, key=Digest.of(b""), blob=layer, made=made)
+    _show(Screen(), Built(image=image, layers=(built,), unrecorded=()), None)
+    size = layer.blob.size
+    assert capsys.readouterr().out == (
+        "demo:cpu\n"
+        f"  digest    {image.digest}\n"
+        f"  image id  {image.image_id}\n"
+        f"  layers    1, {size} B packed; {said.format(size=size)}\n"
     )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,35 @@ def test_a_verb_of_verbs_without_one_is_help() -> None:
     )
 
 
+def test_names_are_utf8_in_every_locale(tmp_path: Path) -> None:
+    """`C` without Python's own escapes from it, as Latin-1 is: other bytes than UTF-8 for the same name."""
+    folder = tmp_path / "größe"
+    done = _mlimage(
+        "build", "-C", str(folder), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING=""
+    )
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"error: there is no folder `{folder}`\nhint: name the folder of a project behind `-C`\n",
+    )
+
+
+def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ("sh", "-c", 'rmdir "$PWD"; exec "$0" -m mlimage build', sys.executable),
+        cwd=gone,
+        env=_ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (
+        11,
+        "error: the current folder does not exist any more\nhint: go to one that does: `cd`\n",
+    )
+
+
 def test_version() -> None:
     done = _mlimage("--version")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"mlimage {__version__}\n", "")
@@ -86,6 +116,14 @@ def test_version() -> None:
                 "error: invalid value for `--runtime`: `podman` is not one of `auto`, `docker`, `sandbox`\n"
                 "hint: `mlimage run --help` shows what it takes\n"
             ),
+        ),
+        (
+            ("run", "churn", "train", "-C", "/nowhere"),
+            "error: there is no folder `/nowhere`\nhint: name the folder of a project behind `-C`\n",
+        ),
+        (
+            ("inspect", "churn", "and", "more"),
+            "error: nothing can stand here: `and more`\nhint: `mlimage inspect --help` shows what it takes\n",
         ),
         (
             ("init", "churn", "--from"),

@@ -201,15 +201,15 @@ def test_a_file_that_vanishes_is_an_error(app: Path) -> None:
     (app / "train.py").unlink()
     with pytest.raises(BuildError) as caught:
         content(entry)
-    assert str(caught.value) == "cannot read the app's `train.py`: No such file or directory"
+    assert str(caught.value) == "cannot read the app's `train.py`: no such file or directory"
 
 
 def test_what_cannot_be_read_is_named(app: Path) -> None:
     """As a user whom modes hold back: root reads everything."""
     write(app, "closed/x")
     for path, message in (
-        (app / "train.py", "cannot read the app's `train.py`: Permission denied"),
-        (app / "closed", f"cannot read the app folder `{app}/closed`: Permission denied"),
+        (app / "train.py", "cannot read the app's `train.py`: permission denied"),
+        (app / "closed", f"cannot read the app folder `{app}/closed`: permission denied"),
     ):
         mode = stat.S_IMODE(path.stat().st_mode)
         path.chmod(0)

@@ -320,7 +320,7 @@ def test_other_data_is_refused(tmp_path: Path, change: Callable[[bytes], bytes],
 def test_a_missing_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(BuildError) as caught:
         read(tmp_path / "x.whl")
-    assert str(caught.value) == "cannot read the wheel of `demo 1.0`: No such file or directory"
+    assert str(caught.value) == "cannot read the wheel of `demo 1.0`: no such file or directory"
 
 
 @pytest.mark.parametrize("content", [b"text", BIG])

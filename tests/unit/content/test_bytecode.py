@@ -202,7 +202,7 @@ def test_an_interpreter_that_does_not_start_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(BuildError) as caught:
         bytecode_entries([file("a.py", b"")], interpreter=Missing(), scratch=tmp_path)
-    assert str(caught.value) == "cannot start the image's interpreter: No such file or directory"
+    assert str(caught.value) == "cannot start the image's interpreter: no such file or directory"
 
 
 def test_a_random_hash_seed_is_an_error(tmp_path: Path) -> None:

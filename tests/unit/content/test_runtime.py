@@ -54,3 +54,14 @@ def test_every_module_is_there_as_it_is() -> None:
     for module in resources.runtime().glob("*.py"):
         place = "" if module.name == "entrypoint.py" else "lib/mlimage/runtime/"
         assert content(f"opt/mlimage/{place}{module.name}") == module.read_bytes()
+
+
+def test_a_python_in_another_place() -> None:
+    entries = {entry.path: entry for entry in runtime_entries("3.12", program="usr/local/bin/python3.12")}
+    assert entries["opt/venv/bin/python"].target == "/usr/local/bin/python3.12"
+    settings = entries["opt/venv/pyvenv.cfg"]
+    assert settings.open is not None
+    with settings.open() as stream:
+        assert stream.read() == (
+            b"home = /usr/local/bin\ninclude-system-site-packages = false\nversion = 3.12\n"
+        )

@@ -6,6 +6,7 @@ from mlimage.content.entry import file_of_bytes
 from mlimage.daemon.bring import Brought, bring, why_not_pull
 from mlimage.daemon.connect import Daemon
 from mlimage.daemon.facts import Facts
+from mlimage.daemon.images import unchanged_on_failure
 from mlimage.errors import BuildError, RunError
 from mlimage.oci.archive import docker_archive_stream
 from mlimage.oci.model import SealedImage
@@ -78,7 +79,7 @@ def test_an_image_that_is_there_does_not_travel(store: Store, by: str) -> None:
         (facts(product="podman"), "Podman asks for TLS, also on the loopback"),
         (facts(desktop=True), "the engine runs in a virtual machine, whose loopback is another"),
         (facts(rootless=True), "the loopback of a rootless engine is another"),
-        (facts(containerd_store=False), "the classic image store does not keep layers as they came"),
+        (facts(containerd_store=False), None),
     ],
 )
 def test_which_engines_fetch(found: Facts, why: str | None) -> None:
@@ -89,7 +90,7 @@ def test_which_engines_fetch(found: Facts, why: str | None) -> None:
 def test_an_engine_that_cannot_fetch_gets_an_archive(store: Store) -> None:
     made = demo(store)
     client = FakeClient(loads={"id": as_known(made, "id")})
-    brought = bring(daemon(client, facts(containerd_store=False)), made, store, SILENT)
+    brought = bring(daemon(client, facts(rootless=True)), made, store, SILENT)
     archive = b"".join(docker_archive_stream(made, store))
     assert (brought.identity, brought.way, brought.moved) == ("id", "loaded", len(archive))
     assert client.loaded == archive
@@ -134,3 +135,20 @@ def test_names_that_docker_refuses(store: Store, name: str) -> None:
         bring(daemon(FakeClient()), image(name), store, SILENT)
     assert str(caught.value) == f"`{name}` is no name that Docker takes"
     assert caught.value.hint == "rename it: lower-case letters and digits, joined by `.`, `_` or `-`"
+
+
+@pytest.mark.parametrize("before", [None, "older"])
+def test_a_failed_load_leaves_the_name_as_it_was(store: Store, before: str | None) -> None:
+    """containerd names an image, and unpacks it then."""
+    older = FakeImage(id="older", layers=("older",))
+    known = {"older": older, "demo:cpu": older} if before else {}
+    client, made = FakeClient(known=dict(known)), demo(store)
+
+    def names_and_fails() -> None:
+        with unchanged_on_failure(client, "demo:cpu"):
+            client.known["demo:cpu"] = as_known(made, "half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        names_and_fails()
+    assert client.known == known

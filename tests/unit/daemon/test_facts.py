@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlimage.daemon.facts import Facts, need_usable, read_facts, store_hint
+from mlimage.daemon.facts import Facts, emulation, need_limits, need_usable, read_facts, store_hint
 from mlimage.errors import RunError
 from mlimage.platforms import LINUX_AMD64, Platform
 from support.running import facts
@@ -59,8 +59,38 @@ STORE = {"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}
         ),
         (
             PODMAN,
-            {"DriverStatus": None},
+            {"DriverStatus": None, "Rootless": False},
             Facts(product="podman", version="4.3.1", api=(1, 41), platform=LINUX_AMD64, address="unix:///x"),
+        ),
+        (
+            PODMAN,
+            {
+                "SecurityOptions": ["name=seccomp"],
+                "Rootless": True,
+                "MemoryLimit": True,
+                "CgroupVersion": "1",
+            },
+            Facts(
+                product="podman",
+                version="4.3.1",
+                api=(1, 41),
+                platform=LINUX_AMD64,
+                address="unix:///x",
+                rootless=True,
+                limits=False,
+            ),
+        ),
+        (
+            PODMAN,
+            {"Rootless": True, "CgroupVersion": "2"},
+            Facts(
+                product="podman",
+                version="4.3.1",
+                api=(1, 41),
+                platform=LINUX_AMD64,
+                address="unix:///x",
+                rootless=True,
+            ),
         ),
     ],
 )
@@ -115,6 +145,26 @@ def test_engines_that_are_refused(found: Facts, message: str | None) -> None:
     with pytest.raises(RunError) as caught:
         need_usable(found)
     assert str(caught.value) == message
+
+
+def test_limits_that_would_be_let_go() -> None:
+    need_limits(facts())
+    with pytest.raises(RunError) as caught:
+        need_limits(facts(product="podman", version="4.3.1", limits=False))
+    assert str(caught.value) == (
+        "Podman 4.3.1 cannot hold a run to --memory or --cpus: the kernel lets only root do so here"
+    )
+    assert caught.value.hint == (
+        "leave them out, or start Linux with cgroups of version 2 "
+        "(kernel parameter systemd.unified_cgroup_hierarchy=1)"
+    )
+
+
+def test_emulation_is_said() -> None:
+    assert emulation(facts(), LINUX_AMD64) is None
+    assert emulation(facts(), Platform("linux", "arm64")) == (
+        "Docker 28.5.2 is of linux/amd64 and emulates linux/arm64: slower, and numbers may differ"
+    )
 
 
 WRITE = 'write `{"features": {"containerd-snapshotter": true}}` to '

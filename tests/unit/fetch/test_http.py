@@ -14,7 +14,16 @@ import pytest
 
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
-from mlimage.fetch import Http, MissingError, NoRangesError, NotWrittenError, Retry
+from mlimage.fetch import (
+    EndlessError,
+    Http,
+    MissingError,
+    NoRangesError,
+    NotWrittenError,
+    RefusedError,
+    Retry,
+    UnreachableError,
+)
 from support.webserver import LOGIN_PAGE, Fault, WebServer, web_server
 
 CONTENT = bytes(range(256)) * 4096
@@ -236,6 +245,8 @@ def test_final_answers_are_not_asked_for_again(
     assert str(caught.value) == f"`{web.origin}/files/{NAME}` cannot be fetched: {reason}"
     assert caught.value.hint == hint
     assert isinstance(caught.value, MissingError) is (status in {404, 410})
+    refused = isinstance(caught.value, RefusedError) and caught.value.status
+    assert refused == (False if status in {404, 410} else status)
     assert len(web.requests) == 1
 
 
@@ -447,3 +458,71 @@ def test_a_download_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch, tm
         pytest.raises(FetchError, match="fewer than 65536 bytes came in 0 seconds"),
     ):
         http.download(server.url, tmp_path / "x", digest=DIGEST, size=None, task=Count())
+
+
+def test_statuses_that_the_caller_judges(http: Http, web: WebServer) -> None:
+    web.spoil("/x", Fault(status=401, body=b"who?"))
+    answer = http.get(f"{web.origin}/x", judged=frozenset({401}))
+    assert (answer.status, answer.body) == (401, b"who?")
+    with pytest.raises(RefusedError):
+        http.get(f"{web.origin}/x")
+    with pytest.raises(MissingError):
+        http.get(f"{web.origin}/y", judged=frozenset())
+
+
+def test_more_than_the_caller_takes(http: Http, web: WebServer) -> None:
+    assert len(http.get(f"{web.origin}/files/{NAME}", limit=len(CONTENT)).body) == len(CONTENT)
+    with pytest.raises(EndlessError):
+        http.get(f"{web.origin}/files/{NAME}", limit=len(CONTENT) - 1)
+
+
+def test_a_server_that_stays_busy(http: Http, web: WebServer) -> None:
+    web.spoil("/x", Fault(status=429))
+    with pytest.raises(UnreachableError) as caught:
+        http.get(f"{web.origin}/x")
+    assert caught.value.status == 429
+
+
+class Answers:
+    """An `Authenticator` that has these headers, one after the other."""
+
+    def __init__(self, *headers: str | None) -> None:
+        self.headers = list(headers)
+        self.asked: list[tuple[str, str | None]] = []
+
+    def header(self) -> str | None:
+        return self.headers[0]
+
+    def answer(self, challenge: str, used: str | None) -> bool:
+        self.asked.append((challenge, used))
+        if len(self.headers) > 1:
+            self.headers.pop(0)
+            return True
+        return False
+
+
+def test_a_server_that_asks_who_it_is(http: Http, web: WebServer) -> None:
+    web.needs, web.challenge = "Bearer b", "Bearer realm=r"
+    answers = Answers(None, "Bearer a", "Bearer b")
+    assert http.get(f"{web.origin}/files/{NAME}", auth=answers).body == CONTENT
+    assert answers.asked == [("Bearer realm=r", None), ("Bearer realm=r", "Bearer a")]
+    with pytest.raises(RefusedError):
+        http.get(f"{web.origin}/files/{NAME}", auth=Answers("Bearer c"))
+
+
+def test_a_server_that_never_has_enough(http: Http, web: WebServer) -> None:
+    web.needs = "Bearer z"
+    with pytest.raises(RefusedError):
+        http.get(f"{web.origin}/files/{NAME}", auth=Answers(*(f"Bearer {n}" for n in range(50))))
+    assert len(web.requests) == 3
+
+
+def test_what_one_server_is_told_another_is_not(http: Http, web: WebServer) -> None:
+    with web_server(needs="Bearer a") as other:
+        other.files["/x"] = CONTENT
+        web.spoil("/x", Fault(status=302, headers={"Location": f"{other.origin}/x"}))
+        answers = Answers("Bearer a")
+        with pytest.raises(RefusedError):
+            http.get(f"{web.origin}/x", auth=answers)
+        assert [request.headers.get("Authorization") for request in other.requests] == [None]
+        assert answers.asked == []

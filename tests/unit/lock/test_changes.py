@@ -46,3 +46,21 @@ def test_debs_are_compared_too() -> None:
     new = replace(new, base=replace(new.base, debs=(locks.deb("libc6", "2.0-1"), *new.base.debs[1:])))
     [change] = changes(old, new, notes={})
     assert (change.kind, change.name, change.old, change.new) == ("deb", "libc6", "1.0-1", "2.0-1")
+
+
+def test_an_image_is_one_thing() -> None:
+    lock = locks.lock()
+    old = locks.on_image(lock, locks.image_base("debian", "python"))
+    new = locks.on_image(
+        lock, replace(locks.image_base("debian", "newer python"), manifest=locks.digest_of("new"))
+    )
+    assert changes(old, old, notes={}) == ()
+    assert changes(old, new, notes={}) == (
+        Change(
+            kind="image",
+            name="library/python",
+            old=locks.digest_of("manifest").short,
+            new=locks.digest_of("new").short,
+            size=6,
+        ),
+    )

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
+from mlimage.digest import Digest
 from mlimage.errors import LockError, UsageError
 from mlimage.lock.check import check, contradictions, differences, normalized, wanted_by
-from mlimage.lock.model import Lock, Wanted
+from mlimage.lock.model import Lock, Wanted, WantedImage
 from mlimage.spec.load import LoadedSpec, load_spec
 from support import locks
 
@@ -147,6 +148,67 @@ def test_pins_that_nobody_resolved(tmp_path: Path) -> None:
     )
 
 
+ON_IMAGE = SPEC.replace("{debian: bookworm, packages: [git]}", "{image: 'python:3.11-slim', packages: [git]}")
+
+
+def test_a_base_that_is_an_image(tmp_path: Path) -> None:
+    loaded = load(tmp_path, ON_IMAGE)
+    wanted = wanted_by(loaded, "cpu")
+    assert (wanted.suite, wanted.packages) == (None, ("git",))
+    assert wanted.image == WantedImage(
+        reference=Digest.of(b"docker.io/library/python:3.11-slim"), name="library/python:3.11-slim"
+    )
+    base = locks.image_base(debs=["git"])
+    lock = replace(locked(load(tmp_path)), wanted=wanted, base=base)
+    check(loaded, lock)
+    assert contradictions(loaded, replace(lock, base=replace(base, debs=()))) == (), (
+        "the image has git itself"
+    )
+    assert contradictions(
+        loaded, replace(lock, base=replace(base, reference=Digest.of(b""), packages=()))
+    ) == (
+        "the base is library/python for linux/amd64 with python 3.11",
+        "base package `git` is asked for, and not locked",
+    )
+    assert contradictions(loaded, replace(lock, base=locked(load(tmp_path)).base)) == (
+        "the base is bookworm for linux/amd64 with python 3.11",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("{debian: bookworm, packages: [git]}", ("base: library/python:3.11-slim → bookworm",)),
+        (
+            "{image: 'python:3.12', packages: [git]}",
+            ("base: library/python:3.11-slim → library/python:3.12",),
+        ),
+        (
+            "{image: 'r.example/library/python:3.11-slim', packages: [git]}",
+            ("base: library/python:3.11-slim is to come from another registry",),
+        ),
+        ("{image: 'docker.io/library/python:3.11-slim', packages: [git]}", ()),
+        ("{image: 'python:3.11-slim'}", ("base package removed: git",)),
+    ],
+)
+def test_another_base(text: str, lines: tuple[str, ...], tmp_path: Path) -> None:
+    before = wanted_by(load(tmp_path, ON_IMAGE), "cpu")
+    after = wanted_by(load(tmp_path, SPEC.replace("{debian: bookworm, packages: [git]}", text)), "cpu")
+    assert differences(before, after) == lines
+    assert (before.digest == after.digest) is (lines == ())
+
+
+def test_the_full_version_of_an_image_s_python(tmp_path: Path) -> None:
+    text = ON_IMAGE.replace("- numpy>=2\n", "- numpy>=2\n  - six; python_full_version >= '3.11.9'\n")
+    loaded = load(tmp_path, text)
+    lock = replace(
+        locked(load(tmp_path)), wanted=wanted_by(loaded, "cpu"), base=locks.image_base(debs=["git"])
+    )
+    assert contradictions(loaded, lock) == (
+        '`six; python_full_version >= "3.11.9"` is asked for, and no package of that name is locked',
+    )
+
+
 def test_markers_are_those_of_the_image(tmp_path: Path) -> None:
     text = SPEC.replace(
         "- numpy>=2\n",
@@ -160,21 +222,6 @@ def test_markers_are_those_of_the_image(tmp_path: Path) -> None:
     assert contradictions(loaded, replace(lock, base=replace(lock.base, debs=debs))) == (
         '`six; python_full_version >= "3.11.2"` is asked for, and no package of that name is locked',
     )
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            ("dependencies:", "variants: {cpu: {}, cuda: {}}\ndependencies:"),
-            "`digits` has 2 variants; this version of mlimage locks only one",
-        ),
-    ],
-)
-def test_what_comes_later_is_said(change: tuple[str, str], message: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as caught:
-        wanted_by(load(tmp_path, SPEC.replace(*change)), "cpu")
-    assert str(caught.value) == message
 
 
 def test_an_unknown_variant(tmp_path: Path) -> None:

@@ -9,13 +9,18 @@ from mlimage.lock.records import FILE, Record, read_digests, write_digests
 from support.locks import digest_of
 
 NUMPY = Record(
-    layer="numpy", key=digest_of("key"), diff_id=digest_of("content"), digest=digest_of("packed"), size=1
+    variants=("cpu",),
+    layer="numpy",
+    key=digest_of("key"),
+    diff_id=digest_of("content"),
+    digest=digest_of("packed"),
+    size=1,
 )
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert read_digests(tmp_path) == ()
-    write_digests(tmp_path, [NUMPY])
+    write_digests(tmp_path, "cpu", [NUMPY])
     assert read_digests(tmp_path) == (NUMPY,)
 
 
@@ -28,5 +33,5 @@ def test_a_damaged_one_says_how_to_write_it_anew(tmp_path: Path, text: str) -> N
         read_digests(folder)
     assert error.value.hint == "`mlimage build digits --record` writes it anew; look at the difference"
     assert error.value.where is not None
-    write_digests(folder, [NUMPY])
+    write_digests(folder, "cpu", [NUMPY])
     assert read_digests(folder) == (NUMPY,)

@@ -14,7 +14,19 @@ from packaging.version import Version
 
 from mlimage.digest import Digest
 from mlimage.errors import LockError
-from mlimage.lock.model import AssembledBase, Deb, Lock, LockedPackage, Wanted, WantedIndex
+from mlimage.lock.model import (
+    AssembledBase,
+    BaseLock,
+    Deb,
+    ImageBase,
+    ImageLayer,
+    Installation,
+    Lock,
+    LockedPackage,
+    Wanted,
+    WantedImage,
+    WantedIndex,
+)
 from mlimage.lock.records import Record, read_digests, write_digests
 from mlimage.lock.text import read_lock, write_lock
 from mlimage.lock.toml import quoted
@@ -26,6 +38,7 @@ from support.machine import ROOT
 DIGESTS = st.binary(min_size=32, max_size=32).map(lambda digest: Digest.from_hex(digest.hex()))
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,5})?", fullmatch=True)
+ENV_NAMES = TEXTS.filter(lambda name: name and "=" not in name)
 SIZES = st.integers(min_value=0, max_value=2**62)
 VERSIONS = st.sampled_from(["1.0", "2!1.0", "1.0+cpu", "1.0rc1", "0.1.dev3", "2026.10.18"])
 
@@ -66,23 +79,62 @@ def packages(draw: st.DrawFn, name: str) -> LockedPackage:
 
 
 @st.composite
-def any_lock(draw: st.DrawFn) -> Lock:
-    names = sorted(draw(st.sets(NAMES.filter(lambda name: len(name) > 1), max_size=4)))
-    return Lock(
-        image=draw(NAMES),
-        variant=draw(NAMES),
-        base=AssembledBase(
+def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
+    if draw(st.booleans()):
+        return AssembledBase(
             suite="bookworm",
             platform=LINUX_AMD64,
             python="3.11",
             packages=draw(sorted_texts()),
             debs=tuple(draw(debs(name)) for name in names),
+        )
+    return ImageBase(
+        reference=draw(DIGESTS),
+        repository=draw(st.sampled_from(["library/python", "a", "team-x/sub__y/z.w"])),
+        index=draw(DIGESTS),
+        manifest=draw(DIGESTS),
+        config=draw(DIGESTS),
+        platform=LINUX_AMD64,
+        python="3.11",
+        installation=Installation(
+            version=draw(st.sampled_from(["3.11.2", "3.14.0rc1", "3.11.9+chromium.1"])),
+            program=draw(st.sampled_from(["usr/bin/python3.11", "opt/my python/bin/python3.11"])),
+            glibc="2.36",
+            library=draw(st.sampled_from(["usr/lib/python3.11", "usr/lib64/python3.11"])),
+            bytecode=draw(st.booleans()),
         ),
+        env=tuple(sorted(draw(st.dictionaries(ENV_NAMES, TEXTS, max_size=3)).items())),
+        layers=tuple(draw(st.lists(layers(), max_size=3))),
+        packages=draw(sorted_texts()),
+        debs=tuple(draw(debs(name)) for name in names),
+    )
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> ImageLayer:
+    return ImageLayer(
+        media_type="application/vnd.oci.image.layer.v1.tar" + draw(st.sampled_from(["", "+gzip", "+zstd"])),
+        digest=draw(DIGESTS),
+        size=draw(SIZES),
+        diff_id=draw(DIGESTS),
+    )
+
+
+@st.composite
+def any_lock(draw: st.DrawFn) -> Lock:
+    names = sorted(draw(st.sets(NAMES.filter(lambda name: len(name) > 1), max_size=4)))
+    base = draw(bases(names))
+    image = WantedImage(reference=draw(DIGESTS), name=draw(TEXTS)) if isinstance(base, ImageBase) else None
+    return Lock(
+        image=draw(NAMES),
+        variant=draw(NAMES),
+        base=base,
         packages=tuple(draw(packages(name)) for name in names),
         wanted=Wanted(
             python="3.11",
             platform=LINUX_AMD64,
-            suite="bookworm",
+            suite=None if image else "bookworm",
+            image=image,
             packages=draw(sorted_texts()),
             requirements=draw(sorted_texts()),
             indexes=tuple(
@@ -132,6 +184,42 @@ def test_the_same_lock_is_not_written_again(tmp_path: Path) -> None:
 def test_files_are_readable_whatever_the_umask(tmp_path: Path) -> None:
     folder = write(tmp_path)
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
+
+
+ON_IMAGE: dict[str, tuple[Callable[[str], str], str]] = {
+    "a repository with a host": (
+        lambda text: text.replace("library/python", "https://example.com/python"),
+        "digits/base.toml:4: `repository` must be the path of an image in a registry",
+    ),
+    "a program elsewhere": (
+        lambda text: text.replace("usr/local/bin/", "../bin/"),
+        "digits/base.toml:16: `program` must be the path of a program in the image",
+    ),
+    "a variable without a value": (
+        lambda text: text.replace("LANG=C.UTF-8", "LANG"),
+        "digits/base.toml:12: `env` must be a list of `NAME=VALUE`",
+    ),
+    "a layer of Docker's kind": (
+        lambda text: text.replace("application/vnd.oci.image.layer.v1.tar+gzip", "application/x"),
+        "digits/base.toml:22: `media_type` must be the media type of an OCI layer",
+    ),
+    "a digest": (
+        lambda text: text.replace(locks.digest_of("debian.tar"), locks.digest_of("evil.tar")),
+        "digits/cpu.toml:8: `base.toml` is not the one that this lock was made with",
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", ON_IMAGE)
+def test_a_base_that_was_changed_by_hand(edit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    change, message = ON_IMAGE[edit]
+    folder = write(tmp_path, locks.on_image(locks.lock(), locks.image_base()))
+    path = folder / "base.toml"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(LockError) as caught:
+        read_lock(folder, "cpu")
+    assert str(caught.value) == message
 
 
 EDITS: dict[str, tuple[str, Callable[[str], str], str]] = {
@@ -272,6 +360,7 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 def test_records_are_read_as_written(tmp_path: Path) -> None:
     records = [
         Record(
+            variants=("cpu",),
             layer=name,
             key=locks.digest_of(name),
             diff_id=locks.digest_of(f"{name} tar"),
@@ -281,7 +370,7 @@ def test_records_are_read_as_written(tmp_path: Path) -> None:
         for name in ("numpy", "base")
     ]
     assert read_digests(tmp_path) == ()
-    write_digests(tmp_path, records)
+    write_digests(tmp_path, "cpu", records)
     assert read_digests(tmp_path) == (records[1], records[0])
 
 

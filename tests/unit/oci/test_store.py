@@ -63,10 +63,10 @@ def test_the_image_id_does_not_depend_on_the_compressor(tmp_path: Path) -> None:
     store = Store(tmp_path)
     images = [
         seal(plan_of(["app"]), [packed(store, "app", [FILE], compression=compression)], store)
-        for compression in (Compression.GZIP, Compression.NONE)
+        for compression in Compression
     ]
-    assert images[0].image_id == images[1].image_id
-    assert images[0].digest != images[1].digest
+    assert len({image.image_id for image in images}) == 1
+    assert len({image.digest for image in images}) == len(Compression)
 
 
 def test_a_second_build_takes_the_name(tmp_path: Path) -> None:

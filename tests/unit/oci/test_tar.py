@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x").unlink()
     with pytest.raises(BuildError) as caught:
         written((entry,))
-    assert str(caught.value) == "cannot read `/x` of `app`: No such file or directory"
+    assert str(caught.value) == "cannot read `/x` of `app`: no such file or directory"
 
 
 def test_streams_are_closed_when_the_reader_stops() -> None:

@@ -8,9 +8,11 @@ from mlimage.atomic import PARTIAL
 from mlimage.cache import Cache
 from mlimage.content.entry import MTIME, directory, file_of_bytes, symlink
 from mlimage.errors import BuildError
+from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image, unpacked, unpacked_in_use
-from support.sealing import foreign, sealed, tar_of
+from mlimage.plan.model import Compression
+from support.sealing import foreign, packed, plan_of, sealed, tar_of
 
 FILE, DIR, LINK, HARD = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 
@@ -54,6 +56,17 @@ def test_an_image_of_ours(tmp_path: Path) -> None:
     assert (root / "home").stat().st_mtime == (root / "usr/bin/sh").stat().st_mtime == MTIME
     assert (root / "app/größe").is_file()
     assert sum(done) == 1 + 3 + 3
+
+
+@pytest.mark.parametrize("compression", Compression)
+def test_every_compression_is_read(tmp_path: Path, compression: Compression) -> None:
+    store = Store(tmp_path / "store")
+    content = b"some content " * 200_000
+    layer = packed(store, "app", [file_of_bytes("x", content, origin="app")], compression=compression)
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack_image(seal(plan_of(["app"]), [layer], store), store, root)
+    assert (root / "x").read_bytes() == content
 
 
 def test_whiteouts(tmp_path: Path) -> None:

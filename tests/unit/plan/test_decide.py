@@ -1,11 +1,13 @@
 """A whole plan, from a spec and a lock."""
 
 import json
+from dataclasses import replace
 
 from mlimage.plan.decide import plan
+from mlimage.plan.dockerfile import needs_docker
 from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RuntimeLayer
 from mlimage.spec.load import LoadedSpec, parse_spec
-from support.locks import lock, package
+from support.locks import image_base, lock, on_image, package
 
 SPEC = b"""\
 name: digits
@@ -97,3 +99,35 @@ def test_comments_and_spelling_do_not_change_the_spec_digest() -> None:
     text = b"# A comment.\n" + SPEC.replace(b"{debian: bookworm}", b"\n  debian: bookworm")
     other = dict(plan(_loaded(text), lock()).config.labels)["dev.mlimage.spec"]
     assert one == other
+
+
+ON_IMAGE = SPEC.replace(b"{debian: bookworm}", b"{image: 'python:3.11-slim'}")
+
+
+def test_on_an_image() -> None:
+    planned = plan(_loaded(ON_IMAGE), on_image(lock([package("numpy")]), image_base()))
+    assert [layer.name for layer in planned.layers] == ["base-1", "base-2", "numpy", "runtime", "app"]
+    assert needs_docker(planned) == ()
+    env = dict(planned.config.env)
+    assert env["PATH"] == "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin"
+    assert (env["PYTHON_VERSION"], env["MODE"], env["PYTHONPATH"]) == ("3.11.9", "image", "/app")
+    labels = dict(planned.config.labels)
+    assert labels["org.opencontainers.image.base.name"] == "python:3.11-slim"
+    assert labels["org.opencontainers.image.base.digest"] == image_base().manifest
+    assert labels["dev.mlimage.base"] == "image:library/python"
+
+
+def test_variables_of_an_image_that_would_lead_python_away() -> None:
+    env = (("LANG", "de_DE"), ("PYTHONHOME", "/opt/x"), ("VIRTUAL_ENV", "/venv"))
+    config = plan(_loaded(ON_IMAGE), on_image(lock(), replace(image_base(), env=env))).config
+    found = dict(config.env)
+    assert "PYTHONHOME" not in found
+    assert "VIRTUAL_ENV" not in found
+    assert found["LANG"] == "C.UTF-8"
+    assert found["PATH"] == "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def test_debs_on_an_image_need_docker() -> None:
+    planned = plan(_loaded(ON_IMAGE), on_image(lock(), image_base(debs=["git"])))
+    assert [layer.name for layer in planned.layers] == ["base-1", "base-2", "apt", "runtime", "app"]
+    assert needs_docker(planned) == ("the image that is the base installs `base.packages` with its own dpkg",)

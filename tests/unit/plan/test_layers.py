@@ -5,10 +5,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlimage.lock.model import LockedPackage
-from mlimage.plan.layers import MAX_PACKAGE_LAYERS, base_layer, package_layers, partition
-from mlimage.plan.model import Compression, PackageLayer
-from support.locks import base, deb, package
+from mlimage.lock.model import ImageBase, LockedPackage
+from mlimage.plan.layers import (
+    MAX_IMAGE_LAYERS,
+    MAX_PACKAGE_LAYERS,
+    base_layer,
+    base_layers,
+    package_layers,
+    partition,
+)
+from mlimage.plan.model import AptLayer, Compression, PackageLayer, PulledLayer
+from support.locks import base, deb, image_base, package
 
 
 def _layers(*packages: LockedPackage, bytecode: bool = True) -> tuple[PackageLayer, ...]:
@@ -82,3 +89,66 @@ def test_the_base_layer_depends_on_its_debs_and_how_it_is_packed() -> None:
     other = base_layer(base("libc6"), compression=Compression.GZIP, bytecode=True)
     plain = base_layer(base(), compression=Compression.NONE, bytecode=True)
     assert len({one.key, other.key, plain.key}) == 3
+
+
+def test_an_image_s_layers_are_taken_as_they_are() -> None:
+    image = image_base("debian", "python")
+    found = base_layers(image, compression=Compression.GZIP, bytecode=True)
+    assert [(layer.name, type(layer)) for layer in found] == [
+        ("base-1", PulledLayer),
+        ("base-2", PulledLayer),
+    ]
+    assert found == base_layers(image, compression=Compression.NONE, bytecode=False)
+    assert len({layer.key for layer in found}) == 2
+
+
+def test_debs_on_an_image_are_one_layer_above_it() -> None:
+    *below, apt = base_layers(
+        image_base("debian", debs=["git", "perl"]), compression=Compression.GZIP, bytecode=True
+    )
+    assert [layer.name for layer in below] == ["base-1"]
+    assert isinstance(apt, AptLayer)
+    assert (apt.name, apt.packages, [each.name for each in apt.debs]) == (
+        "apt",
+        ("git", "perl"),
+        ["git", "perl"],
+    )
+    [_, other] = base_layers(
+        image_base("ubuntu", debs=["git", "perl"]), compression=Compression.GZIP, bytecode=True
+    )
+    assert apt.key != other.key
+
+
+def test_on_an_image_its_layers_are_the_interpreter() -> None:
+    def key(*layers: str, bytecode: bool) -> str:
+        return package_layers(
+            [package("numpy")], image_base(*layers), single=1, bins=1, compression=Compression.GZIP,
+            bytecode=bytecode,
+        )[0].key  # fmt: skip
+
+    assert key("debian", "python", bytecode=True) != key("debian", "newer", bytecode=True)
+    assert key("debian", "python", bytecode=False) == key("debian", "newer", bytecode=False)
+
+
+@given(st.integers(1, 120), st.integers(0, 200), st.integers(1, 64))
+def test_a_base_of_many_layers_leaves_fewer_for_packages(below: int, count: int, bins: int) -> None:
+    image = image_base(*(f"layer {number}" for number in range(below)))
+    found = package_layers(
+        [package(f"p{number}") for number in range(count)], image, single=1, bins=bins,
+        compression=Compression.GZIP, bytecode=True,
+    )  # fmt: skip
+    assert below + len(found) + 2 <= max(MAX_IMAGE_LAYERS, below + 3)
+    assert sum(len(layer.packages) for layer in found) == count
+
+
+def test_a_library_without_bytecode_is_a_layer() -> None:
+    image = image_base("debian", "python")
+    bare = replace(image, installation=replace(image.installation, bytecode=False))
+
+    def names(base: ImageBase, *, bytecode: bool) -> list[str]:
+        layers = base_layers(base, compression=Compression.GZIP, bytecode=bytecode)
+        return [layer.name for layer in layers]
+
+    assert names(image, bytecode=True) == ["base-1", "base-2"]
+    assert names(bare, bytecode=True) == ["base-1", "base-2", "library"]
+    assert names(bare, bytecode=False) == ["base-1", "base-2"]

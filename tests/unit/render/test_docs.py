@@ -24,7 +24,7 @@ def a_plan(template: str | None = None) -> BuildPlan:
     )
     labels = (("org.opencontainers.image.title", "demo"),)
     config = replace(plan.config, labels=labels)
-    return replace(plan, base=image_base("git"), dockerfile=dockerfile, config=config)
+    return replace(plan, base=image_base(debs=["git"]), dockerfile=dockerfile, config=config)
 
 
 def rows(heading: str) -> list[str]:

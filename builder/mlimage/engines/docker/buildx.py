@@ -15,10 +15,15 @@ from mlimage.progress import Progress
 
 _LINES: Final = 30
 """Lines of a failed step's output that are shown."""
+_TAIL: Final = 2000
+"""Letters at the end of what a step wrote in which its reason is looked for."""
 _WIDTH: Final = 72
-"""Letters of a step that are shown."""
-_STATUS: Final = "did not complete successfully: "
-"""What BuildKit writes before the exit status of a command, after the command itself."""
+"""Letters of a step that are shown while it runs."""
+_NAMED: Final = 200
+"""Letters of a step that failed."""
+_STATUS: Final = re.compile(r"did not complete successfully: exit code: (\d+)\Z")
+"""What BuildKit writes behind the command that ended so."""
+_FULL: Final = "no space left on device"
 _NUMBERED: Final = re.compile(r"\[\S+ \d+/\d+\] ")
 
 Streamer = Callable[[Command, Callable[[bytes], object]], Completed]
@@ -65,9 +70,11 @@ def command(build: Build, environ: Mapping[str, str]) -> Command:
         *(f"--secret=id={name},{_field(source)}" for name, source in build.secrets),
         *([] if build.cached else ["--no-cache"]),
     ]
+    # buildx would hand the caller's own date to the steps, in place of the lock's.
+    env = {name: value for name, value in environ.items() if name != "SOURCE_DATE_EPOCH"}
     return Command(
         argv=("docker", "buildx", "build", *options, str(build.context)),
-        env={**environ, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
+        env={**env, "BUILDX_NO_DEFAULT_ATTESTATIONS": "1"},
     )
 
 
@@ -138,12 +145,19 @@ class _Shown:
                     self._progress.detail(f"{name.partition(']')[0]}] {line}")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _WIDTH else f"{name[: _WIDTH - 1]}…"
+def _short(name: str, width: int = _WIDTH) -> str:
+    text = " ".join(name.split())
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _failed(reader: ProgressReader, status: int) -> BuildError:
     failure = reader.failure()
+    if _FULL in reader.other or (failure and _FULL in f"{failure.error}{failure.output[-_TAIL:]}"):
+        where = f" while it ran `{_short(failure.name, _NAMED)}`" if failure else ""
+        return BuildError(
+            f"the disk of the Docker engine is full{where}",
+            hint="`docker system df` shows what takes it, `docker builder prune` frees BuildKit's cache",
+        )
     if failure is None:
         said = reader.other.strip().removeprefix("ERROR: ")
         return BuildError(
@@ -152,5 +166,6 @@ def _failed(reader: ProgressReader, status: int) -> BuildError:
         )
     lines = failure.output.rstrip().splitlines()
     shown = "".join(f"\n  | {line}" for line in lines[-_LINES:])
-    why = failure.error.rpartition(_STATUS)[2]
-    return BuildError(f"`{' '.join(failure.name.split())}` failed: {why}{shown}")
+    status_of_step = _STATUS.search(failure.error)
+    how = f"ended with status {status_of_step[1]}" if status_of_step else f"failed: {failure.error}"
+    return BuildError(f"`{_short(failure.name, _NAMED)}` {how}{shown}")

@@ -1,6 +1,6 @@
 """The docker engine: hands the base and the wheels to BuildKit, and seals what the Dockerfile gives."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from mlimage.atomic import scratch_folder
-from mlimage.content.entry import Entry, Kind, arrange
+from mlimage.content.entry import Entry, Kind, arrange, same
 from mlimage.engines.docker.buildx import Build, run_build
 from mlimage.engines.docker.contexts import (
     base_context,
@@ -31,6 +31,7 @@ from mlimage.plan.model import (
     AptLayer,
     BaseLayer,
     BuildPlan,
+    LibraryLayer,
     PackageLayer,
     PulledLayer,
     RuntimeLayer,
@@ -69,7 +70,9 @@ class DockerEngine:
         """
         need_secrets(self.secrets, job.plan.dockerfile.steps)
         job = replace(job, inputs=cache(job.inputs))
-        base = tuple(layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer))
+        base = tuple(
+            layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer)
+        )
         blobs = dict(job.known)
         for name, blob in Work(job).make(base):
             blobs[name] = blob
@@ -82,7 +85,11 @@ class DockerEngine:
 
     def _build(self, job: "Job", blobs: Mapping[str, LayerBlob], scratch: Path) -> Recut:
         plan = job.plan
-        layers = [blobs[layer.name] for layer in plan.layers if isinstance(layer, BaseLayer | PulledLayer)]
+        layers = [
+            blobs[layer.name]
+            for layer in plan.layers
+            if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer)
+        ]
         rendered = render(plan)
         dockerfile = scratch / "Dockerfile"
         dockerfile.write_bytes(rendered.dockerfile.encode())
@@ -141,26 +148,23 @@ def _folders_of_runtime(job: "Job") -> tuple[Entry, ...]:
 
 
 def check_app(plan: BuildPlan, made: Recut, own: Mapping[str, Sequence[Entry]]) -> None:
-    """BuildKit must have seen the files of the application that the direct engine sees.
+    """BuildKit must have seen what the direct engine sees of the application: it is the layer's key.
 
     Raises:
-        BuildError: one of them is missing or too many, or has another mode, size or target.
+        BuildError: a file is missing or too many, or has another mode, content or target.
     """
     [name] = [layer.name for layer in plan.layers if isinstance(layer, AppLayer)]
-    wanted, found = _seen(own[name]), _seen(made.by_layer[name])
-    if wanted != found:
-        paths = sorted({path for path, *_ in wanted ^ found})
+    wanted = {entry.path: entry for entry in own[name] if entry.kind is not Kind.DIRECTORY}
+    found = {entry.path: entry for entry in made.by_layer[name] if entry.kind is not Kind.DIRECTORY}
+    other = {
+        path for path in wanted.keys() & found.keys()
+        if wanted[path].mode != found[path].mode or not same(wanted[path], found[path])
+    }  # fmt: skip
+    paths = sorted((wanted.keys() ^ found.keys()) | other)
+    if paths:
         what = ", ".join(f"`/{path}`" for path in paths[:_SHOWN])
         raise BuildError(
             f"BuildKit saw other files of the application than are there: {what}"
             + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""),
             hint="did they change during the build? else report it as a defect of mlimage",
         )
-
-
-def _seen(entries: Iterable[Entry]) -> frozenset[tuple[str, Kind, int, int, str]]:
-    return frozenset(
-        (entry.path, entry.kind, entry.mode, entry.size, entry.target)
-        for entry in entries
-        if entry.kind is not Kind.DIRECTORY
-    )

@@ -152,7 +152,7 @@ def test_what_a_step_writes_is_a_detail() -> None:
 def test_the_step_that_failed_and_what_it_wrote(stream: str) -> None:
     message, hint = failure(Playing(says=((STREAMS / stream).read_bytes(),), status=1))
     first, *lines = message.splitlines()
-    assert first == "`[packages 3/3] RUN echo before && echo oops >&2 && exit 3` failed: exit code: 3"
+    assert first == "`[packages 3/3] RUN echo before && echo oops >&2 && exit 3` ended with status 3"
     assert sorted(lines) == ["  | before", "  | oops"]  # two streams, which race
     assert hint is None
 

@@ -1,0 +1,166 @@
+"""What decides versions: the question, the answer, and what every resolver must be able to do.
+
+A resolver sees one index, which is on this machine and offers what may be locked (`lock.simple`), and decides
+versions and nothing else: file names and digests are read from the index afterwards (`lock.wheels`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+from mlimage.content.interpreter import Interpreter, Target
+from mlimage.errors import ResolveError
+from mlimage.lock.unfulfilled import Situation
+from mlimage.process import Completed, Runner
+
+INPUT: Final = "spec.in"
+"""Name of the file that a resolver reads, one requirement to a line; its messages speak of lines in it."""
+
+OUTPUT: Final = "spec.txt"
+"""Name of the file that a resolver writes; what stands there before are versions to keep."""
+
+
+CONSTRAINTS: Final = "constraints.txt"
+"""Name of the file with the versions that other variants have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a resolver is asked.
+
+    Attributes:
+        interpreter: the image's python.
+        target: what that python is.
+        requirements: one to a line of the input.
+        index_url: the only index that counts.
+        seeds: versions that are kept where the requirements allow it, by normalized name.
+        constraints: versions that a package has if it is there at all, by normalized name.
+        upgrade_packages: normalized names among the seeds that are not kept.
+        scratch: an empty folder.
+    """
+
+    interpreter: Interpreter
+    target: Target
+    requirements: Sequence[str]
+    index_url: str
+    seeds: Mapping[str, Version]
+    constraints: Mapping[str, Version]
+    upgrade_packages: Sequence[str]
+    scratch: Path
+
+    @property
+    def input(self) -> Path:
+        """The file of the requirements."""
+        return self.scratch / INPUT
+
+    @property
+    def constraint_file(self) -> Path:
+        """The file of the constraints, which is there when there are some."""
+        return self.scratch / CONSTRAINTS
+
+    @property
+    def output(self) -> Path:
+        """The file of the answer."""
+        return self.scratch / OUTPUT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """One package that a resolver decided on.
+
+    Attributes:
+        name: normalized name.
+        version: its version.
+        required_by: normalized names of the packages that ask for it, sorted.
+        direct: whether the spec asks for it.
+    """
+
+    name: str
+    version: Version
+    required_by: tuple[str, ...]
+    direct: bool
+
+
+class UnresolvedError(Exception):
+    """A resolver found no solution, or failed; its `explain` says why in the user's words."""
+
+    def __init__(self, done: Completed) -> None:
+        super().__init__(done.errors)
+        self.output = done.text + done.errors
+
+
+class Resolver(Protocol):
+    """A program that resolves. Two of them give the same pins for the same question."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as the spec has it."""
+
+    def tools(self, run: Runner) -> Mapping[str, str]:
+        """Versions of what resolves, for the record.
+
+        Raises:
+            MlimageError: this machine lacks it.
+        """
+
+    def pins(self, question: Question, run: Runner) -> tuple[Pin, ...]:
+        """The answer, in order of names.
+
+        Raises:
+            UnresolvedError: there is none.
+        """
+
+    def explain(self, output: str, situation: Situation) -> ResolveError:
+        """The error for what it wrote when there was no answer."""
+
+
+def write_question(question: Question, seeds: Mapping[str, Version]) -> None:
+    """Write the files that a resolver reads: the requirements, and the versions to keep if there are any."""
+    question.input.write_text("".join(f"{line}\n" for line in question.requirements))
+    if question.constraints:
+        question.constraint_file.write_text(pinned(question.constraints))
+    if seeds:
+        question.output.write_text(pinned(seeds))
+
+
+def pinned(versions: Mapping[str, Version]) -> str:
+    """Versions as requirements, one to a line."""
+    return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+
+
+def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
+    """Read what a resolver wrote: `name==version  # via one, -r spec.in`.
+
+    Args:
+        text: what it wrote.
+        resolver: its name, for the message.
+
+    Raises:
+        ResolveError: a line is something else.
+    """
+    pins = []
+    for line in text.splitlines():
+        pin, _, via = (part.strip() for part in line.partition("#"))
+        if not pin:
+            continue
+        sources = [source.strip() for source in via.removeprefix("via").split(",") if source.strip()]
+        try:
+            requirement = Requirement(pin)
+            [specifier] = requirement.specifier
+            version = Version(specifier.version)
+        except (InvalidRequirement, ValueError) as error:
+            raise ResolveError(f"{resolver} wrote `{pin}`, which is not a pinned package") from error
+        pins.append(
+            Pin(
+                name=canonicalize_name(requirement.name),
+                version=version,
+                required_by=tuple(sorted({canonicalize_name(s) for s in sources if not s.startswith("-")})),
+                direct=any(source.startswith("-r ") for source in sources),
+            )
+        )
+    return tuple(sorted(pins, key=lambda pin: pin.name))
