@@ -655,3 +655,11 @@ def test_random_builds_give_the_tree_that_buildkit_gave(
         assert building.hidden
     else:
         assert as_sealed(sealed) == as_sealed(building.tree)
+
+
+def test_files_that_lose_their_capabilities_are_named(cut: Callable[..., Recut]) -> None:
+    """As `setcap cap_net_raw+ep /usr/bin/ping` leaves them in BuildKit's layers."""
+    ping = member("usr/bin/ping", b"program", mode=0o755)
+    ping[0].pax_headers = {"SCHILY.xattr.security.capability": "\x01\x00\x00\x02"}
+    assert cut(a_build(after=step(ping, member("usr/bin/other", b"program")))).incapable == ("usr/bin/ping",)
+    assert cut(a_build(after=step(member("usr/bin/other", b"program")))).incapable == ()
