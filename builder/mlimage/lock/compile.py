@@ -51,7 +51,7 @@ class PipCompile:
             "--no-config",
             "--no-header",
             "--no-emit-options",
-            "--annotation-style", "line",
+            "--no-annotate",
             "--allow-unsafe",  # setuptools too is locked, or hash mode would fail (pip-tools issue 806)
             "--strip-extras",
             "--newline", "LF",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -10,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from mlimage.errors import ResolveError
 from mlimage.lock.check import normalized
+from mlimage.lock.conflict import Side, explain_conflict, name_of
 from mlimage.lock.unfulfilled import Asker, Situation, explain_missing
 from mlimage.spec.requirements import SpecRequirement
 
@@ -55,42 +55,24 @@ def _conflict(output: str, situation: Situation) -> ResolveError | None:
     sides = [side for line in causes if line and (side := _side(line, output, situation))]
     if not sides:
         return None
-    asked = [side for side in sides if side.asker.requirement is not None]
-    names = sorted({side.about for side in sides})
-    head = f"these cannot be had together ({', '.join(names)}):"
-    lines = [f"  {side.text}" + (f"  ({side.asker.where})" if side.asker.where else "") for side in sides]
-    return ResolveError(
-        "\n".join([head, *dict.fromkeys(lines)]),
-        where=asked[0].asker.where if asked else None,
-        hint="loosen or drop one of them",
-    )
+    return explain_conflict(sides)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Side:
-    text: str
-    about: str
-    asker: Asker
-
-
-def _side(line: str, output: str, situation: Situation) -> _Side | None:
+def _side(line: str, output: str, situation: Situation) -> Side | None:
     user = _USER.match(line)
     if user:
         requirement = _same(user["text"], situation.requirements)
-        text = requirement.text if requirement else user["text"]
-        return _Side(text=f"you ask for `{text}`", about=_name(text), asker=Asker(requirement=requirement))
+        return Side.of_spec(requirement.text if requirement else user["text"], requirement)
     depends = _DEPENDS.match(line)
     if depends is None:
         return None
     package = depends["name"].partition("[")[0]
-    origin = _origins(output, situation).get(canonicalize_name(package))
-    wanted = _readable(depends["text"])
-    text = f"`{package} {depends['version']}` needs `{wanted}`"
-    if origin is not None and _name(origin.text) != canonicalize_name(package):
-        text += f", and comes with `{origin.text}`"
-    elif origin is not None:
-        text += f", and you ask for `{origin.text}`"
-    return _Side(text=text, about=_name(wanted), asker=Asker(requirement=origin))
+    return Side.of_package(
+        canonicalize_name(package),
+        f"{package} {depends['version']}",
+        _readable(depends["text"]),
+        _origins(output, situation).get(canonicalize_name(package)),
+    )
 
 
 def _origins(output: str, situation: Situation) -> Mapping[str, SpecRequirement]:
@@ -99,9 +81,9 @@ def _origins(output: str, situation: Situation) -> Mapping[str, SpecRequirement]
     for match in _COLLECTING.finditer(output):
         requirement = _by_line(match["chain"] or "", situation)
         if requirement is not None:
-            found.setdefault(_name(match["text"]), requirement)
+            found.setdefault(name_of(match["text"]), requirement)
     for item in situation.requirements:
-        found[_name(item.text)] = item
+        found[name_of(item.text)] = item
     return found
 
 
@@ -110,7 +92,7 @@ def _asked_by(output: str, text: str, chain: str | None, situation: Situation) -
     asker = (chain or "").partition("->")[0].strip()
     if asker and not _LINE.match(asker):
         package = _readable(asker)
-        origin = _by_line(chain or "", situation) or _origins(output, situation).get(_name(package))
+        origin = _by_line(chain or "", situation) or _origins(output, situation).get(name_of(package))
         return Asker(requirement=origin, package=package)
     return Asker(requirement=_by_line(asker, situation) or _same(text, situation.requirements))
 
@@ -133,10 +115,6 @@ def _bare(text: str) -> tuple[str, str]:
     except InvalidRequirement:
         return (text, "")
     return (canonicalize_name(requirement.name), str(requirement.specifier))
-
-
-def _name(text: str) -> str:
-    return _bare(text)[0]
 
 
 def _readable(text: str) -> str:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 TAIL: Final = 1 << 16
 """Bytes at the end of a wheel that are read first: mostly its directory and the metadata before it."""
 
-ELSEWHERE: Final = "a-direct-reference"
-"""The version that nothing has, in place of a URL (see `index_only`)."""
+ELSEWHERE: Final = "==0+a.direct.reference"
+"""A version that nothing has, in place of a URL (see `index_only`); one that each resolver can read."""
 
 _READ: Final = ("Metadata-Version", "Name", "Version", "Requires-Python", "Provides-Extra")
 _NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
@@ -175,9 +175,9 @@ def _of_index(text: str) -> str:
     try:
         requirement = Requirement(text)
     except InvalidRequirement:
-        return f"{_NAME.split(text.strip(), maxsplit=1)[0] or 'unnamed'}==={ELSEWHERE}"
+        return f"{_NAME.split(text.strip(), maxsplit=1)[0] or 'unnamed'}{ELSEWHERE}"
     if requirement.url is None:
         return text
     requirement.url = None
-    requirement.specifier = SpecifierSet(f"==={ELSEWHERE}")
+    requirement.specifier = SpecifierSet(ELSEWHERE)
     return str(requirement)

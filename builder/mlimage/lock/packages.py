@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import ResolveError
+from mlimage.lock.askers import askers
 from mlimage.lock.changes import Upgrade
 from mlimage.lock.check import normalized
 from mlimage.lock.files import IndexFile
@@ -82,6 +83,11 @@ def lock_packages(
     kept = {} if previous is None else {package.name: package for package in previous.packages}
     found = {pin.name: candidates(indexes.files(pin.name), target, as_of) for pin in pins}
     chosen = {pin.name: _choose(pin, found[pin.name], kept.get(pin.name), upgrade, indexes) for pin in pins}
+    asking = askers(
+        {pin.name: indexes.metadata(chosen[pin.name].file) for pin in pins},
+        [item.text for item in requirements],
+        target.markers,
+    )
     sizes = _sizes([item.file for item in chosen.values()], kept.values(), sources)
     packages = tuple(
         LockedPackage(
@@ -92,7 +98,7 @@ def lock_packages(
             sha256=chosen[pin.name].sha256,
             size=sizes[chosen[pin.name].file.filename],
             hashes=chosen[pin.name].hashes,
-            required_by=(*_asked_at(pin, requirements, target), *pin.required_by),
+            required_by=(*_asked_at(pin, requirements, target), *asking[pin.name]),
         )
         for pin in pins
     )
@@ -195,8 +201,6 @@ def _choose(
 
 def _asked_at(pin: Pin, requirements: Sequence[SpecRequirement], target: Target) -> tuple[str, ...]:
     """The places of the spec that ask for a package, as pip writes its sources."""
-    if not pin.direct:
-        return ()
     places = set()
     for item in requirements:
         requirement = Requirement(item.text)

@@ -1,7 +1,8 @@
 """What decides versions: the question, the answer, and what every resolver must be able to do.
 
 A resolver sees one index, which is on this machine and offers what may be locked (`lock.simple`), and decides
-versions and nothing else: file names and digests are read from the index afterwards (`lock.wheels`).
+versions and nothing else: file names and digests are read from the index afterwards (`lock.wheels`), and who
+asks for what from the metadata (`lock.askers`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
@@ -71,19 +72,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """One package that a resolver decided on.
+    """One package that a resolver decided on, by its normalized name."""
 
-    Attributes:
-        name: normalized name.
-        version: its version.
-        required_by: normalized names of the packages that ask for it, sorted.
-        direct: whether the spec asks for it.
-    """
-
-    name: str
+    name: NormalizedName
     version: Version
-    required_by: tuple[str, ...]
-    direct: bool
 
 
 class UnresolvedError(Exception):
@@ -134,7 +126,7 @@ def pinned(versions: Mapping[str, Version]) -> str:
 
 
 def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
-    """Read what a resolver wrote: `name==version  # via one, -r spec.in`.
+    """Read what a resolver wrote, `name==version` to a line.
 
     Args:
         text: what it wrote.
@@ -144,23 +136,12 @@ def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
         ResolveError: a line is something else.
     """
     pins = []
-    for line in text.splitlines():
-        pin, _, via = (part.strip() for part in line.partition("#"))
-        if not pin:
-            continue
-        sources = [source.strip() for source in via.removeprefix("via").split(",") if source.strip()]
+    for line in filter(None, map(str.strip, text.splitlines())):
         try:
-            requirement = Requirement(pin)
+            requirement = Requirement(line)
             [specifier] = requirement.specifier
             version = Version(specifier.version)
         except (InvalidRequirement, ValueError) as error:
-            raise ResolveError(f"{resolver} wrote `{pin}`, which is not a pinned package") from error
-        pins.append(
-            Pin(
-                name=canonicalize_name(requirement.name),
-                version=version,
-                required_by=tuple(sorted({canonicalize_name(s) for s in sources if not s.startswith("-")})),
-                direct=any(source.startswith("-r ") for source in sources),
-            )
-        )
+            raise ResolveError(f"{resolver} wrote `{line}`, which is not a pinned package") from error
+        pins.append(Pin(name=canonicalize_name(requirement.name), version=version))
     return tuple(sorted(pins, key=lambda pin: pin.name))

@@ -72,6 +72,20 @@ class Asker:
         return f", which `{self.package}` asks for," if self.package else ""
 
 
+def usable(requirement: Requirement, situation: Situation) -> set[Version]:
+    """The versions for the target that fulfil a requirement; a withdrawn one must be named (PEP 592)."""
+    named = any(each.operator in {"==", "==="} and "*" not in each.version for each in requirement.specifier)
+    found = candidates(
+        situation.files(canonicalize_name(requirement.name)), situation.target, situation.as_of
+    )
+    return {
+        each.version
+        for each in found
+        if requirement.specifier.contains(each.version, prereleases=True)
+        and (named or each.file.yanked is None)
+    }
+
+
 def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveError:
     """The error for a requirement that no file fulfils.
 
@@ -88,7 +102,7 @@ def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveErr
     later = {found.version for found in candidates(files, situation.target, None)} - fits
     sdists = _of(files, requirement, wheels=False)
     hint: str | None
-    if str(requirement.specifier) == f"==={ELSEWHERE}":
+    if str(requirement.specifier) == ELSEWHERE:
         message = f"`{asker.package}` asks for `{name}` at an address of its own, which cannot be locked"
         hint = f"ask for another version of `{asker.package}`, whose packages all come from an index"
     elif not files:
@@ -128,6 +142,9 @@ def _no_fitting_wheel(
     """Message and hint for wheels of which none can be installed on the target."""
     requirement = Requirement(text)
     matching = [version for version in fits if requirement.specifier.contains(version, prereleases=True)]
+    if matching and not usable(requirement, situation):
+        message = f"`{text}`{asker.clause} fits withdrawn versions only: {_few(_sorted(matching))}"
+        return message, f"name the one that you want: `{requirement.name}=={max(matching)}`"
     if matching:  # pip takes unfinished versions only when they are asked for
         message = f"`{text}`{asker.clause} fits unfinished versions only: {_few(_sorted(matching))}"
         return message, f"name the one that you want: `{requirement.name}=={max(matching)}`"

@@ -166,11 +166,11 @@ def test_an_archive_that_asks_for_too_much() -> None:
         ("numpy>=1", "numpy>=1"),
         ("numpy; python_version < '3'", "numpy; python_version < '3'"),
         ("numpy; platform_version == '@'", "numpy; platform_version == '@'"),
-        ("evil @ https://example.com/e.tar.gz", "evil===a-direct-reference"),
-        ("Evil[a]@git+https://u:p@example.com/e", "Evil[a]===a-direct-reference"),
-        ("evil @ file:///e.whl ; extra == 'x'", 'evil===a-direct-reference; extra == "x"'),
-        ("evil @https://example.com/e; extra == 'x'", "evil===a-direct-reference"),
-        ("@ https://example.com/e", "unnamed===a-direct-reference"),
+        ("evil @ https://example.com/e.tar.gz", "evil==0+a.direct.reference"),
+        ("Evil[a]@git+https://u:p@example.com/e", "Evil[a]==0+a.direct.reference"),
+        ("evil @ file:///e.whl ; extra == 'x'", 'evil==0+a.direct.reference; extra == "x"'),
+        ("evil @https://example.com/e; extra == 'x'", "evil==0+a.direct.reference"),
+        ("@ https://example.com/e", "unnamed==0+a.direct.reference"),
     ],
 )
 def test_requirements_name_no_places(requirement: str, expected: str) -> None:
@@ -184,4 +184,4 @@ def test_requirements_name_no_places(requirement: str, expected: str) -> None:
 
 def test_a_requirement_over_several_lines() -> None:
     content = b"Name: demo\nVersion: 1.0\nRequires-Dist: evil\n @\n https://example.com/e.whl\n\n"
-    assert index_only(content) == b"Name: demo\nVersion: 1.0\nRequires-Dist: evil===a-direct-reference\n\n"
+    assert index_only(content) == b"Name: demo\nVersion: 1.0\nRequires-Dist: evil==0+a.direct.reference\n\n"
