@@ -42,8 +42,11 @@ format: $(READY) ## Format the code and fix what ruff can fix
 test: $(READY) ## All tests that this machine can hold; says what was left out (MLIMAGE_TEST_ALL=1: nothing may be)
 	@$(PYTEST) --fitting -n auto tests
 
-demo: $(READY) ## Lock, build, train, serve and ask for a prediction: images/digits-sklearn
-	@$(BIN)/python tests/demo.py
+test-heavy: $(READY) ## The tests that `make test` leaves out because their images are large
+	@$(PYTEST) --fitting -n auto -m heavy tests
+
+demo: $(READY) ## Lock, build, train, serve and ask for a prediction (IMAGE=digits-jax, …-pytorch, …-tensorflow)
+	@$(BIN)/python tests/demo.py $(IMAGE)
 
 bench: $(READY) ## Measure builds against docker buildx (make engine-up first); writes docs/bench.*
 	@[[ ! -f .engine/environment ]] || . .engine/environment; PYTHONPATH=tests $(BIN)/python -m bench
@@ -72,4 +75,4 @@ clean: ## Delete what can be made again, .venv and the engine's packages include
 	rm -rf .venv .engine dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup check format test demo bench golden generate requirements engine-up engine-down clean
+.PHONY: help setup check format test test-heavy demo bench golden generate requirements engine-up engine-down clean

@@ -1,6 +1,8 @@
 """`make demo`: from a spec to a prediction, with the commands that a user types, shown as they run."""
 
+import argparse
 import json
+import os
 import re
 import shlex
 import signal
@@ -13,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-IMAGE = "digits-sklearn"
+from support.building import IMAGE, IMAGES
+from support.indexes import mirrors_of_wheels
+
 ROOT = Path(__file__).parent.parent
 MLIMAGE = Path(sys.executable).with_name("mlimage")
 PATIENCE = 120.0
@@ -34,16 +38,23 @@ ZERO = (
 
 def main() -> None:
     """Show it all, and leave with an error where something does not do what it should."""
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser.add_argument("image", nargs="?", default=IMAGE, help=f"one of {', '.join(IMAGES)} ({IMAGE})")
+    image = parser.parse_args().image
     begun = time.monotonic()
+    for name, folder in mirrors_of_wheels(image).items():
+        _say("where the wheels of another index are; pip is configured for them")
+        print(f"$ export {name}={shlex.quote(folder)}", flush=True)
+        os.environ[name] = folder
     _say("lock: every wheel and every Debian package by name and SHA-256")
-    if _mlimage("lock", IMAGE, "--check", may_fail=True) != 0:
-        _mlimage("lock", IMAGE)
+    if _mlimage("lock", image, "--check", may_fail=True) != 0:
+        _mlimage("lock", image)
     _say("build: one sealed image from what the lock names; no Docker takes part")
-    _mlimage("build", IMAGE)
+    _mlimage("build", image)
     _say("train, in the image")
-    _mlimage("run", IMAGE, "train")
+    _mlimage("run", image, "train")
     _say("serve, from the same image")
-    with _server("run", IMAGE, "serve", "--port", "0") as url:
+    with _server("run", image, "serve", "--port", "0") as url:
         _say("ask it what this is")
         print(
             "\n".join(
@@ -54,9 +65,9 @@ def main() -> None:
         print(f"    {answer}")
         if answer["digit"] != 0:
             sys.exit("error: that is a 0")
-    digest = json.loads(_output("inspect", IMAGE, "--json"))["digest"]
+    digest = json.loads(_output("inspect", image, "--json"))["digest"]
     _say(f"done in {time.monotonic() - begun:.0f} s; the image is, on every machine:")
-    print(f"    {IMAGE}@{digest}")
+    print(f"    {image}@{digest}")
 
 
 def _say(text: str) -> None:

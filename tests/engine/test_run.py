@@ -16,18 +16,20 @@ import pytest
 from mlimage.cache import Cache
 from mlimage.host.docker import RUN_LABEL
 from mlimage.oci.store import Store
-from support.building import IMAGE, MLIMAGE, build, project_at
+from support.building import IMAGE, MLIMAGE, SHIPPED, build, project_at
 from support.cutting import way_to
-from support.machine import DOCKERS, PODMANS, need_engine
+from support.machine import DOCKERS, PODMANS, need_engine, share_fetched
 from support.running import free_port, small_image
 
 IN_ENGINES = [pytest.param(name, marks=pytest.mark.engine) for name in (*DOCKERS, *PODMANS)]
-RUNTIMES = [*IN_ENGINES, pytest.param("sandbox", marks=pytest.mark.namespaces)]
+SANDBOX = pytest.param("sandbox", marks=pytest.mark.namespaces)
+RUNTIMES = [*IN_ENGINES, SANDBOX]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+def cache(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Cache:
     found = Cache(tmp_path_factory.mktemp("cache"))
+    share_fetched(shared_cache, found)
     found.root.parent.chmod(0o755)
     found.root.chmod(0o755)
     small_image(Store(found.store))
@@ -61,7 +63,7 @@ def run(cache: Cache, folder: Path, runtime: str, *arguments: str) -> "subproces
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
@@ -224,17 +226,12 @@ def test_what_cannot_be(cache: Cache, folder: Path, arguments: tuple[str, ...], 
     assert done.stderr.startswith(error)
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, cache: Cache) -> Path:
-    found = project_at(tmp_path_factory.mktemp("project"))
-    build(found, cache)
-    return found
-
-
 @contextmanager
-def served(cache: Cache, project: Path, runtime: str, port: int) -> Iterator["subprocess.Popen[str]"]:
+def served(
+    cache: Cache, project: Path, runtime: str, image: str, port: int
+) -> Iterator["subprocess.Popen[str]"]:
     with subprocess.Popen(
-        command(runtime, IMAGE, "serve", "--port", str(port)),
+        command(runtime, image, "serve", "--port", str(port)),
         cwd=project,
         env=environment(cache, runtime),
         stderr=subprocess.PIPE,
@@ -249,96 +246,51 @@ def served(cache: Cache, project: Path, runtime: str, port: int) -> Iterator["su
                 if line.startswith("serving "):
                     break
             assert lines[-1:] == [
-                f"serving {IMAGE}:cpu on http://127.0.0.1:{port}  (health /ping, Ctrl-C stops)\n"
+                f"serving {image}:cpu on http://127.0.0.1:{port}  (health /ping, Ctrl-C stops)\n"
             ], "".join(lines)
             yield process
         finally:
             process.kill()
 
 
+ZERO = (
+    (0, 0, 5, 13, 9, 1, 0, 0),
+    (0, 0, 13, 15, 10, 15, 5, 0),
+    (0, 3, 15, 2, 0, 11, 8, 0),
+    (0, 4, 12, 0, 0, 8, 8, 0),
+    (0, 5, 8, 0, 0, 9, 8, 0),
+    (0, 4, 11, 0, 1, 12, 7, 0),
+    (0, 2, 14, 5, 10, 12, 0, 0),
+    (0, 0, 6, 13, 10, 0, 0, 0),
+)
+"""The first image of scikit-learn's digits; 16 is ink."""
+
+
+def _shipped() -> Iterator[object]:
+    """One image in every runtime, the others in one engine and in the sandbox."""
+    for image in SHIPPED:
+        [name] = image.values
+        for runtime in RUNTIMES if name == IMAGE else (IN_ENGINES[0], SANDBOX):
+            yield pytest.param(name, *runtime.values, marks=[*image.marks, *runtime.marks])
+
+
 @pytest.mark.network
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_the_shipped_image_trains_serves_and_predicts(cache: Cache, project: Path, runtime: str) -> None:
-    trained = run(cache, project, runtime, IMAGE, "train")
+@pytest.mark.parametrize(("image", "runtime"), _shipped())
+def test_shipped_images_train_serve_and_predict(cache: Cache, folder: Path, image: str, runtime: str) -> None:
+    project = project_at(folder / "project", image)
+    build(project, cache, image=image)
+    trained = run(cache, project, runtime, image, "train")
     assert trained.returncode == 0, trained.stderr
-    metrics = json.loads((project / "models" / IMAGE / "metrics.json").read_text())
+    metrics = json.loads((project / "models" / image / "metrics.json").read_text())
     assert metrics["accuracy"] > 0.95
     assert f"accuracy {metrics['accuracy']:.4f}" in trained.stdout
     port = free_port().number
-    zero = [
-        0,
-        0,
-        5,
-        13,
-        9,
-        1,
-        0,
-        0,
-        0,
-        0,
-        13,
-        15,
-        10,
-        15,
-        5,
-        0,
-        0,
-        3,
-        15,
-        2,
-        0,
-        11,
-        8,
-        0,
-        0,
-        4,
-        12,
-        0,
-        0,
-        8,
-        8,
-        0,
-    ]
-    zero += [
-        0,
-        5,
-        8,
-        0,
-        0,
-        9,
-        8,
-        0,
-        0,
-        4,
-        11,
-        0,
-        1,
-        12,
-        7,
-        0,
-        0,
-        2,
-        14,
-        5,
-        10,
-        12,
-        0,
-        0,
-        0,
-        0,
-        6,
-        13,
-        10,
-        0,
-        0,
-        0,
-    ]
-    with served(cache, project, runtime, port) as process:
-        rows = [zero[row * 8 : row * 8 + 8] for row in range(8)]
-        status, answer = post(runtime, port, {"instances": [zero, rows]})
+    flat = [pixel for row in ZERO for pixel in row]
+    with served(cache, project, runtime, image, port) as process:
+        status, answer = post(runtime, port, {"instances": [flat, ZERO]})
         assert status == 200
         assert [one["digit"] for one in answer["predictions"]] == [0, 0]
-        assert post(runtime, port, {"instances": [zero[:63]]})[0] == 422
+        assert post(runtime, port, {"instances": [flat[:63]]})[0] == 422
         process.send_signal(signal.SIGINT)
         assert process.stderr
         process.stderr.read()

@@ -1,19 +1,40 @@
-"""Builds the shipped image the way a user does, in a copy of the project, and says what it is."""
+"""Builds the shipped images the way a user does, in a copy of the project, and says what it is."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from mlimage.cache import Cache
+from support.indexes import mirrors_of_wheels
 from support.machine import ROOT
 
 IMAGE: Final = "digits-sklearn"
+"""The one that stands for all where any will do."""
+IMAGES: Final = sorted(file.parent.name for file in (ROOT / "images").glob("*/mlimage.yaml"))
 MLIMAGE: Final = str(Path(sys.executable).with_name("mlimage"))
+
+_HEAVY: Final = 200_000_000
+"""Bytes of an image's wheels from which on tests with it have the marker `heavy`."""
+
+
+def _is_heavy(image: str) -> bool:
+    lock = tomllib.loads((ROOT / "lockfiles" / image / "cpu.toml").read_text())
+    size: int = sum(package["size"] for package in lock["package"])
+    return size >= _HEAVY
+
+
+SHIPPED: Final = [
+    pytest.param(image, marks=[pytest.mark.heavy] if _is_heavy(image) else []) for image in IMAGES
+]
+"""All images, as parameters of tests."""
 
 
 def project_at(folder: Path, image: str = IMAGE) -> Path:
@@ -39,7 +60,7 @@ def build(
     done = subprocess.run(
         [*prefix, MLIMAGE, "build", image, "--json", *options],
         cwd=project,
-        env={**os.environ, "MLIMAGE_CACHE": str(cache.root), **(env or {})},
+        env={**os.environ, **mirrors_of_wheels(image), "MLIMAGE_CACHE": str(cache.root), **(env or {})},
         umask=umask,
         capture_output=True,
         text=True,

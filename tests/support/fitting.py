@@ -1,5 +1,7 @@
 """`--fitting`: leave out, by name, the tests that this machine cannot hold. Without it they run, and fail.
 
+Tests of large images, marked `heavy`, are left out as well, but for `-m heavy`.
+
 With `MLIMAGE_TEST_ALL=1` in the environment nothing may be left out or skipped: that is how CI runs.
 """
 
@@ -17,7 +19,7 @@ from support import machine
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """Something that tests need and this machine does not have."""
+    """Something that tests need and this machine does not have, or that is wanted only when asked for."""
 
     what: str
     cure: str
@@ -58,7 +60,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--fitting"):
-        config.pluginmanager.register(_Fitting(lacks()), "mlimage-fitting")
+        found = lacks()
+        if "heavy" not in config.option.markexpr and not _must_hold_all():
+            found["heavy"] = Lack("their images are large", "make test-heavy")
+        config.pluginmanager.register(_Fitting(found), "mlimage-fitting")
 
 
 def _engines_of(item: pytest.Item) -> set[str]:
@@ -112,7 +117,7 @@ class _Fitting:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._left_out:
-            terminalreporter.section("left out: this machine cannot hold them", yellow=True)
+            terminalreporter.section("left out, and how to have them", yellow=True)
         for name, count in self._left_out.items():
             lack = self._missing[name]
             tests = "test" if count == 1 else "tests"

@@ -225,10 +225,15 @@ def warm_cache(tmp_path: Path, shared_cache: Cache) -> Cache:
     """A cache with nothing in it but what was fetched, by this test or by those before."""
     made = Cache(tmp_path / "warm-cache")
     made.root.mkdir()
-    for shared, own in (
-        (shared_cache.inputs.parent, made.inputs.parent),
-        (shared_cache.metadata, made.metadata),
-    ):
-        shared.mkdir(parents=True, exist_ok=True)
-        own.symlink_to(shared)
+    share_fetched(shared_cache, made)
     return made
+
+
+def share_fetched(shared: Cache, made: Cache) -> None:
+    """Let a new cache keep what it fetches in the shared one, and find there what others fetched."""
+    for common, own in (
+        (shared.inputs.parent, made.inputs.parent),
+        (shared.metadata, made.metadata),
+    ):
+        common.mkdir(parents=True, exist_ok=True)
+        own.symlink_to(common)

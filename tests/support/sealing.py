@@ -27,6 +27,7 @@ def plan_of(
     return BuildPlan(
         image=image,
         variant=variant,
+        accelerator="cpu",
         platform=LINUX_AMD64,
         python="3.11",
         base=base(),

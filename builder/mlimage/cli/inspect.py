@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mlimage.oci.contents import Contents
     from mlimage.oci.model import SealedImage
+    from mlimage.oci.sharing import Sharing
     from mlimage.oci.store import Store
 
 
@@ -31,6 +32,8 @@ def inspect(
 ) -> None:
     """Show an image's layers, configuration and packages, or list the images of the store.
 
+    The name of several variants shows which layers they share.
+
     Examples:
       mlimage inspect
       mlimage inspect digits-sklearn
@@ -47,8 +50,13 @@ def inspect(
         return
     from mlimage.oci.contents import image_contents
     from mlimage.oci.reference import resolve
+    from mlimage.oci.sharing import sharing, variants_of
 
     with cache.in_use():
+        variants = variants_of(store, image)
+        if len(variants) > 1:
+            _show_sharing(image, variants, sharing(variants), screen, as_json=as_json)
+            return
         found = resolve(store, image)
         config = json.loads(store.read(found.config))
         with screen.progress.task("reading layers"):
@@ -183,6 +191,61 @@ def _show(
     if packages:
         screen.say("")
         screen.table("packages", ("TYPE", "PACKAGE", "VERSION", "LAYER"), sorted(packages))
+
+
+def _show_sharing(
+    name: str, images: "Sequence[SealedImage]", shared: "Sharing", screen: Screen, *, as_json: bool
+) -> None:
+    if as_json:
+        screen.json(
+            {
+                "name": name,
+                "variants": [
+                    {"name": image.name, "digest": image.digest, "image_id": image.image_id}
+                    for image in images
+                ],
+                "layers": [
+                    {
+                        "name": each.layer.name,
+                        "digest": each.layer.blob.digest,
+                        "size": each.layer.blob.size,
+                        "images": list(each.images),
+                    }
+                    for each in shared.layers
+                ],
+                "stored": shared.stored,
+                "apart": shared.apart,
+            }
+        )
+        return
+    screen.table(
+        f"layers of the variants of {name}",
+        ("LAYER", "DIGEST", "SHARED BY", "PACKED"),
+        [
+            (
+                each.layer.name,
+                each.layer.blob.digest.short,
+                "all" if len(each.images) == len(images) else ", ".join(map(_variant, each.images)),
+                size_text(each.layer.blob.size),
+            )
+            for each in shared.layers
+        ],
+    )
+    screen.say("")
+    everywhere = shared.of(shared.images)
+    screen.say(f"shared by all: {size_text(everywhere)}")
+    for image in images:
+        alone = shared.of([image.name])
+        screen.say(f"only in {_variant(image.name)}: {size_text(alone)}  ({image.name}@{image.digest})")
+    saved = shared.apart - shared.stored
+    screen.say(
+        f"together: {size_text(shared.stored)}; apart they would be {size_text(shared.apart)}, "
+        f"so {size_text(saved)} are saved"
+    )
+
+
+def _variant(name: str) -> str:
+    return name.partition(":")[2]
 
 
 def _say_all(screen: Screen, title: str, lines: "Sequence[str]") -> None:

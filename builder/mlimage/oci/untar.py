@@ -49,6 +49,8 @@ _KINDS: Final = {
     b"5": MemberKind.DIRECTORY,
     b"6": MemberKind.FIFO,
 }
+_CAPABILITIES: Final = "SCHILY.xattr.security.capability"
+"""How every writer of PAX archives has them."""
 _DEVICES: Final = {MemberKind.CHARACTER_DEVICE, MemberKind.BLOCK_DEVICE}
 
 
@@ -56,7 +58,8 @@ _DEVICES: Final = {MemberKind.CHARACTER_DEVICE, MemberKind.BLOCK_DEVICE}
 class Member:
     """One entry of an archive; `path` and `target` are as they stand there, unchecked.
 
-    The `target` of a device is its numbers, `MAJOR:MINOR`.
+    The `target` of a device is its numbers, `MAJOR:MINOR`. `capable` says that the file has capabilities of
+    its own (`setcap`).
     """
 
     path: str
@@ -67,6 +70,7 @@ class Member:
     size: int
     mtime: int
     target: str
+    capable: bool = False
 
 
 class TarReader:
@@ -187,6 +191,7 @@ def _member(block: bytes, kind: bytes, size: int, extended: dict[str, str]) -> M
         size=size if meant is MemberKind.FILE else 0,
         mtime=mtime,
         target=_device(block) if meant in _DEVICES else extended.get("linkpath", _text(block[157:257])),
+        capable=_CAPABILITIES in extended,
     )
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import ImageBase, Lock
+from mlimage.plan.cuda import CudaFacts, cuda_facts
 from mlimage.plan.model import ImageConfig
 from mlimage.spec.model import ImageSpec, RegistryBase, Role
 
@@ -21,13 +22,19 @@ ROLES: Final = "opt/mlimage/roles.json"
 
 
 def image_config(spec: ImageSpec, lock: Lock) -> ImageConfig:
-    """The configuration of the variant that `lock` is for."""
+    """The configuration of the variant that `lock` is for.
+
+    Raises:
+        BuildError: the lock has packages for two CUDAs.
+    """
+    cuda = cuda_facts(lock.packages)
     variables = _inherited(lock) | {
         "LANG": "C.UTF-8",
         "PYTHONPATH": f"/{APP}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
+    variables |= cuda.env if cuda else {}
     variables |= spec.env
     variables |= spec.variants[lock.variant].env
     user = str(spec.user)
@@ -37,7 +44,7 @@ def image_config(spec: ImageSpec, lock: Lock) -> ImageConfig:
         command=("serve",) if spec.serve else (),
         user=user if ":" in user else f"{user}:{user}",
         working_directory=f"/{APP}",
-        labels=_labels(spec, lock),
+        labels=_labels(spec, lock, cuda),
         ports=(spec.serve.port,) if spec.serve else (),
     )
 
@@ -50,7 +57,7 @@ def _inherited(lock: Lock) -> dict[str, str]:
     return variables | {"PATH": f"{_PROGRAMS}:{variables.get('PATH') or _PATH_OF_DOCKER}"}
 
 
-def _labels(spec: ImageSpec, lock: Lock) -> tuple[tuple[str, str], ...]:
+def _labels(spec: ImageSpec, lock: Lock, cuda: CudaFacts | None) -> tuple[tuple[str, str], ...]:
     labels = {
         "org.opencontainers.image.title": spec.name,
         "org.opencontainers.image.created": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -60,6 +67,7 @@ def _labels(spec: ImageSpec, lock: Lock) -> tuple[tuple[str, str], ...]:
         "dev.mlimage.python": lock.base.python,
         "dev.mlimage.profile": spec.determinism.profile,
         **_labels_of_base(spec, lock),
+        **(cuda.labels if cuda else {}),
     }
     if spec.description:
         labels["org.opencontainers.image.description"] = spec.description

@@ -2,15 +2,23 @@
 
 from mlimage.lock.model import Lock
 from mlimage.plan.config import image_config, roles_file
+from mlimage.plan.cuda import check_accelerator
 from mlimage.plan.dockerfile import dockerfile_plan, has_steps
 from mlimage.plan.layers import base_layers, package_layers
 from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
 from mlimage.spec.load import LoadedSpec
+from mlimage.spec.variants import accelerator_of
 
 
 def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
-    """Decide the layers, bottom first, and the configuration. Pure: reads no file, clock or environment."""
+    """Decide the layers, bottom first, and the configuration. Pure: reads no file, clock or environment.
+
+    Raises:
+        BuildError: the lock has packages for two CUDAs, or for one where the variant is for the CPU.
+    """
     spec = loaded.spec
+    accelerator = accelerator_of(spec, lock.variant)
+    check_accelerator(accelerator, lock.packages, variant=lock.variant)
     compression = Compression(spec.compression)
     config = image_config(spec, lock)
     dockerfile = dockerfile_plan(loaded, lock)
@@ -31,6 +39,7 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
     return BuildPlan(
         image=spec.name,
         variant=lock.variant,
+        accelerator=accelerator,
         platform=lock.base.platform,
         python=lock.base.python,
         base=lock.base,

@@ -191,6 +191,7 @@ class BuildPlan:
     Attributes:
         image: name of the image.
         variant: name of the variant.
+        accelerator: the hardware that it is for: `cpu`, `cuda`.
         platform: of the image.
         python: its python, `X.Y`.
         base: what is below python.
@@ -205,6 +206,7 @@ class BuildPlan:
 
     image: str
     variant: str
+    accelerator: str
     platform: Platform
     python: str
     base: BaseLock

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mlimage import resources
+from mlimage.lock.model import ImageBase
 from mlimage.plan.dockerfile import has_steps
 from mlimage.plan.model import BuildPlan, Moment
 from mlimage.render.ignore import render_ignore
@@ -91,6 +92,7 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
     """Everything that mlimage's templates name."""
     config = plan.config
     dockerfile = plan.dockerfile
+    inherited = plan.base.env if isinstance(plan.base, ImageBase) else ()
     steps = {
         moment.block: tuple(run_step(step) for step in dockerfile.steps if step.at is moment)
         for moment in Moment
@@ -114,7 +116,7 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "bytecode": plan.bytecode,
         "packages_run": packages_run(plan),
         "copy_app": copy_app(plan),
-        "env": pairs(config.env, of="env"),
+        "env": pairs([pair for pair in config.env if pair not in inherited], of="env"),
         "labels": pairs(
             [(name, _in_one_line(value)) for name, value in config.labels if _is_label_of_file(name)],
             of="labels",

@@ -48,11 +48,13 @@ class Recut:
         by_package: installed files of each package, by its normalized name.
         by_layer: files of the layers that no lock names, by name of the layer.
         dropped: paths that are in no layer: what venv and pip leave beside the packages, and noise of steps.
+        incapable: files that a step gave capabilities (`setcap`), which no layer of mlimage's keeps.
     """
 
     by_package: Mapping[str, Sequence[Entry]]
     by_layer: Mapping[str, Sequence[Entry]]
     dropped: tuple[str, ...]
+    incapable: tuple[str, ...] = ()
 
     def packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
         """The installed files of each package of a layer, without bytecode."""
@@ -81,7 +83,8 @@ def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Sequence[E
         if seen.count(author) != 1:
             raise BuildError(
                 f"BuildKit built {seen.count(author)} layers of the {author.value}, where one is right",
-                hint="does a block of the template repeat an instruction of mlimage's own?",
+                hint="does a block of the template repeat an instruction of mlimage's own, or set another "
+                "SHELL?",
             )
     merge = _Merge()
     for author, layer in zip(seen, layers, strict=True):
@@ -105,6 +108,7 @@ def recut(plan: BuildPlan, layers: Sequence[OutputLayer], *, folders: Sequence[E
         by_package=by_package,
         by_layer={layer.name: own[type(layer)] for layer in plan.layers if type(layer) in own},
         dropped=tuple(sorted([*unowned, *noise, *more])),
+        incapable=tuple(sorted(merge.capable)),
     )
 
 
@@ -181,6 +185,7 @@ class _Merge:
     """What each author wrote and nobody wrote over, by path. A step's entries may be whiteouts."""
 
     of: dict[_Author, dict[str, Entry]] = field(default_factory=lambda: {author: {} for author in _Author})
+    capable: set[str] = field(default_factory=set)
 
     def lay(self, author: _Author, layer: OutputLayer) -> None:
         """Lay a layer onto those before. It hides nothing of its own, wherever in it a whiteout stands."""
@@ -189,6 +194,8 @@ class _Merge:
         for path in hiding:
             self._hide(author, path, layer.instruction)
         for path, (member, entry) in members:
+            if member.capable:
+                self.capable.add(path)
             if not _name(path).startswith(WHITEOUT):
                 self._place(author, path, self._found(author, path, member, entry))
 

@@ -467,17 +467,17 @@ HIDDEN = "let the step run later: `at: after-app`"
         (
             a_build()[1:],
             "BuildKit built 0 layers of the packages, where one is right",
-            "does a block of the template repeat an instruction of mlimage's own?",
+            "does a block of the template repeat an instruction of mlimage's own, or set another SHELL?",
         ),
         (
             [*a_build(), (RUNTIME, [])],
             "BuildKit built 2 layers of the runtime, where one is right",
-            "does a block of the template repeat an instruction of mlimage's own?",
+            "does a block of the template repeat an instruction of mlimage's own, or set another SHELL?",
         ),
         (
             [each for each in a_build() if each[0] != APP],
             "BuildKit built 0 layers of the app, where one is right",
-            "does a block of the template repeat an instruction of mlimage's own?",
+            "does a block of the template repeat an instruction of mlimage's own, or set another SHELL?",
         ),
         (
             [(made, [each for each in content if each[0].name != "opt/mlimage/roles.json"])
@@ -655,3 +655,11 @@ def test_random_builds_give_the_tree_that_buildkit_gave(
         assert building.hidden
     else:
         assert as_sealed(sealed) == as_sealed(building.tree)
+
+
+def test_files_that_lose_their_capabilities_are_named(cut: Callable[..., Recut]) -> None:
+    """As `setcap cap_net_raw+ep /usr/bin/ping` leaves them in BuildKit's layers."""
+    ping = member("usr/bin/ping", b"program", mode=0o755)
+    ping[0].pax_headers = {"SCHILY.xattr.security.capability": "\x01\x00\x00\x02"}
+    assert cut(a_build(after=step(ping, member("usr/bin/other", b"program")))).incapable == ("usr/bin/ping",)
+    assert cut(a_build(after=step(member("usr/bin/other", b"program")))).incapable == ()

@@ -1,0 +1,1 @@
+"""Handwritten digits with JAX. Training and serving share `preprocessing`, `network` and `model`."""

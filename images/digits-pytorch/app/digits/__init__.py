@@ -1,0 +1,1 @@
+"""Handwritten digits with PyTorch. Training and serving share `preprocessing`, `network` and `model`."""

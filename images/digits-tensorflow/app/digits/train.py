@@ -1,0 +1,75 @@
+"""Train on scikit-learn's digits, say how good the model is, and write it."""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+from digits.model import MODEL, folder, save
+from digits.network import predict, untrained
+from digits.preprocessing import features
+
+log = logging.getLogger("digits.train")
+
+
+def main() -> None:
+    """Train with the arguments of the command line."""
+    arguments = _arguments()
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    log.setLevel(logging.INFO)
+    seed = int(os.environ.get("MLIMAGE_SEED", "0"))
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    # So small a network is faster with one thread, and computes the same whatever the number of processors.
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+
+    data = load_digits()
+    train_x, test_x, train_y, test_y = train_test_split(
+        features(data.images),
+        data.target,
+        test_size=arguments.test_size,
+        random_state=seed,
+        stratify=data.target,
+    )
+    log.info("training on %d images, testing on %d others, seed %d", len(train_x), len(test_x), seed)
+
+    def report(epoch: int, logs: Mapping[str, float]) -> None:
+        log.info("epoch %d of %d: loss %.4f", epoch + 1, arguments.epochs, logs["loss"])
+
+    started = time.monotonic()
+    network = untrained()
+    network.compile(keras.optimizers.Adam(arguments.rate), loss="sparse_categorical_crossentropy")
+    network.fit(
+        train_x,
+        train_y,
+        batch_size=arguments.batch_size,
+        epochs=arguments.epochs,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
+    )
+    accuracy = float((predict(network, test_x).argmax(axis=1) == test_y).mean())
+    log.info("accuracy %.4f after %.1f s", accuracy, time.monotonic() - started)
+
+    metrics = {"accuracy": accuracy, "seed": seed, "tested_on": len(test_x), "trained_on": len(train_x)}
+    save(network, metrics, folder())
+    log.info("wrote %s", folder() / MODEL)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="train", description=__doc__)
+    parser.add_argument("--test-size", type=float, default=0.25, help="part that is only tested on (0.25)")
+    parser.add_argument("--epochs", type=int, default=20, help="how often each image is seen (20)")
+    parser.add_argument("--batch-size", type=int, default=64, help="images in a step (64)")
+    parser.add_argument("--rate", type=float, default=0.002, help="learning rate (0.002)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
