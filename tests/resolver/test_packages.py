@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import pytest
+from packaging.version import Version
 
 from mlimage.cache import Cache
 from mlimage.errors import FetchError, MlimageError, ResolveError
@@ -82,15 +84,27 @@ class Index:
         *,
         requires: Sequence[str] = (),
         tag: str = "py3-none-any",
+        headers: Sequence[str] = (),
         **says: object,
     ) -> Offered:
         wheel = make_wheel(
-            self.folder / "wheels", name, version, {f"{name}.py": b"x = 1\n"}, requires=requires, tag=tag
+            self.folder / "wheels",
+            name,
+            version,
+            {f"{name}.py": b"x = 1\n"},
+            requires=requires,
+            tag=tag,
+            headers=headers,
         )
         return self.web.offer(name, wheel.name, wheel.read_bytes(), **says)
 
     def lock(
-        self, *texts: str, previous: Lock | None = None, upgrade: Upgrade | None = None, indexes: str = ""
+        self,
+        *texts: str,
+        previous: Lock | None = None,
+        upgrade: Upgrade | None = None,
+        constraints: Mapping[str, str] = MappingProxyType({}),
+        indexes: str = "",
     ) -> tuple[tuple[LockedPackage, ...], dict[str, str]]:
         spec = ImageSpec.model_validate(
             {
@@ -116,7 +130,7 @@ class Index:
                 host_python(),
                 image="digits",
                 previous=previous,
-                constraints={},
+                constraints={name: Version(version) for name, version in constraints.items()},
                 upgrade=upgrade or Upgrade(),
                 as_of=AS_OF,
                 resolver=self.resolver,
@@ -187,6 +201,38 @@ def test_a_withdrawn_release_is_said(index: Index) -> None:
     packages, notes = index.lock("app==3.0")
     assert [str(package.version) for package in packages] == ["3.0"]
     assert notes == {"app": "yanked: broken on Mondays"}
+
+
+def test_a_withdrawn_release_is_not_taken_unnamed(index: Index) -> None:
+    index.add("app", "3.0", yanked="broken on Mondays")
+    assert str(index.error("app>=3")) == (
+        "images/digits/mlimage.yaml:10:5: `app>=3` fits withdrawn versions only: `3.0`"
+    )
+
+
+def test_unfinished_versions(index: Index) -> None:
+    index.add("lib", "3.0rc1")
+    index.add("app", "2.0", requires=["lib>2"])
+    assert index.pins("lib") == {"lib": "2.0"}
+    assert index.pins("lib>2") == {"lib": "3.0rc1"}
+    assert index.pins("app") == {"app": "2.0", "lib": "3.0rc1"}
+
+
+def test_versions_of_other_variants(index: Index) -> None:
+    for old in (None, previous(locks.package("app", "1.0"), locks.package("lib", "2.0"))):
+        packages, _ = index.lock("app", previous=old, constraints={"lib": "1.0", "other": "1.0"})
+        assert [(each.name, str(each.version), each.required_by) for each in packages] == [
+            ("app", "1.0", ("-r dependencies",)),
+            ("lib", "1.0", ("app",)),
+        ]
+
+
+def test_who_asks_with_an_extra(index: Index) -> None:
+    index.add("tool", "1.0", requires=['lib; extra == "fast"'], headers=["Provides-Extra: fast"])
+    index.add("top", "1.0", requires=["tool"])
+    for wanted, expected in ((("top", "tool[fast]"), ("tool",)), (("top", "app", "tool"), ("app",))):
+        packages, _ = index.lock(*wanted)
+        assert {each.name: each.required_by for each in packages}["lib"] == expected
 
 
 def test_the_date_of_the_lock(index: Index, style: str) -> None:
