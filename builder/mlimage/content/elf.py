@@ -37,10 +37,15 @@ class Program:
     loader: str
 
 
+def is_elf(head: bytes) -> bool:
+    """Whether a file that begins so is a 64-bit little-endian program or library."""
+    return head[:4] == _MAGIC and head[4:6] == _LITTLE_64
+
+
 def read_program(stream: BinaryIO) -> Program | None:
     """Read a 64-bit little-endian program; None for anything else, a script for instance."""
     header = stream.read(64)
-    if len(header) < 64 or header[:4] != _MAGIC or header[4:6] != _LITTLE_64:
+    if len(header) < 64 or not is_elf(header):
         return None
     kind, machine = struct.unpack_from("<HH", header, 16)
     (table,) = struct.unpack_from("<Q", header, 32)
@@ -61,7 +66,7 @@ def read_library(stream: BinaryIO) -> SharedLibrary | None:
     Source: System V ABI, chapters 4 and 5; elf(5).
     """
     header = stream.read(64)
-    if len(header) < 64 or header[:4] != _MAGIC or header[4:6] != _LITTLE_64:
+    if len(header) < 64 or not is_elf(header):
         return None
     kind, machine = struct.unpack_from("<HH", header, 16)
     (table,) = struct.unpack_from("<Q", header, 32)

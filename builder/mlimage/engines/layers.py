@@ -9,6 +9,7 @@ from mlimage.cache import Cache
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
+from mlimage.engines.libraries import Libraries
 from mlimage.engines.own import key_of_own, large_files, own_files
 from mlimage.engines.steps import key_of_steps
 from mlimage.oci.model import LayerBlob
@@ -33,6 +34,7 @@ class Job:
         own: files of the layers that no lock names, by name of the layer, as they should be.
         inputs: opens what gives the locked files.
         listings: where it is noted what the layers of packages write.
+        libraries: where it is noted which shared libraries they have.
         cache: where unpacked bases are kept.
         store: where the layers go.
         progress: where it is shown.
@@ -46,6 +48,7 @@ class Job:
     own: Mapping[str, Sequence[Entry]]
     inputs: "Callable[[], Inputs]"
     listings: Listings
+    libraries: Libraries
     cache: Cache
     store: Store
     progress: Progress
@@ -113,8 +116,13 @@ def make_layers(
     steps = [layer.name for layer in plan.layers if isinstance(layer, StepsLayer)]
     keys |= {name: key_of_steps(plan, keys, folder) for name in steps}
     listings = Listings(cache.layers)
+    libraries = Libraries(cache.layers)
     listed = {layer.name for layer in plan.layers if isinstance(layer, PackageLayer)}
-    known = {name: records.get(key) for name, key in keys.items() if name not in listed or listings.has(key)}
+    known = {
+        name: records.get(key)
+        for name, key in keys.items()
+        if name not in listed or (listings.has(key) and libraries.has(key))
+    }
     again = steps if fresh else []
     blobs = {
         name: replace(blob, name=name)
@@ -131,6 +139,7 @@ def make_layers(
             own=own,
             inputs=inputs,
             listings=listings,
+            libraries=libraries,
             cache=cache,
             store=store,
             progress=progress,
@@ -140,6 +149,7 @@ def make_layers(
             records.put(keys[name], blob)
             blobs[name] = blob
     listings.check([(keys[name], blobs[name]) for name in sorted(listed)], store)
+    libraries.check([keys[name] for name in sorted(listed)], accelerator=plan.accelerator)
     made = {layer.name for layer in missing}
     return tuple(
         BuiltLayer(layer=layer, key=keys[layer.name], blob=blobs[layer.name], made=layer.name in made)

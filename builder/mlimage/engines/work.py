@@ -64,6 +64,7 @@ class Work:
             isinstance(layer, BaseLayer | LibraryLayer | PackageLayer) for layer in job.missing
         )
         self._listings = job.listings
+        self._libraries = job.libraries
         self._cache = job.cache
         self._store = job.store
         self._progress = job.progress
@@ -158,6 +159,7 @@ class Work:
             case PackageLayer():
                 files = package_files(self._packages(layer), self._compilation(), scratch)
                 self._listings.put(layer.key, files)
+                self._libraries.put(layer.key, files)
                 return files
             case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
                 return self._made.own(layer) if self._made else self._own[layer.name]

@@ -19,22 +19,9 @@ from mlimage.content.entry import Entry, Kind, file_of_bytes, file_of_path, syml
 from mlimage.content.ldcache import encode, library_cache
 from mlimage.content.unpack import write_entries
 from mlimage.platforms import LINUX_AMD64
+from support.elf import elf_library as library
 
 LIB = "usr/lib/x86_64-linux-gnu"
-
-
-def library(soname: str, machine: int = MACHINES["amd64"]) -> bytes:
-    """The smallest shared library: a header, two segments, a dynamic section."""
-    strings = b"\0" + soname.encode() + b"\0"
-    table, size = 64, 56
-    dynamic = table + 2 * size
-    entries = [(14, 1), (5, dynamic + 48), (0, 0)] if soname else [(5, dynamic + 48), (0, 0), (0, 0)]
-    length = dynamic + 48 + len(strings)
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, table, 0, 0, 64, size, 2, 0, 0, 0)
-    load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0, 0, length, length, 4096)
-    where = struct.pack("<IIQQQQQQ", 2, 4, dynamic, dynamic, dynamic, 48, 48, 8)
-    return ident + header + load + where + b"".join(struct.pack("<QQ", *e) for e in entries) + strings
 
 
 def _base(*entries: Entry) -> dict[str, Entry]:

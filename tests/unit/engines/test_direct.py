@@ -32,6 +32,7 @@ from mlimage.plan.model import AppLayer, BuildPlan, RuntimeLayer
 from mlimage.platforms import Platform
 from mlimage.progress import SILENT, Progress, Task, Unit
 from support.debs import folder, link, member, write_deb
+from support.elf import elf_library
 from support.locks import package
 from support.sealing import plan_of
 from support.wheels import make_wheel, write_zip
@@ -372,6 +373,27 @@ def test_two_packages_that_write_one_file(project: Project) -> None:
             == f"`one` and `two` both write `/{SITE}/one/__init__.py`, with different content"
         )
     assert project.store.tags() == {}
+
+
+def test_two_packages_with_one_shared_library(project: Project) -> None:
+    for name in ("one", "two"):
+        project.wheel(name, {f"{name}/libx.so": elf_library("libx.so.1", filling=name.encode())})
+    for _ in range(2):
+        with pytest.raises(BuildError) as caught:
+            project.build()
+        assert str(caught.value) == (
+            "`one` and `two` both have the shared library `libx.so.1`, with different content: "
+            f"`/{SITE}/one/libx.so` and `/{SITE}/two/libx.so`"
+        )
+    assert project.store.tags() == {}
+
+
+def test_a_layer_whose_libraries_are_not_noted_is_made_again(project: Project) -> None:
+    built = project.build()
+    [layer] = [layer for layer in built.layers if layer.layer.name == "two"]
+    (project.cache.layers / f"{layer.key.hex}.libraries").unlink()
+    assert project.made() == ["two"]
+    assert project.made() == []
 
 
 def test_a_blob_that_vanishes_is_made_again(project: Project) -> None:
