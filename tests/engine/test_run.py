@@ -275,7 +275,7 @@ def _shipped() -> Iterator[object]:
 
 
 @pytest.mark.network
-@pytest.mark.parametrize(("image", "runtime"), _shipped())
+@pytest.mark.parametrize(("image", "runtime"), [*_shipped()])
 def test_shipped_images_train_serve_and_predict(cache: Cache, folder: Path, image: str, runtime: str) -> None:
     project = project_at(folder / "project", image)
     build(project, cache, image=image)

@@ -29,4 +29,4 @@ def features(images: ArrayLike) -> NDArray[np.float32]:
     # Also refuses NaN, for which no comparison is true.
     if not np.all((pixels >= 0) & (pixels <= DARKEST)):
         raise ValueError(f"pixels must be from 0 to {DARKEST}")
-    return pixels.reshape(len(pixels), 1, SIDE, SIDE) / DARKEST
+    return pixels.reshape(len(pixels), 1, SIDE, SIDE) / np.float32(DARKEST)

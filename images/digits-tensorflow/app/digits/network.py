@@ -32,4 +32,5 @@ def untrained() -> Network:
 def predict(network: Network, features: NDArray[np.float32]) -> NDArray[np.float32]:
     """How probable each of the ten digits is, a row for each image."""
     # Called, not `predict`: that is for large arrays, and starts a loop with a progress bar.
-    return keras.ops.convert_to_numpy(network(features, training=False))
+    chances: NDArray[np.float32] = keras.ops.convert_to_numpy(network(features, training=False))
+    return chances
