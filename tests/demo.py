@@ -50,7 +50,7 @@ def main() -> None:
     if _mlimage("lock", image, "--check", may_fail=True) != 0:
         _mlimage("lock", image)
     _say("build: one sealed image from what the lock names; no Docker takes part")
-    _mlimage("build", image)
+    _mlimage("build", image, "--variant", "cpu")
     _say("train, in the image")
     _mlimage("run", image, "train")
     _say("serve, from the same image")

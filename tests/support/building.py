@@ -58,7 +58,7 @@ def build(
 ) -> dict[str, str]:
     """Build and return image id and digest."""
     done = subprocess.run(
-        [*prefix, MLIMAGE, "build", image, "--json", *options],
+        [*prefix, MLIMAGE, "build", image, "--variant", "cpu", "--json", *options],
         cwd=project,
         env={**os.environ, **mirrors_of_wheels(image), "MLIMAGE_CACHE": str(cache.root), **(env or {})},
         umask=umask,

@@ -60,6 +60,7 @@ def lock_variants(
                 loaded,
                 variant,
                 previous=before,
+                like=next(iter(previous.values()), None),
                 before=done,
                 upgrade=_of(upgrade, before),
                 now=now,

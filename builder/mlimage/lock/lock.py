@@ -41,6 +41,7 @@ def lock_image(
     variant: str,
     *,
     previous: Lock | None,
+    like: Lock | None = None,
     before: Sequence[Lock] = (),
     upgrade: Upgrade,
     now: datetime,
@@ -59,6 +60,7 @@ def lock_image(
         loaded: the spec.
         variant: which one.
         previous: the lock that is there.
+        like: where there is none, the lock of another variant, of which as much is kept as of this one's own.
         before: the locks of the variants that were resolved before this one, with whom it must agree: it gets
             their base, their date and their versions.
         upgrade: what may move.
@@ -79,18 +81,19 @@ def lock_image(
     if previous is not None and not upgrade and not _stale(loaded, previous, wanted, others):
         return Locked(lock=previous, changes=(), fresh=True)
     tools = {"mlimage": mlimage.__version__, **resolver.tools(run)}
-    kept = None if upgrade.everything or previous is None else previous.base
+    known = previous or like
+    kept = None if upgrade.everything or known is None else known.base
     base, interpreter = _base(
         wanted, previous=before[0].base if before else kept, places=places, sources=sources, run=run
     )
-    as_of = _as_of(previous, before, upgrade, now)
+    as_of = _as_of(known, before, upgrade, now)
 
     def resolved(constraints: Mapping[str, Version]) -> tuple[Lock, Mapping[str, str]]:
         packages, notes = lock_packages(
             requirements_of(loaded, variant),
             interpreter,
             image=loaded.spec.name,
-            previous=previous,
+            previous=known,
             constraints=constraints,
             upgrade=upgrade,
             as_of=as_of,

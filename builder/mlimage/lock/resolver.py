@@ -130,7 +130,7 @@ def pinned(versions: Mapping[str, Version]) -> str:
 
 
 def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
-    """Read what a resolver wrote, `name==version` to a line.
+    """Read what a resolver wrote: `name==version` to a line, and comments.
 
     Args:
         text: what it wrote.
@@ -141,6 +141,8 @@ def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
     """
     pins = []
     for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith("#"):  # pip-compile sets off setuptools with one
+            continue
         try:
             requirement = Requirement(line)
             [specifier] = requirement.specifier

@@ -61,7 +61,7 @@ def _labels(spec: ImageSpec, lock: Lock, cuda: CudaFacts | None) -> tuple[tuple[
     labels = {
         "org.opencontainers.image.title": spec.name,
         "org.opencontainers.image.created": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "dev.mlimage.spec": spec_digest(spec),
+        "dev.mlimage.spec": spec_digest(spec, lock.variant),
         "dev.mlimage.lock": lock.digest,
         "dev.mlimage.variant": lock.variant,
         "dev.mlimage.python": lock.base.python,
@@ -87,9 +87,11 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
     }
 
 
-def spec_digest(spec: ImageSpec) -> Digest:
-    """Digest of what the spec says; its spelling, comments and what it leaves to defaults do not count."""
-    return Digest.of(canonical_json(spec.model_dump(mode="json", exclude_defaults=True)))
+def spec_digest(spec: ImageSpec, variant: str) -> Digest:
+    """Digest of what the spec says for a variant: no other's entry counts, nor spelling, comments, defaults."""
+    said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants"})
+    own = spec.variants[variant].model_dump(mode="json", exclude_defaults=True)
+    return Digest.of(canonical_json({**said, "variant": own} if own else said))
 
 
 def roles_file(spec: ImageSpec, config: ImageConfig) -> bytes:
