@@ -227,6 +227,12 @@ def test_versions_of_other_variants(index: Index) -> None:
         ]
 
 
+def test_setuptools_is_a_package_as_others(index: Index) -> None:
+    index.add("setuptools", "80.0")
+    index.add("app", "2.0", requires=["setuptools"])
+    assert index.pins("app") == {"app": "2.0", "setuptools": "80.0"}
+
+
 def test_who_asks_with_an_extra(index: Index) -> None:
     index.add("tool", "1.0", requires=['lib; extra == "fast"'], headers=["Provides-Extra: fast"])
     index.add("top", "1.0", requires=["tool"])

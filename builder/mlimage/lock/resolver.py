@@ -130,7 +130,7 @@ def pinned(versions: Mapping[str, Version]) -> str:
 
 
 def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
-    """Read what a resolver wrote: `name==version` to a line, and comments.
+    """Read what a resolver wrote, `name==version` to a line, and comments (pip-compile has some).
 
     Args:
         text: what it wrote.
@@ -140,9 +140,7 @@ def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
         ResolveError: a line is something else.
     """
     pins = []
-    for line in filter(None, map(str.strip, text.splitlines())):
-        if line.startswith("#"):  # pip-compile sets off setuptools with one
-            continue
+    for line in filter(None, (line.partition("#")[0].strip() for line in text.splitlines())):
         try:
             requirement = Requirement(line)
             [specifier] = requirement.specifier

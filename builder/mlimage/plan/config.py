@@ -88,7 +88,7 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
 
 
 def spec_digest(spec: ImageSpec, variant: str) -> Digest:
-    """Digest of what the spec says for a variant: no other's entry counts, nor spelling, comments, defaults."""
+    """Digest of what the spec says for a variant; other variants, spelling and comments do not count."""
     said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants"})
     own = spec.variants[variant].model_dump(mode="json", exclude_defaults=True)
     return Digest.of(canonical_json({**said, "variant": own} if own else said))

@@ -58,7 +58,7 @@ def question(
 
 
 def test_what_it_is_told(tmp_path: Path) -> None:
-    run = FakeUv("app==1.2\nlib==2.0+cpu\n")
+    run = FakeUv("# note\napp==1.2\n\nlib==2.0+cpu  # note\n")
     pins = UV.pins(question(tmp_path, seeds="app==1.1 lib==1.0", upgrade=("lib",), constraints="x==3"), run)
     assert pins == (
         Pin(name="app", version=Version("1.2")),

@@ -243,6 +243,8 @@ class _Merge:
         before = self.of[_Author.APP].get(path)
         if before is None or (before.kind, before.mode) != (entry.kind, entry.mode):
             return entry
+        if path in self.of[_Author.STEP]:  # a folder that a step made, or gave its mode, before
+            return entry
         return replace(entry, mode=_mode(entry))
 
 

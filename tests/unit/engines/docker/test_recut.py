@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from mlimage.content.entry import Entry, Kind, arrange, directory
@@ -637,6 +637,12 @@ def recut_or_refusal(plan: BuildPlan, layers: Layers) -> Tree | BuildError:
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    before=[],
+    between=[],
+    later=[([("folder", "app", 0o700)], False, False)],
+    after=[([("remove", "app/sub")], False, False)],
+)
 @given(before=steps, between=steps, later=steps, after=steps)
 def test_random_builds_give_the_tree_that_buildkit_gave(
     before: Script, between: Script, later: Script, after: Script
