@@ -24,6 +24,8 @@ _NAMED: Final = 200
 _STATUS: Final = re.compile(r"did not complete successfully: exit code: (\d+)\Z")
 """What BuildKit writes behind the command that ended so."""
 _FULL: Final = "no space left on device"
+_PLAIN: Final = "compression=uncompressed"
+_PACKED: Final = "compression=zstd,compression-level=1"
 _NUMBERED: Final = re.compile(r"\[\S+ \d+/\d+\] ")
 
 Streamer = Callable[[Command, Callable[[bytes], object]], Completed]
@@ -41,6 +43,7 @@ class Build:
         arguments: build arguments.
         secrets: (name, `src=FILE` or `env=NAME`).
         output: folder for the OCI layout, which must not exist.
+        packs: whether layers come in zstd; their bytes are waited for several times on their way here.
         cached: whether BuildKit may use what it built before.
         platform: `os/architecture`.
     """
@@ -51,6 +54,7 @@ class Build:
     arguments: Mapping[str, str]
     secrets: Sequence[tuple[str, str]]
     output: Path
+    packs: bool
     cached: bool
     platform: str
 
@@ -63,8 +67,8 @@ def command(build: Build, environ: Mapping[str, str]) -> Command:
         "--sbom=false",
         f"--platform={build.platform}",
         f"--file={build.dockerfile}",
-        # Plain, since the layers are cut anew and packed as all others; a folder takes no time to read.
-        f"--output=type=oci,tar=false,compression=uncompressed,{_field(f'dest={build.output}')}",
+        # However packed: the layers are cut anew, and packed as all others. A folder takes no time to read.
+        f"--output=type=oci,tar=false,{_PACKED if build.packs else _PLAIN},{_field(f'dest={build.output}')}",
         *(f"--build-context={name}={place}" for name, place in sorted(build.contexts.items())),
         *(f"--build-arg={name}={value}" for name, value in sorted(build.arguments.items())),
         *(f"--secret=id={name},{_field(source)}" for name, source in build.secrets),

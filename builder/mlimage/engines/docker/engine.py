@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Final
@@ -101,6 +102,7 @@ class DockerEngine:
             arguments={"PIP_COMPILE": "0"},
             secrets=self.secrets,
             output=scratch / "output",
+            packs=find_spec("zstandard") is not None,
             cached=self.cached,
             platform=str(plan.platform),
         )

@@ -1,4 +1,4 @@
-"""What BuildKit gives: an OCI layout folder with plain layers, each with the instruction that made it."""
+"""What BuildKit gives: an OCI layout folder with the layers, and the instruction that made each."""
 
 import io
 import json
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from mlimage.content.entry import Entry, Kind
 from mlimage.digest import Digest
 from mlimage.errors import BuildError
+from mlimage.oci.compress import zstandard
 from mlimage.oci.model import LAYER
 from mlimage.oci.untar import Member, MemberKind, TarError, TarReader
 from mlimage.render.instructions import normal
@@ -139,10 +140,23 @@ def _blob(folder: Path, descriptor: dict[str, Any]) -> Path:
 
 
 def _plain(folder: Path, layer: dict[str, Any]) -> Path:
-    """The tar of a layer; only layers of the base come compressed."""
+    """The tar of a layer, beside one that came packed: files are read from where they stand in it."""
     path = _blob(folder, layer)
-    if layer["mediaType"] != LAYER:
-        raise ValueError(f"a layer is {layer['mediaType']}")
     if not path.is_file():
         raise ValueError(f"there is no {layer['digest']}")
+    if layer["mediaType"] == f"{LAYER}+zstd":
+        return _unpacked(path)
+    if layer["mediaType"] != LAYER:
+        raise ValueError(f"a layer is {layer['mediaType']}")
     return path
+
+
+def _unpacked(path: Path) -> Path:
+    library = zstandard()
+    tar = path.with_suffix(".tar")
+    try:
+        with path.open("rb") as packed, tar.open("wb") as plain:
+            library.ZstdDecompressor().copy_stream(packed, plain)
+    except library.ZstdError as error:
+        raise ValueError(f"{path.name} is damaged: {error}") from error
+    return tar

@@ -22,6 +22,7 @@ BUILD = Build(
     arguments={"PIP_COMPILE": "0"},
     secrets=(("hub-token", "src=/home/me/token"), ("other", "env=OTHER")),
     output=Path("/scratch/output"),
+    packs=False,
     cached=True,
     platform="linux/amd64",
 )
@@ -55,6 +56,13 @@ def test_the_whole_command() -> None:
 def test_without_buildkits_cache() -> None:
     with_it, without = command(BUILD, {}).argv, command(replace(BUILD, cached=False), {}).argv
     assert without == (*with_it[:-1], "--no-cache", with_it[-1])
+
+
+def test_layers_may_come_packed() -> None:
+    plain, packed = command(BUILD, {}).argv, command(replace(BUILD, packs=True), {}).argv
+    assert [option for option in packed if option not in plain] == [
+        "--output=type=oci,tar=false,compression=zstd,compression-level=1,dest=/scratch/output"
+    ]
 
 
 def test_odd_names_of_files_are_fields_of_csv() -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from mlimage.engines.docker.output import OutputLayer, entries_of, read_output
 from mlimage.errors import BuildError
+from mlimage.oci.model import LAYER
 from support.layouts import folder, hard_link, member, symlink, tar, write_layout
 
 LAYERS = [
@@ -28,7 +30,26 @@ def test_the_layers_above_the_base_with_their_instructions(tmp_path: Path, *, ne
     assert [layer.tar.read_bytes() for layer in layers] == [content for _, content in LAYERS[1:]]
 
 
-def test_only_layers_of_the_base_may_be_packed(tmp_path: Path) -> None:
+def in_zstd(content: bytes) -> bytes:
+    return zstandard.ZstdCompressor(level=1).compress(content)
+
+
+def test_layers_in_zstd_are_unpacked(tmp_path: Path) -> None:
+    packed = [(instruction, in_zstd(content)) for instruction, content in LAYERS]
+    layers = read_output(write_layout(tmp_path, packed, media_type=f"{LAYER}+zstd"), below=1)
+    assert [layer.tar.read_bytes() for layer in layers] == [content for _, content in LAYERS[1:]]
+
+
+def test_a_damaged_layer_in_zstd(tmp_path: Path) -> None:
+    where = write_layout(tmp_path, [("RUN x", b"no zstd at all")], media_type=f"{LAYER}+zstd")
+    with pytest.raises(BuildError) as caught:
+        read_output(where, below=0)
+    assert caught.value.message.startswith(
+        "BuildKit gave something that is no OCI layout as mlimage knows it: "
+    )
+
+
+def test_other_layers_must_be_plain(tmp_path: Path) -> None:
     where = write_layout(tmp_path, LAYERS, media_type="application/vnd.oci.image.layer.v1.tar+gzip")
     assert read_output(where, below=3) == ()
     with pytest.raises(BuildError) as caught:
