@@ -5,6 +5,9 @@ from typing import Final
 
 _DEBIAN: Final = {"amd64": "amd64", "arm64": "arm64"}
 _MACHINE: Final = {"amd64": "x86_64", "arm64": "aarch64"}
+ARCHITECTURES: Final = tuple(_MACHINE)
+"""OCI's names of the architectures that mlimage knows."""
+PLATFORM_NAMES: Final = tuple(f"linux/{name}" for name in ARCHITECTURES)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,7 +25,8 @@ class Platform:
         """From `os/architecture`; raises `ValueError` for a platform that mlimage does not know."""
         os, _, architecture = text.partition("/")
         if os != "linux" or architecture not in _MACHINE:
-            message = f"unknown platform {text!r}; known: " + ", ".join(f"linux/{name}" for name in _MACHINE)
+            known = ", ".join(f"`{name}`" for name in PLATFORM_NAMES)
+            message = f"unknown platform `{text}`; known: {known}"
             raise ValueError(message)
         return cls(os, architecture)
 
@@ -45,10 +49,20 @@ class Platform:
 LINUX_AMD64: Final = Platform("linux", "amd64")
 
 
-def host_platform() -> Platform:
-    """The platform of this machine; raises `ValueError` where mlimage has no name for it."""
+def native_platform() -> Platform | None:
+    """The platform whose programs this machine runs as they are; None where that is none that images have."""
+    import sys
+
+    return host_platform() if sys.platform == "linux" else None
+
+
+def host_platform() -> Platform | None:
+    """The platform of images that suits this machine best; None where mlimage knows none.
+
+    On a machine without Linux it is what the virtual machine of a container engine there runs.
+    """
     import platform
 
     names = {machine: name for name, machine in _MACHINE.items()} | {"arm64": "arm64", "amd64": "amd64"}
-    machine = platform.machine()
-    return Platform.parse(f"linux/{names.get(machine.lower(), machine)}")
+    architecture = names.get(platform.machine().lower())
+    return Platform("linux", architecture) if architecture else None

@@ -18,6 +18,7 @@ from mlimage.oci.store import Store
 from mlimage.plan.decide import plan
 from mlimage.plan.model import BaseLayer, BuildPlan, PackageLayer, RuntimeLayer
 from mlimage.spec.project import Project
+from support.locks import CPU
 
 _IMAGE = "mlimage-bench-plain:latest"
 
@@ -37,7 +38,7 @@ class Plain:
         self._image = image
         found, kept = Project(project), Cache(cache)
         loaded = found.load(image)
-        planned = plan(loaded, read_lock(found.lock_folder(image), "cpu"))
+        planned = plan(loaded, read_lock(found.lock_folder(image), CPU))
         base = _base(planned, kept)
         self._contexts = {
             "base": base_context(planned, [base], _store_of(kept, base, folder / "store")),

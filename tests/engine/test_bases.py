@@ -26,6 +26,7 @@ from mlimage.spec.load import parse_spec
 from support.bases import Made, image_of, index_of, tar_of_entries, write_layout
 from support.building import MLIMAGE
 from support.elf import elf_program
+from support.locks import CPU
 from support.machine import ROOT
 
 pytestmark = [pytest.mark.engine, pytest.mark.network]
@@ -172,7 +173,7 @@ class Project:
         return done.stdout
 
     def lock(self) -> Lock:
-        return read_lock(self.locks, "cpu")
+        return read_lock(self.locks, CPU)
 
     def base(self) -> ImageBase:
         base = self.lock().base

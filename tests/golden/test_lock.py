@@ -45,7 +45,7 @@ def test_a_base_that_is_an_image(golden: Callable[[str, bytes | str], None]) -> 
 
 def test_digests(golden: Callable[[str, bytes | str], None]) -> None:
     record = Record(
-        variants=("cpu",),
+        tags=("cpu",),
         layer="numpy",
         key=locks.digest_of("key"),
         diff_id=locks.digest_of("tar"),

@@ -22,7 +22,7 @@ from mlimage.content.unpack import write_entries
 from mlimage.lock.base import resolve_base
 from mlimage.lock.model import AssembledBase, Wanted
 from mlimage.lock.sources import Sources
-from mlimage.platforms import host_platform
+from mlimage.platforms import LINUX_AMD64, native_platform
 from mlimage.process import run
 from mlimage.progress import SILENT
 from mlimage.spec.load import parse_spec
@@ -106,7 +106,7 @@ def base(
     assert os.geteuid() == 0, "run this test as root: it compares the owners of files"
     wanted = Wanted(
         python=PYTHONS[request.param],
-        platform=host_platform(),
+        platform=native_platform() or LINUX_AMD64,
         suite=request.param,
         packages=PACKAGES,
         requirements=(),

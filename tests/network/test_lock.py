@@ -12,6 +12,7 @@ import pytest
 
 from mlimage.lock.text import read_lock
 from support.building import MLIMAGE
+from support.locks import CPU
 from support.machine import ROOT
 
 pytestmark = pytest.mark.network
@@ -83,7 +84,7 @@ def test_lock_check_and_lock_again(project: Project) -> None:
     assert [(one["image"], one["up_to_date"], one["written"]) for one in shown] == [
         ("small", False, ["base.toml", "cpu.txt", "cpu.toml"])
     ]
-    lock = read_lock(project.locks, "cpu")
+    lock = read_lock(project.locks, CPU)
     assert {package.name for package in lock.packages} == {"joblib", "packaging"}
     assert {"python3.11", "libc6", "libsndfile1", "libflac12"} <= {deb.name for deb in lock.base.debs}
     assert {"dpkg", "debconf", "mawk", "tar", "perl-base"} & {deb.name for deb in lock.base.debs} == set()
@@ -102,13 +103,13 @@ def test_the_same_whoever_locks(project: Project, tmp_path_factory: pytest.TempP
     project.good()
     other = Project(tmp_path_factory.mktemp("other"), project.cache)
     other.good(env={"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7", "PIP_PRE": "1"})
-    one, two = (read_lock(each.locks, "cpu") for each in (project, other))
+    one, two = (read_lock(each.locks, CPU) for each in (project, other))
     assert (one.base, one.packages, one.wanted) == (two.base, two.packages, two.wanted)
 
 
 def test_a_changed_spec_is_stale_and_moves_only_what_it_must(project: Project) -> None:
     project.good()
-    before = read_lock(project.locks, "cpu")
+    before = read_lock(project.locks, CPU)
     project.write(SPEC.replace("joblib==1.4.2", "joblib>=1.4.2\n  - idna"))
     done = project.lock("--check")
     assert done.returncode == 4
@@ -119,13 +120,13 @@ def test_a_changed_spec_is_stale_and_moves_only_what_it_must(project: Project) -
         "hint: `mlimage lock small` brings it up to date\n"
     )
     project.good()
-    after = read_lock(project.locks, "cpu")
+    after = read_lock(project.locks, CPU)
     assert after.base == before.base
     assert after.as_of == before.as_of
     moved = {str(p.version) for p in after.packages if p.name in {"joblib", "packaging"}}
     assert moved == {str(p.version) for p in before.packages}
     assert "joblib" in project.good("--upgrade-package", "joblib")
-    newest = read_lock(project.locks, "cpu")
+    newest = read_lock(project.locks, CPU)
     assert newest.as_of > before.as_of
     assert {p.name: p.version for p in newest.packages}["joblib"] > before.packages[0].version
     done = project.lock("-P", "jolib")

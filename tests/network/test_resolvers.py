@@ -8,15 +8,17 @@ from functools import partial
 import pytest
 
 from mlimage.cache import Cache
-from mlimage.lock.chain import lock_variants
+from mlimage.lock.chain import lock_all
 from mlimage.lock.changes import Upgrade
-from mlimage.lock.resolvers import resolver_named
+from mlimage.lock.resolvers import resolver_for
 from mlimage.lock.sources import Sources
 from mlimage.lock.writer import render_lock
 from mlimage.oci.images import RegistryImages
+from mlimage.platforms import LINUX_AMD64
 from mlimage.process import run
 from mlimage.progress import SILENT
 from mlimage.spec.project import Project
+from mlimage.spec.tags import lock_tags
 from support.machine import ROOT
 
 pytestmark = pytest.mark.network
@@ -41,9 +43,9 @@ def test_the_locks_are_the_same_but_for_the_tools(name: str, cache: Cache) -> No
     now = datetime.now(UTC)
 
     def files(resolver: str) -> list[tuple[tuple[str, ...], dict[str, str]]]:
-        locked = lock_variants(
+        locked = lock_all(
             loaded,
-            tuple(loaded.spec.variants),
+            lock_tags(loaded.spec),
             previous={},
             upgrade=Upgrade(),
             now=now,
@@ -56,7 +58,7 @@ def test_the_locks_are_the_same_but_for_the_tools(name: str, cache: Cache) -> No
                 open_images=RegistryImages,
             ),
             run=run,
-            resolver=resolver_named(resolver, os.environ),
+            resolvers=partial(resolver_for, name=resolver, host=LINUX_AMD64, environ=os.environ),
         )
         return [
             (tuple(tool for tool, _ in each.lock.tools), dict(render_lock(replace(each.lock, tools=()))))

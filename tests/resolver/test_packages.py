@@ -128,6 +128,7 @@ class Index:
             packages, notes = lock_packages(
                 requirements,
                 host_python(),
+                host_python().describe(run),
                 image="digits",
                 previous=previous,
                 constraints={name: Version(version) for name, version in constraints.items()},
@@ -391,7 +392,7 @@ def test_pip_accepts_what_is_locked(index: Index, tmp_path: Path) -> None:
     requirements = tmp_path / "cpu.txt"
 
     def install() -> tuple[int, str]:
-        requirements.write_text(render_requirements(previous(*packages)))
+        requirements.write_text(render_requirements(locked := previous(*packages), locked.tag))
         done = run(
             Command(
                 argv=(

@@ -19,8 +19,11 @@ from mlimage.lock.model import (
     Wanted,
     WantedImage,
 )
-from mlimage.platforms import LINUX_AMD64
+from mlimage.platforms import LINUX_AMD64, Platform
+from mlimage.spec.tags import ImageTag
 
+CPU = ImageTag(variant="cpu")
+LINUX_ARM64 = Platform("linux", "arm64")
 AS_OF = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
@@ -66,6 +69,15 @@ def base(*names: str) -> AssembledBase:
         python="3.11",
         packages=(),
         debs=tuple(deb(name) for name in sorted(chosen)),
+    )
+
+
+def for_arm64(lock: Lock) -> Lock:
+    """The lock as that for another platform."""
+    return replace(
+        lock,
+        base=replace(lock.base, platform=LINUX_ARM64),
+        wanted=replace(lock.wanted, platform=LINUX_ARM64),
     )
 
 

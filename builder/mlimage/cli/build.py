@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.options import (
+    JsonOption,
+    NamesArgument,
+    PlatformOption,
+    ProjectOption,
+    VariantOption,
+    VerboseOption,
+)
 from mlimage.cli.style import size_text
 
 _SHOWN = 10
@@ -24,12 +31,23 @@ if TYPE_CHECKING:
     from mlimage.engines.layers import Engine
     from mlimage.lock.inputs import Inputs
     from mlimage.spec.load import LoadedSpec
+    from mlimage.spec.tags import ImageTag
 
 
 def build(
     names: NamesArgument = None,
     *,
     variant: VariantOption = None,
+    platform: PlatformOption = None,
+    role: Annotated[
+        Literal["train", "serve"] | None,
+        typer.Option(
+            "--role",
+            metavar="train|serve",
+            help="Only the image for this role, where each role has its own (`split: true`).",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -134,16 +152,16 @@ def build(
     found = find_project(project)
     cache = default_cache(os.environ)
     store = Store(cache.store)
-    chosen = found.select(names or (), variant)
+    chosen = found.select(names or (), variant=variant, platform=platform, role=role)
     if outputs and len(chosen) > 1:
-        raise UsageError("`--output` takes one image", hint="name the image, and its `--variant`")
+        raise UsageError("`--output` takes one image", hint=_narrower([tag for _, tag in chosen]))
     plans = []
-    for spec, each in chosen:
+    for spec, tag in chosen:
         folder = found.lock_folder(spec.spec.name)
-        lock = read_lock(folder, each)
+        lock = read_lock(folder, tag.of_lock)
         check(spec, lock)
         check_variants(spec, read_others(folder, spec, lock))
-        planned = plan(spec, lock)
+        planned = plan(spec, lock, tag.role)
         chosen_engine = choose(engine, planned)
         screen.progress.detail(chosen_engine.why)
         loads = load is True or (load is None and chosen_engine.engine == "docker")
@@ -204,6 +222,20 @@ def build(
             _show(screen, built, brought)
     if json:
         screen.json(results)
+
+
+def _narrower(tags: "Sequence[ImageTag]") -> str:
+    """What names one image of several."""
+    options = [
+        option
+        for option, values in (
+            ("--variant", {tag.variant for tag in tags}),
+            ("--platform", {tag.platform for tag in tags}),
+            ("--role", {tag.role for tag in tags}),
+        )
+        if len(values) > 1
+    ]
+    return "name the image" + "".join(f", and its `{option}`" for option in options)
 
 
 def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":

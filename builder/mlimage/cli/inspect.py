@@ -23,7 +23,7 @@ def inspect(
         str | None,
         typer.Argument(
             metavar="IMAGE",
-            help="NAME, NAME:VARIANT, or the first digits of a digest or image id; without it, all images.",
+            help="NAME, NAME:TAG, or the first digits of a digest or image id; without it, all images.",
             show_default=False,
         ),
     ] = None,
@@ -32,7 +32,7 @@ def inspect(
 ) -> None:
     """Show an image's layers, configuration and packages, or list the images of the store.
 
-    The name of several variants shows which layers they share.
+    The name of several images, variants for instance, shows which layers they share.
 
     Examples:
       mlimage inspect
@@ -219,7 +219,7 @@ def _show_sharing(
         )
         return
     screen.table(
-        f"layers of the variants of {name}",
+        f"layers of the images of {name}",
         ("LAYER", "DIGEST", "SHARED BY", "PACKED"),
         [
             (

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.options import (
+    JsonOption,
+    NamesArgument,
+    PlatformOption,
+    ProjectOption,
+    VariantOption,
+    VerboseOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from mlimage.lock.model import Lock
     from mlimage.spec.load import LoadedSpec
     from mlimage.spec.project import Project
+    from mlimage.spec.tags import ImageTag
 
 
 def lock(
@@ -53,6 +61,7 @@ def lock(
         ),
     ] = None,
     variant: VariantOption = None,
+    platform: PlatformOption = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -61,6 +70,7 @@ def lock(
 
     A base that is an image of a registry is locked by its digests; `--upgrade` takes what its tag means now.
     A lock that is up to date is left as it is. When the spec has changed, versions move only where they must.
+    Platforms that this machine cannot run are resolved by uv.
     What changed is shown: read it, then commit the folder `lockfiles/`.
 
     Examples:
@@ -74,6 +84,7 @@ def lock(
     from mlimage.cli.screen import Screen
     from mlimage.errors import UsageError
     from mlimage.spec.project import find_project
+    from mlimage.spec.tags import lock_tags
 
     if check and (upgrade or upgrade_package):
         raise UsageError("`--check` changes nothing, so it cannot upgrade", hint="leave out one of them")
@@ -81,7 +92,7 @@ def lock(
         raise UsageError("`--upgrade` upgrades everything", hint="leave out `--upgrade-package`")
     screen = Screen(json=json, verbose=verbose)
     found = find_project(project)
-    chosen = found.select(names or (), variant)
+    chosen = found.select(names or (), variant=variant, platform=platform, tags=lock_tags)
     if check:
         _check(chosen, found, screen, json=json)
     else:
@@ -97,7 +108,7 @@ def lock(
 
 
 def _check(
-    chosen: "Sequence[tuple[LoadedSpec, str]]", project: "Project", screen: "Screen", *, json: bool
+    chosen: "Sequence[tuple[LoadedSpec, ImageTag]]", project: "Project", screen: "Screen", *, json: bool
 ) -> None:
     from mlimage.errors import LockError
     from mlimage.lock.check import check
@@ -106,15 +117,15 @@ def _check(
 
     failed: list[LockError] = []
     results: list[dict[str, Any]] = []
-    read: dict[str, dict[str, Lock]] = {}
-    for loaded, variant in chosen:
-        name = f"{loaded.spec.name}:{variant}"
+    read: dict[str, dict[ImageTag, Lock]] = {}
+    for loaded, tag in chosen:
+        name = f"{loaded.spec.name}:{tag}"
         problem: LockError | None = None
         try:
-            lock = read_lock(project.lock_folder(loaded.spec.name), variant)
+            lock = read_lock(project.lock_folder(loaded.spec.name), tag)
             check(loaded, lock)
             locks = read.setdefault(loaded.spec.name, {})
-            locks[variant] = lock
+            locks[tag] = lock
             check_variants(loaded, locks)
         except LockError as error:
             problem = error
@@ -122,8 +133,8 @@ def _check(
         else:
             screen.say(f"{name} is up to date")
         results.append({
-            "image": loaded.spec.name, "variant": variant, "up_to_date": problem is None,
-            "problem": str(problem) if problem else None,
+            "image": loaded.spec.name, "variant": tag.variant, "platform": str(tag.platform),
+            "up_to_date": problem is None, "problem": str(problem) if problem else None,
         })  # fmt: skip
     if json:
         screen.json(results)
@@ -137,7 +148,7 @@ def _check(
 
 
 def _lock(
-    chosen: "Sequence[tuple[LoadedSpec, str]]",
+    chosen: "Sequence[tuple[LoadedSpec, ImageTag]]",
     project: "Project",
     screen: "Screen",
     *,
@@ -147,25 +158,28 @@ def _lock(
     json: bool,
 ) -> None:
     from mlimage.cache import default_cache
-    from mlimage.lock.chain import lock_variants
+    from mlimage.lock.chain import lock_all
     from mlimage.lock.changes import Upgrade
-    from mlimage.lock.resolvers import resolver_named
+    from mlimage.lock.resolvers import resolver_for
     from mlimage.lock.sources import Sources
     from mlimage.lock.text import write_lock
     from mlimage.oci.images import RegistryImages
+    from mlimage.platforms import native_platform
     from mlimage.process import run
+    from mlimage.spec.tags import lock_tags
 
     cache = default_cache(os.environ)
     now = datetime.now(UTC)
+    host = native_platform()
     results = []
-    for loaded, variants in _by_image(chosen):
+    for loaded, tags in _by_image(chosen):
         folder = project.lock_folder(loaded.spec.name)
-        found = {each: _previous(folder, each, screen) for each in loaded.spec.variants}
-        previous = {variant: lock for variant, lock in found.items() if lock is not None}
+        found = {tag: _previous(folder, tag, screen) for tag in lock_tags(loaded.spec)}
+        previous = {tag: lock for tag, lock in found.items() if lock is not None}
         with cache.in_use():
-            locked = lock_variants(
+            locked = lock_all(
                 loaded,
-                variants,
+                tags,
                 previous=previous,
                 upgrade=Upgrade(everything=everything, packages=packages),
                 now=now,
@@ -178,23 +192,26 @@ def _lock(
                     open_images=RegistryImages,
                 ),
                 run=run,
-                resolver=resolver_named(resolver or loaded.spec.resolver, os.environ),
+                resolvers=partial(
+                    resolver_for, name=resolver or loaded.spec.resolver, host=host, environ=os.environ
+                ),
                 places=partial(_places, project, loaded.spec.name),
+                host=host,
             )
         for each in locked:
             written = write_lock(folder, each.lock)
-            _show(screen, each, first=each.lock.variant not in previous, written=written)
+            _show(screen, each, first=each.lock.tag not in previous, written=written)
             results.append(_result(each, written))
     if json:
         screen.json(results)
 
 
 def _by_image(
-    chosen: "Sequence[tuple[LoadedSpec, str]]",
-) -> "list[tuple[LoadedSpec, list[str]]]":
-    found: dict[str, tuple[LoadedSpec, list[str]]] = {}
-    for loaded, variant in chosen:
-        found.setdefault(loaded.spec.name, (loaded, []))[1].append(variant)
+    chosen: "Sequence[tuple[LoadedSpec, ImageTag]]",
+) -> "list[tuple[LoadedSpec, list[ImageTag]]]":
+    found: dict[str, tuple[LoadedSpec, list[ImageTag]]] = {}
+    for loaded, tag in chosen:
+        found.setdefault(loaded.spec.name, (loaded, []))[1].append(tag)
     return list(found.values())
 
 
@@ -205,15 +222,15 @@ def _places(project: "Project", name: str) -> "Mapping[str, str]":
     return package_places(file.read_bytes(), f"images/{name}/{file.name}")
 
 
-def _previous(folder: Path, variant: str, screen: "Screen") -> "Lock | None":
+def _previous(folder: Path, tag: "ImageTag", screen: "Screen") -> "Lock | None":
     """The lock that is there. One that cannot be read is made anew, and that is said."""
     from mlimage.errors import LockError
     from mlimage.lock.text import read_lock
 
-    if not (folder / f"{variant}.toml").exists():
+    if not (folder / f"{tag}.toml").exists():
         return None
     try:
-        return read_lock(folder, variant)
+        return read_lock(folder, tag)
     except LockError as error:
         screen.warn(f"{error}; everything is locked anew")
         return None
@@ -223,7 +240,7 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     from mlimage.cli.style import size_text
 
     lock = locked.lock
-    name = f"{lock.image}:{lock.variant}"
+    name = lock.name
     if locked.fresh:
         screen.say(f"{name} is up to date")
         return
@@ -286,6 +303,7 @@ def _result(locked: "Locked", written: "Sequence[Path]") -> dict[str, Any]:
     return {
         "image": lock.image,
         "variant": lock.variant,
+        "platform": str(lock.base.platform),
         "up_to_date": locked.fresh,
         "inputs": lock.inputs,
         "as_of": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),

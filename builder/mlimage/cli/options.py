@@ -5,6 +5,17 @@ from typing import Annotated
 
 import typer
 
+from mlimage.errors import UsageError
+from mlimage.platforms import Platform
+
+
+def _platform(text: str) -> Platform:
+    try:
+        return Platform.parse(text)
+    except ValueError as error:
+        message, _, known = str(error).partition("; ")
+        raise UsageError(f"--platform: {message}", hint=known) from None
+
 
 def _said_before_or_after(context: typer.Context, value: bool) -> bool:
     return value or bool(context.find_root().params.get("verbose"))
@@ -27,6 +38,17 @@ VerboseOption = Annotated[
 VariantOption = Annotated[
     str | None,
     typer.Option("--variant", metavar="NAME", help="Only this variant of the image, `cpu` for instance."),
+]
+
+PlatformOption = Annotated[
+    Platform | None,
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH",
+        parser=_platform,
+        help="Only this platform of the image, `linux/arm64` for instance.",
+        show_default=False,
+    ),
 ]
 
 NamesArgument = Annotated[

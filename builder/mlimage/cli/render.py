@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlimage.cli.options import JsonOption, NamesArgument, ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.options import (
+    JsonOption,
+    NamesArgument,
+    PlatformOption,
+    ProjectOption,
+    VariantOption,
+    VerboseOption,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +31,7 @@ def render(
         ),
     ] = False,
     variant: VariantOption = None,
+    platform: PlatformOption = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -49,10 +57,10 @@ def render(
     screen = Screen(json=json, verbose=verbose)
     found = find_project(project)
     files: list[tuple[str, str]] = []
-    for loaded, each in found.select(names or (), variant):
-        lock = read_lock(found.lock_folder(loaded.spec.name), each)
+    for loaded, tag in found.select(names or (), variant=variant, platform=platform):
+        lock = read_lock(found.lock_folder(loaded.spec.name), tag.of_lock)
         check_lock(loaded, lock)
-        files += rendered(plan(loaded, lock)).files
+        files += rendered(plan(loaded, lock, tag.role)).files
     if check:
         _check(compare(files, found.root), [path for path, _ in files], screen, json=json)
         return

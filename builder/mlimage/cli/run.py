@@ -2,18 +2,23 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mlimage.cli.options import ProjectOption, VerboseOption
+
+if TYPE_CHECKING:
+    from mlimage.spec.tags import RoleName
 
 
 def run(
     image: Annotated[
         str,
         typer.Argument(
-            metavar="IMAGE", help="NAME, NAME:VARIANT, or the beginning of a digest.", show_default=False
+            metavar="IMAGE",
+            help="NAME, NAME:TAG, or the beginning of a digest.",
+            show_default=False,
         ),
     ],
     arguments: Annotated[
@@ -117,6 +122,7 @@ def run(
     from mlimage.host.prepare import Wishes, prepare
     from mlimage.oci.reference import resolve
     from mlimage.oci.store import Store
+    from mlimage.platforms import host_platform
     from mlimage.spec.project import find_project
 
     if project != Path():
@@ -124,7 +130,9 @@ def run(
     screen = Screen(json=False, verbose=verbose)
     cache = default_cache(os.environ)
     store = Store(cache.store)
-    found = resolve(store, image)
+    asked = arguments[0] if arguments else None
+    role: RoleName | None = "train" if asked == "train" else "serve" if asked == "serve" else None
+    found = resolve(store, image, role=role, platform=host_platform())
     wishes = Wishes(
         arguments=tuple(arguments or ()),
         data=tuple(data or ()),

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ _PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/python/bin", "/opt/conda/b
 _OURS: Final = ("opt/venv", "opt/mlimage")
 """What mlimage puts into every image; what a base has there would show through."""
 _PYTHON: Final = re.compile(r"python3\.[0-9]+")
+_GLIBC: Final = re.compile(rb"GNU C Library [^\n]*release version ([0-9]+\.[0-9]+)")
 _MUSL_HINT: Final = (
     "take one of a distribution with glibc, as the tags `-slim` and `-bookworm` of `python` are"
 )
@@ -80,6 +81,42 @@ def find_library(root: Path, program: str, python: str) -> tuple[str, bool]:
     raise ResolveError(
         f"the base image has `/{program}`, and no standard library in `/{prefix}/lib/python{python}`"
     )
+
+
+def read_versions(root: Path, program: str, python: str, platform: Platform) -> tuple[str, str]:
+    """The full version of a program that was found, and that of its glibc, read from their files.
+
+    CPython has its version as a string of C in the program or in `libpythonX.Y.so.1.0`
+    (`Python/getversion.c`), glibc has its banner (`csu/version.c`). For platforms whose programs this machine
+    cannot run; where it can, asking the python is better.
+
+    Raises:
+        ResolveError: they do not tell.
+    """
+    folders = [
+        folder.relative_to(root).as_posix() for folder in library_folders(root, root / program, platform)
+    ]
+    form = re.compile(rb"(?<![0-9.])(%s\.[0-9]+(?:(?:a|b|rc)[0-9]+)?\+?)\0" % re.escape(python.encode()))
+    shared = [f"{folder}/libpython{python}.so.1.0" for folder in folders]
+    version = _said(form, root, [program, *shared])
+    glibc = _said(_GLIBC, root, [f"{folder}/libc.so.6" for folder in folders])
+    if version is None or glibc is None:
+        what = f"which python `/{program}` is" if version is None else "which glibc it has"
+        raise ResolveError(
+            f"the base image does not tell {what}, and this machine cannot run it",
+            hint=f"lock it on a {platform.machine} machine",
+        )
+    return version, glibc
+
+
+def _said(form: re.Pattern[bytes], root: Path, files: Iterable[str]) -> str | None:
+    """What the form finds in the first of the files that has it once."""
+    for file in files:
+        place = inside(root, file)
+        found: set[bytes] = set(form.findall(place.read_bytes())) if place and place.is_file() else set()
+        if len(found) == 1:
+            return found.pop().decode()
+    return None
 
 
 def loader_of(root: Path, program: Path) -> Path | None:

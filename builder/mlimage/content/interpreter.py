@@ -11,7 +11,7 @@ from typing import Final
 
 from mlimage.content.installation import library_folders, loader_of
 from mlimage.errors import BuildError
-from mlimage.platforms import Platform, host_platform
+from mlimage.platforms import Platform, native_platform
 from mlimage.process import Command, Runner
 
 _LOADER: Final = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
@@ -165,14 +165,10 @@ class Interpreter:
             ) from None
 
     def _check(self) -> None:
-        try:
-            host = host_platform()
-        except ValueError:
-            host = None
-        if host != self.platform:
+        if native_platform() != self.platform:
             raise BuildError(
                 f"this machine cannot run python of `{self.platform}`",
-                hint=f"lock and build it on a {self.platform.machine} machine",
+                hint=f"build it on a {self.platform.machine} machine with Linux, or write `bytecode: false`",
             )
         for path in (self.loader, self.program):
             if not path.exists():

@@ -111,7 +111,10 @@ def emulation(facts: Facts, platform: Platform) -> str | None:
     """What a person should know before an image of this platform runs there; None when it is at home."""
     if facts.platform == platform:
         return None
-    return f"{facts.title} is of {facts.platform} and emulates {platform}: slower, and numbers may differ"
+    return (
+        f"{facts.title} is of {facts.platform}: what is for {platform} needs emulation, which is slower, and "
+        "numbers may differ"
+    )
 
 
 def store_hint(facts: Facts) -> str:

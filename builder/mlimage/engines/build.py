@@ -1,4 +1,4 @@
-"""One variant of an image from its spec and lock to the store."""
+"""One image from its spec and lock to the store."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,15 +85,15 @@ def build_image(
         progress=progress,
         jobs=jobs,
     )
-    name = f"{plan.image}:{plan.variant}"
-    built = records_of(layers, plan.variant)
+    tag = str(plan.tag)
+    built = records_of(layers, tag)
     unrecorded: tuple[str, ...] = ()
     steps = Compared()
     if record:
-        write_digests(lock_folder, plan.variant, built)
+        write_digests(lock_folder, tag, built)
         record_steps(plan, layers, store, lock_folder)
     else:
-        unrecorded = compare(read_digests(lock_folder), built, name=name)
+        unrecorded = compare(read_digests(lock_folder), built, name=plan.name)
         steps = compare_steps(plan, layers, store, lock_folder, strict=strict)
     if steps.differing:
         labels = tuple(sorted([*plan.config.labels, label_of(steps.differing)]))

@@ -34,7 +34,7 @@ def choose(wish: Wish, plan: BuildPlan) -> Choice:
         UsageError: the engine that the user asks for cannot build it.
     """
     needs = needs_docker(plan)
-    name = f"{plan.image}:{plan.variant}"
+    name = plan.name
     if wish == "docker":
         return Choice(engine="docker", why=f"{name}: docker engine, as asked for", needs=needs)
     if not needs:
@@ -48,7 +48,7 @@ def choose(wish: Wish, plan: BuildPlan) -> Choice:
 def not_direct(plan: BuildPlan) -> UsageError:
     """What to raise where the direct engine is to build what it cannot."""
     return UsageError(
-        f"the direct engine cannot build `{plan.image}:{plan.variant}`: {_listed(needs_docker(plan))}",
+        f"the direct engine cannot build `{plan.name}`: {_listed(needs_docker(plan))}",
         hint="`--engine docker`, or leave `--engine` out",
     )
 

@@ -8,11 +8,11 @@ from mlimage.lock.records import Record
 from mlimage.plan.model import BaseLayer, LibraryLayer, PackageLayer
 
 
-def records_of(layers: Sequence[BuiltLayer], variant: str) -> tuple[Record, ...]:
+def records_of(layers: Sequence[BuiltLayer], tag: str) -> tuple[Record, ...]:
     """What there is to record: every layer that comes from the lock, bottom first."""
     return tuple(
         Record(
-            variants=(variant,),
+            tags=(tag,),
             layer=built.layer.name,
             key=built.key,
             diff_id=built.blob.diff_id,

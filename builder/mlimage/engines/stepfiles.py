@@ -38,7 +38,7 @@ class Compared:
 def record_steps(plan: BuildPlan, layers: Sequence[BuiltLayer], store: Store, lock_folder: Path) -> None:
     """Note what the steps left; raises `BuildError` when a layer is missing or damaged."""
     records = [what_steps_left(layer, store) for layer in layers if _is_of_steps(layer)]
-    write_steps(lock_folder, plan.variant, plan.image, records)
+    write_steps(lock_folder, str(plan.tag), plan.image, records)
 
 
 def compare_steps(
@@ -60,7 +60,7 @@ def compare_steps(
     of_steps = [layer for layer in layers if _is_of_steps(layer)]
     if not of_steps:
         return Compared()
-    recorded = {record.layer: record for record in read_steps(lock_folder, plan.variant)}
+    recorded = {record.layer: record for record in read_steps(lock_folder, str(plan.tag))}
     unrecorded = []
     paths: list[str] = []
     for layer in of_steps:
@@ -81,7 +81,7 @@ def label_of(differing: Sequence[str]) -> tuple[str, str]:
 
 
 def _not_shown(plan: BuildPlan, paths: Sequence[str], unrecorded: Sequence[str]) -> BuildError:
-    name = f"{plan.image}:{plan.variant}"
+    name = plan.name
     if not paths:
         return BuildError(
             f"nothing is recorded to hold the steps of `{name}` against ({', '.join(unrecorded)})",

@@ -91,7 +91,7 @@ class Work:
             stack.callback(self._stop.set)
             stack.enter_context(self._fetches.begun(items))
             task = stack.enter_context(
-                self._progress.task(f"layers of {self._plan.image}:{self._plan.variant}", total=len(missing))
+                self._progress.task(f"layers of {self._plan.name}", total=len(missing))
             )
             base_entries = self._assemble(assembles[0], scratch) if assembles else ()
             if needs_root:

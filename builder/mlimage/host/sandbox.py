@@ -22,6 +22,7 @@ from mlimage.host.cgroup import limited, parent_for, was_out_of_memory
 from mlimage.host.inside.settings import Bind, Settings
 from mlimage.host.request import RunRequest
 from mlimage.host.session import Ended, out_of_memory
+from mlimage.platforms import Platform, native_platform
 from mlimage.process import Command, Runner, run, spawn
 
 NOT_ISOLATED: Final = "the network, the host's name and the kernel's calls are this machine's own"
@@ -130,6 +131,10 @@ def caveats(request: RunRequest, cgroup: Path | None) -> str:
         said.append("memory is limited for each process on its own, for no control group can be made")
     if cgroup is None and request.limits.cpus is not None:
         said.append("--cpus is rounded up to whole processors")
+    if request.image.platform != native_platform():
+        said.append(
+            f"what is for {request.image.platform} needs emulation, which is slower, and numbers may differ"
+        )
     return "sandbox: " + "; ".join(said)
 
 
@@ -159,7 +164,8 @@ class Sandbox:
         said = json.loads(lines[0]) if lines else {}
         if "failure" in said:
             raise RunError(
-                f"cannot start in the sandbox: {said['failure']}", hint=_hint(str(said["failure"]))
+                f"cannot start in the sandbox: {said['failure']}",
+                hint=_hint(str(said["failure"]), self._request.image.platform),
             )
         if "status" not in said and not self._killed:
             raise RunError(
@@ -271,7 +277,12 @@ def explain_refusal(machine: Machine, runner: Runner = run) -> str | None:
     )
 
 
-def _hint(failure: str) -> str | None:
+def _hint(failure: str, platform: Platform) -> str | None:
+    if "exec format error" in failure:
+        return (
+            f"the image is for {platform}; an emulator lets this machine run it (Debian: apt-get install "
+            "qemu-user-static), or build it for this one with `platforms:`"
+        )
     if "/proc" in failure and "not permitted" in failure:
         return "in another container, /proc must not be masked; or run on the machine itself"
     if "no such file" in failure:

@@ -1,4 +1,4 @@
-"""Locks the variants of one image one after the other, so that each gets what those before it have."""
+"""Locks what one image needs, one lock after the other, so that each gets what those before it have."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -13,35 +13,38 @@ from mlimage.lock.lock import Locked, lock_image, refuse_unknown_upgrades
 from mlimage.lock.model import Lock
 from mlimage.lock.resolver import Resolver
 from mlimage.lock.sources import Sources
+from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Runner
 from mlimage.spec.load import LoadedSpec
-from mlimage.spec.variants import in_order
+from mlimage.spec.tags import ImageTag, lock_tags
 
 
-def lock_variants(
+def lock_all(
     loaded: LoadedSpec,
-    chosen: Collection[str],
+    chosen: Collection[ImageTag],
     *,
-    previous: Mapping[str, Lock],
+    previous: Mapping[ImageTag, Lock],
     upgrade: Upgrade,
     now: datetime,
     open_sources: Callable[[str], AbstractContextManager[Sources]],
     run: Runner,
-    resolver: Resolver = PIP_COMPILE,
+    resolvers: Callable[[Platform], Resolver] = lambda _: PIP_COMPILE,
     places: Callable[[], Mapping[str, str]] = dict,
+    host: Platform | None = LINUX_AMD64,
 ) -> tuple[Locked, ...]:
-    """Lock some variants of an image, in the order of `spec.variants.in_order`; writes nothing.
+    """Make the locks of an image, or some of them, in the order of `spec.tags.lock_tags`; writes nothing.
 
     Args:
         loaded: the spec.
-        chosen: names of the variants to lock; the locks of the others stay, and count for those behind them.
+        chosen: tags of the locks to make; the others stay, and count for those behind them.
         previous: the locks that are there.
         upgrade: what may move.
         now: the time.
         open_sources: opens where the locked files of a variant come from.
         run: starts processes.
-        resolver: decides versions.
+        resolvers: gives what decides versions for a platform.
         places: tells where in the spec each package of the base stands.
+        host: the platform whose programs this machine runs.
 
     Raises:
         ResolveError, FetchError, UsageError: as `lock_image` does; variants that cannot agree among them.
@@ -50,15 +53,15 @@ def lock_variants(
     refuse_unknown_upgrades(upgrade, loaded, previous)
     done: list[Lock] = []
     results = []
-    for variant in in_order(loaded.spec):
-        before = previous.get(variant)
-        if variant not in chosen:
+    for tag in lock_tags(loaded.spec):
+        before = previous.get(tag)
+        if tag not in chosen:
             done += [before] if before else []
             continue
-        with open_sources(variant) as sources:
+        with open_sources(tag.variant) as sources:
             locked = lock_image(
                 loaded,
-                variant,
+                tag,
                 previous=before,
                 like=next(iter(previous.values()), None),
                 before=done,
@@ -66,8 +69,9 @@ def lock_variants(
                 now=now,
                 sources=sources,
                 run=run,
-                resolver=resolver,
+                resolver=resolvers(tag.platform),
                 places=places,
+                host=host,
             )
         results.append(locked)
         done.append(locked.lock)

@@ -1,6 +1,5 @@
 """Whether a lock is still what its spec asks for; offline, without pip, and naming what differs."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.requirements import Requirement
@@ -10,21 +9,22 @@ from packaging.version import Version
 from mlimage.digest import Digest
 from mlimage.errors import LockError, UsageError
 from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, Lock, Wanted, WantedImage, WantedIndex
-from mlimage.platforms import LINUX_AMD64, Platform
+from mlimage.lock.target import markers_of
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, RegistryBase
 from mlimage.spec.registry import parse_reference
 from mlimage.spec.requirements import SpecRequirement
+from mlimage.spec.tags import ImageTag
 from mlimage.spec.variants import indexes_of
 
 
-def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AMD64) -> Wanted:
+def wanted_by(loaded: LoadedSpec, tag: ImageTag) -> Wanted:
     """What the spec asks for, in one spelling: order, spaces, comments and repetition do not count.
 
     Raises:
-        UsageError: the spec has no such variant, or asks for what this version cannot lock.
+        UsageError: the spec has no such variant.
     """
-    spec = loaded.spec
+    spec, variant = loaded.spec, tag.variant
     if variant not in spec.variants:
         known = ", ".join(f"`{name}`" for name in spec.variants)
         raise UsageError(f"`{spec.name}` has no variant `{variant}`", hint=f"its variants: {known}")
@@ -39,12 +39,13 @@ def wanted_by(loaded: LoadedSpec, variant: str, *, platform: Platform = LINUX_AM
     )
     return Wanted(
         python=spec.python,
-        platform=platform,
+        platform=tag.platform,
         suite=spec.base.debian if isinstance(spec.base, DebianBase) else None,
         image=wanted_image(spec.base.image) if isinstance(spec.base, RegistryBase) else None,
         packages=tuple(sorted(set(spec.base.packages))),
         requirements=tuple(sorted({normalized(item.text) for item in chosen})),
         indexes=tuple(indexes),
+        split=spec.split,
     )
 
 
@@ -77,19 +78,16 @@ def check(loaded: LoadedSpec, lock: Lock) -> None:
     Raises:
         LockError: it is stale or was changed by hand; the message names each thing that differs.
     """
-    wanted = wanted_by(loaded, lock.variant, platform=lock.base.platform)
-    changed = differences(lock.wanted, wanted)
+    changed = differences(lock.wanted, wanted_by(loaded, lock.tag))
     if changed:
         raise LockError(
-            f"the lock of `{lock.image}:{lock.variant}` is stale:"
-            + "".join(f"\n  {line}" for line in changed),
+            f"the lock of `{lock.name}` is stale:" + "".join(f"\n  {line}" for line in changed),
             hint=f"`mlimage lock {lock.image}` brings it up to date",
         )
     wrong = contradictions(loaded, lock)
     if wrong:
         raise LockError(
-            f"the lock of `{lock.image}:{lock.variant}` is not what was resolved:"
-            + "".join(f"\n  {line}" for line in wrong),
+            f"the lock of `{lock.name}` is not what was resolved:" + "".join(f"\n  {line}" for line in wrong),
             hint="lock files are not edited by hand: restore the folder from version control, "
             f"or delete it and run `mlimage lock {lock.image}`",
         )
@@ -113,6 +111,8 @@ def differences(locked: Wanted, wanted: Wanted) -> tuple[str, ...]:
         *_requirements(locked.requirements, wanted.requirements),
         *_indexes(locked.indexes, wanted.indexes),
     ]
+    if locked.split != wanted.split:
+        lines.append(f"split: {str(locked.split).lower()} → {str(wanted.split).lower()}")
     return tuple(lines)
 
 
@@ -166,7 +166,7 @@ def contradictions(loaded: LoadedSpec, lock: Lock) -> tuple[str, ...]:
     """What in a lock that is not stale cannot have been resolved: somebody wrote it."""
     lines = []
     pins = {package.name: package for package in lock.packages}
-    environment = _markers(lock.base)
+    environment = markers_of(lock.base)
     for item in requirements_of(loaded, lock.variant):
         requirement = Requirement(item.text)
         if requirement.marker is not None and not requirement.marker.evaluate(environment):
@@ -208,27 +208,3 @@ def _names(file: str, name: str, version: Version) -> bool:
         return parse_wheel_filename(file)[:2] == (name, version)
     except InvalidWheelFilename:
         return False
-
-
-def _markers(base: BaseLock) -> dict[str, str]:
-    """PEP 508's environment as far as it is known without running the image's python."""
-    if isinstance(base, ImageBase):
-        full = base.installation.version
-    else:
-        interpreter = (deb.version for deb in base.debs if deb.name == f"python{base.python}-minimal")
-        upstream = re.match(r"(?:\d+:)?(\d+(?:\.\d+)+)", next(interpreter, ""))
-        full = upstream[1] if upstream else f"{base.python}.0"
-    return {
-        "os_name": "posix",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": base.platform.machine,
-        "platform_python_implementation": "CPython",
-        "implementation_name": "cpython",
-        "python_version": base.python,
-        "python_full_version": full,
-        "implementation_version": full,
-        "platform_release": "",
-        "platform_version": "",
-        "extra": "",
-    }

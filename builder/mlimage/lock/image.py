@@ -9,7 +9,7 @@ from typing import Final
 
 from packaging.version import Version
 
-from mlimage.content.installation import find_library, find_python
+from mlimage.content.installation import find_library, find_python, read_versions
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.rootfs import inside
 from mlimage.errors import BuildError, MlimageError, ResolveError
@@ -47,6 +47,7 @@ def resolve_image(
     places: Callable[[], Mapping[str, str]],
     sources: Sources,
     run: Runner,
+    native: bool = True,
 ) -> ImageBase:
     """Ask the registry what the reference means, fetch its layers, and find its python and missing debs.
 
@@ -56,6 +57,7 @@ def resolve_image(
         places: tells, when asked, where in the spec the image and each added package stand.
         sources: where the registry and the archives are.
         run: starts processes.
+        native: whether this machine runs programs of the platform; else python is not asked, but read.
 
     Raises:
         ResolveError: it has not the python of the spec, or another C library; or apt finds no solution.
@@ -64,7 +66,7 @@ def resolve_image(
         UsageError: this machine has no apt, no keys, or no mirror.
     """
     try:
-        return _resolve(wanted, previous, places, sources, run)
+        return _resolve(wanted, previous, places, sources, run, native=native)
     except MlimageError as error:
         if error.where is None:
             error.where = places().get(IMAGE_PLACE)
@@ -138,6 +140,8 @@ def _resolve(
     places: Callable[[], Mapping[str, str]],
     sources: Sources,
     run: Runner,
+    *,
+    native: bool,
 ) -> ImageBase:
     image, images = wanted.image, sources.images
     if image is None or images is None:
@@ -159,7 +163,7 @@ def _resolve(
             env=previous.env,
             layers=previous.layers,
         )
-    root, installation = _root(found, wanted, sources, run)
+    root, installation = _root(found, wanted, sources, run, native=native)
     return ImageBase(
         reference=image.reference,
         repository=re.split("[:@]", image.name, maxsplit=1)[0],
@@ -176,23 +180,38 @@ def _resolve(
     )
 
 
-def _root(found: FoundImage, wanted: Wanted, sources: Sources, run: Runner) -> tuple[Path, Installation]:
+def _root(
+    found: FoundImage, wanted: Wanted, sources: Sources, run: Runner, *, native: bool
+) -> tuple[Path, Installation]:
     """The unpacked image and its python; one that was there and has none may be damaged, and is made anew."""
     name = wanted.image.name if wanted.image else ""
     known = image_root_folder(sources.cache, found.layers).is_dir()
     root = _unpacked(found.layers, sources, name=name)
     try:
-        return root, _installation(root, wanted, dict(found.env), run)
+        return root, _installation(root, wanted, dict(found.env), run, native=native)
     except ResolveError:
         if not known:
             raise
         discard_root(sources.cache, root)
         _unpacked(found.layers, sources, name=name)
-        return root, _installation(root, wanted, dict(found.env), run)
+        return root, _installation(root, wanted, dict(found.env), run, native=native)
 
 
-def _installation(root: Path, wanted: Wanted, env: Mapping[str, str], run: Runner) -> Installation:
+def _installation(
+    root: Path, wanted: Wanted, env: Mapping[str, str], run: Runner, *, native: bool
+) -> Installation:
     program = find_python(root, wanted.python, path=env.get("PATH", _PATH), platform=wanted.platform)
+    version, glibc = (
+        _asked(root, program, wanted, run)
+        if native
+        else read_versions(root, program, wanted.python, wanted.platform)
+    )
+    library, bytecode = find_library(root, program, wanted.python)
+    return Installation(version=version, program=program, glibc=glibc, library=library, bytecode=bytecode)
+
+
+def _asked(root: Path, program: str, wanted: Wanted, run: Runner) -> tuple[str, str]:
+    """The versions of python and glibc, as the python itself says."""
     interpreter = Interpreter(root=root, python=wanted.python, platform=wanted.platform, installed=program)
     try:
         target = interpreter.describe(run)
@@ -204,10 +223,7 @@ def _installation(root: Path, wanted: Wanted, env: Mapping[str, str], run: Runne
             f"`/{program}` of the base image is {implementation} {target.version}, "
             f'the spec says "{wanted.python}"'
         )
-    library, bytecode = find_library(root, program, wanted.python)
-    return Installation(
-        version=target.version, program=program, glibc=target.glibc, library=library, bytecode=bytecode
-    )
+    return target.version, target.glibc
 
 
 def _missing_debs(

@@ -1,4 +1,4 @@
-"""Locks one variant of an image: its base, versions by a resolver, files from the indexes."""
+"""Makes one lock: its base, versions by a resolver, files from the indexes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import mlimage
-from mlimage.content.interpreter import Interpreter
+from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import LockError, ResolveError
 from mlimage.lock.base import resolve_base, reusable, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
@@ -20,11 +20,14 @@ from mlimage.lock.image import resolve_image, reusable_image, unpacked_python
 from mlimage.lock.model import BaseLock, Lock, Wanted
 from mlimage.lock.packages import lock_packages
 from mlimage.lock.resolver import Resolver
+from mlimage.lock.root import interpreter_of
 from mlimage.lock.sources import Sources
+from mlimage.lock.target import target_of
 from mlimage.lock.variants import accelerators_of, constraints_of, disagreement, disagreements
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Runner
 from mlimage.spec.load import LoadedSpec
+from mlimage.spec.tags import ImageTag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Locked:
 
 def lock_image(
     loaded: LoadedSpec,
-    variant: str,
+    tag: ImageTag,
     *,
     previous: Lock | None,
     like: Lock | None = None,
@@ -49,49 +52,52 @@ def lock_image(
     run: Runner,
     resolver: Resolver = PIP_COMPILE,
     places: Callable[[], Mapping[str, str]] = dict,
-    platform: Platform = LINUX_AMD64,
+    host: Platform | None = LINUX_AMD64,
 ) -> Locked:
-    """Lock one variant; writes nothing into the project.
+    """Lock one variant for one platform; writes nothing into the project.
 
     Without `upgrade`, a lock that is what the spec asks for stays as it is, and of one that is not, the base
     and every version stay where the spec allows it, as does the date up to which indexes are looked at.
 
     Args:
         loaded: the spec.
-        variant: which one.
+        tag: which one.
         previous: the lock that is there.
-        like: where there is none, the lock of another variant, of which as much is kept as of this one's own.
-        before: the locks of the variants that were resolved before this one, with whom it must agree: it gets
-            their base, their date and their versions.
+        like: where there is none, another lock of the image, of which as much is kept as of this one's own.
+        before: the locks that were made before this one, with whom it must agree: it gets their date and
+            their versions, and the base of those for its platform.
         upgrade: what may move.
         now: the time; the new lock's date when there is none before or something is upgraded.
         sources: where locked files come from.
         run: starts processes.
         resolver: decides versions; which one it is makes no lock stale.
         places: tells, when asked, where in the spec each package of the base stands, as `path:line:column`.
-        platform: of the image, when there is no lock yet.
+        host: the platform whose programs this machine runs. For another, python is not asked what it is:
+            the base tells.
 
     Raises:
         ResolveError: there is no solution, or it cannot be locked.
         FetchError: an index or an archive cannot be reached.
         UsageError: the spec asks for what this version cannot lock, or this machine lacks a tool.
     """
-    wanted = wanted_by(loaded, variant, platform=previous.base.platform if previous else platform)
-    others = {lock.variant: lock for lock in before}
+    wanted = wanted_by(loaded, tag)
+    others = {lock.tag: lock for lock in before}
     if previous is not None and not upgrade and not _stale(loaded, previous, wanted, others):
         return Locked(lock=previous, changes=(), fresh=True)
     tools = {"mlimage": mlimage.__version__, **resolver.tools(run)}
     known = previous or like
     kept = None if upgrade.everything or known is None else known.base
-    base, interpreter = _base(
-        wanted, previous=before[0].base if before else kept, places=places, sources=sources, run=run
+    beside = next((lock.base for lock in before if lock.base.platform == tag.platform), None)
+    base, interpreter, target = _base(
+        wanted, previous=beside or kept, places=places, sources=sources, run=run, host=host
     )
     as_of = _as_of(known, before, upgrade, now)
 
     def resolved(constraints: Mapping[str, Version]) -> tuple[Lock, Mapping[str, str]]:
         packages, notes = lock_packages(
-            requirements_of(loaded, variant),
+            requirements_of(loaded, tag.variant),
             interpreter,
+            target,
             image=loaded.spec.name,
             previous=known,
             constraints=constraints,
@@ -103,7 +109,7 @@ def lock_image(
         )
         lock = Lock(
             image=loaded.spec.name,
-            variant=variant,
+            variant=tag.variant,
             base=base,
             packages=packages,
             wanted=wanted,
@@ -118,9 +124,9 @@ def lock_image(
     except ResolveError as error:
         # Without the others' versions it either fails for a reason of its own, or shows where they part.
         alone = resolved({})[0] if constraints else None
-        apart = disagreement(loaded, {**others, variant: alone}) if alone else None
+        apart = disagreement(loaded, {**others, tag: alone}) if alone else None
         raise (apart or error) from None
-    apart = disagreement(loaded, {**others, variant: lock})
+    apart = disagreement(loaded, {**others, tag: lock})
     if apart is not None:
         raise apart
     return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
@@ -142,35 +148,47 @@ def _base(
     places: Callable[[], Mapping[str, str]],
     sources: Sources,
     run: Runner,
-) -> tuple[BaseLock, Interpreter]:
-    """The base, that of the lock before where it is still what is wanted, and its python."""
+    host: Platform | None,
+) -> tuple[BaseLock, Interpreter, Target]:
+    """The base, that of the lock before where it is still what is wanted; its python; and what that is."""
+    native = wanted.platform == host
+    base: BaseLock
     if wanted.image is None:
-        assembled = reusable(previous, wanted) or resolve_base(
-            wanted, places=places, sources=sources, run=run
-        )
-        return assembled, unpacked(assembled, sources)
-    image = reusable_image(previous, wanted)
-    if image is None or image.packages != wanted.packages:
-        image = resolve_image(wanted, previous=image, places=places, sources=sources, run=run)
-    return image, unpacked_python(image, sources, run)
+        base = reusable(previous, wanted) or resolve_base(wanted, places=places, sources=sources, run=run)
+        interpreter = unpacked(base, sources) if native else interpreter_of(sources.cache, base)
+    else:
+        image = reusable_image(previous, wanted)
+        if image is None or image.packages != wanted.packages:
+            image = resolve_image(
+                wanted, previous=image, places=places, sources=sources, run=run, native=native
+            )
+        base = image
+        interpreter = unpacked_python(image, sources, run) if native else interpreter_of(sources.cache, base)
+    return base, interpreter, interpreter.describe(run) if native else target_of(base)
 
 
-def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted, others: Mapping[str, Lock]) -> bool:
+def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted, others: Mapping[ImageTag, Lock]) -> bool:
     return bool(
         differences(lock.wanted, wanted)
         or contradictions(loaded, lock)
-        or any((other.base, other.as_of) != (lock.base, lock.as_of) for other in others.values())
-        or disagreements(loaded, {**others, lock.variant: lock})
+        or any(not _stand_together(lock, other) for other in others.values())
+        or disagreements(loaded, {**others, lock.tag: lock})
     )
 
 
-def refuse_unknown_upgrades(upgrade: Upgrade, loaded: LoadedSpec, previous: Mapping[str, Lock]) -> None:
+def _stand_together(lock: Lock, other: Lock) -> bool:
+    """All locks of an image have one date, and those of a platform one base."""
+    one_base = lock.base == other.base or lock.base.platform != other.base.platform
+    return one_base and lock.as_of == other.as_of
+
+
+def refuse_unknown_upgrades(upgrade: Upgrade, loaded: LoadedSpec, previous: Mapping[ImageTag, Lock]) -> None:
     """What is to be upgraded must be there; raises `LockError`.
 
     Args:
         upgrade: what the user names.
         loaded: the spec.
-        previous: the locks of the image, by variant.
+        previous: the locks of the image, by tag.
     """
     if not upgrade.packages:
         return
@@ -183,7 +201,7 @@ def refuse_unknown_upgrades(upgrade: Upgrade, loaded: LoadedSpec, previous: Mapp
     for name in upgrade.packages:
         if canonicalize_name(name) not in known:
             near = get_close_matches(canonicalize_name(name), known, n=1)
-            [first, *more] = sorted(previous)
+            [first, *more] = sorted(map(str, previous))
             which = f"`{loaded.spec.name}`" if more else f"`{loaded.spec.name}:{first}`"
             raise LockError(
                 f"no package `{name}` is in the lock of {which}",

@@ -7,6 +7,7 @@ from packaging.version import Version
 
 from mlimage.digest import Digest, canonical_json
 from mlimage.platforms import Platform
+from mlimage.spec.tags import ImageTag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +188,7 @@ class Wanted:
         packages: Debian packages that the spec adds to the base, sorted.
         requirements: requirements of all roles, normalized and sorted.
         indexes: indexes other than the default one, in order of their names.
+        split: whether each role has an image of its own, and so a list of packages.
     """
 
     python: str
@@ -196,6 +198,7 @@ class Wanted:
     requirements: tuple[str, ...]
     indexes: tuple[WantedIndex, ...]
     image: WantedImage | None = None
+    split: bool = False
 
     @property
     def digest(self) -> Digest:
@@ -210,6 +213,7 @@ class Wanted:
                     "packages": self.packages,
                     "requirements": self.requirements,
                     "indexes": [[index.name, index.url, index.packages] for index in self.indexes],
+                    **({"split": True} if self.split else {}),
                 }
             )
         )
@@ -236,6 +240,16 @@ class Lock:
     wanted: Wanted
     as_of: datetime
     tools: tuple[tuple[str, str], ...]
+
+    @property
+    def tag(self) -> ImageTag:
+        """By what its files are named."""
+        return ImageTag(variant=self.variant, platform=self.base.platform)
+
+    @property
+    def name(self) -> str:
+        """What messages call it: `IMAGE:TAG`."""
+        return f"{self.image}:{self.tag}"
 
     @property
     def inputs(self) -> Digest:

@@ -31,6 +31,7 @@ from mlimage.spec.requirements import SpecRequirement
 def lock_packages(
     requirements: Sequence[SpecRequirement],
     interpreter: Interpreter,
+    target: Target,
     *,
     image: str,
     previous: Lock | None,
@@ -45,10 +46,11 @@ def lock_packages(
 
     Args:
         requirements: all that are in effect.
-        interpreter: the image's python.
+        interpreter: the image's python, which can be run where the resolver runs it.
+        target: what that python is.
         image: name of the image, for messages.
         previous: the lock before, whose versions are kept where the requirements allow it.
-        constraints: versions that other variants have.
+        constraints: versions that other locks have.
         upgrade: whose versions are not kept.
         as_of: files that came later do not count.
         resolver: decides versions.
@@ -60,7 +62,6 @@ def lock_packages(
         FetchError: an index cannot be reached.
     """
     indexes = sources.indexes
-    target = interpreter.describe(run)
     pins = _resolve(
         requirements,
         interpreter,

@@ -152,6 +152,7 @@ def _parse_wanted(item: Table) -> Wanted:
         suite=None if item.has("image") else item.text("suite"),
         packages=item.texts("packages"),
         requirements=item.texts("requirements"),
+        split=item.has("split") and item.flag("split"),
         indexes=tuple(_parse_index(index) for index in item.tables("index")),
         image=_parse_wanted_image(item.table("image")) if item.has("image") else None,
     )

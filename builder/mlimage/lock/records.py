@@ -22,7 +22,7 @@ class Record:
     """One layer.
 
     Attributes:
-        variants: names of the variants that have it, sorted.
+        tags: of the images that have it, sorted.
         layer: its name.
         key: digest of what it was made of.
         diff_id: digest of its uncompressed tar.
@@ -30,7 +30,7 @@ class Record:
         size: bytes of its blob.
     """
 
-    variants: tuple[str, ...]
+    tags: tuple[str, ...]
     layer: str
     key: Digest
     diff_id: Digest
@@ -46,7 +46,7 @@ def render_digests(records: Sequence[Record]) -> str:
             "[[layer]]",
             {
                 "name": record.layer,
-                "variants": record.variants,
+                "tags": record.tags,
                 "key": record.key,
                 "diff_id": record.diff_id,
                 "digest": record.digest,
@@ -58,23 +58,23 @@ def render_digests(records: Sequence[Record]) -> str:
     return joined([_HEADER, *tables])
 
 
-def write_digests(folder: Path, variant: str, records: Sequence[Record]) -> None:
-    """Write what a variant gave into `digests.toml` of the lock in this folder; other variants' stays."""
+def write_digests(folder: Path, tag: str, records: Sequence[Record]) -> None:
+    """Write what the image with a tag gave into `digests.toml` in this folder; what others gave stays."""
     try:
         before = read_digests(folder)
     except LockError:  # it is written anew, which is what that error asks for
         before = ()
-    write_atomically(folder / FILE, render_digests(merged(before, variant, records)).encode())
+    write_atomically(folder / FILE, render_digests(merged(before, tag, records)).encode())
 
 
-def merged(before: Sequence[Record], variant: str, records: Sequence[Record]) -> tuple[Record, ...]:
-    """Records of all variants, where those of one are replaced. A layer that several have stands once."""
+def merged(before: Sequence[Record], tag: str, records: Sequence[Record]) -> tuple[Record, ...]:
+    """Records of all images, where those of one are replaced. A layer that several have stands once."""
     found: dict[tuple[str, Digest], Record] = {}
-    others = (replace(each, variants=tuple(v for v in each.variants if v != variant)) for each in before)
-    for record in (*(each for each in others if each.variants), *records):
+    others = (replace(each, tags=tuple(one for one in each.tags if one != tag)) for each in before)
+    for record in (*(each for each in others if each.tags), *records):
         known = found.get((record.layer, record.key))
-        names = {*record.variants, *(known.variants if known else ())}
-        found[record.layer, record.key] = replace(record, variants=tuple(sorted(names)))
+        names = {*record.tags, *(known.tags if known else ())}
+        found[record.layer, record.key] = replace(record, tags=tuple(sorted(names)))
     return tuple(found.values())
 
 
@@ -105,7 +105,7 @@ def _parse(root: Table) -> tuple[Record, ...]:
         records.append(
             Record(
                 layer=layer.text("name"),
-                variants=layer.texts("variants"),
+                tags=layer.texts("tags"),
                 key=layer.digest("key"),
                 diff_id=layer.digest("diff_id"),
                 digest=layer.digest("digest"),

@@ -1,4 +1,4 @@
-"""`<variant>.steps`: every file that the steps of a build left, to be read in reviews and compared with."""
+"""`<tag>.steps`: every file that the steps of a build left, to be read in reviews and compared with."""
 
 import re
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ class StepsRecord:
     files: tuple[tuple[str, str], ...]
 
 
-def steps_file(folder: Path, variant: str) -> Path:
-    """Where the record of a variant is."""
-    return folder / f"{variant}.steps"
+def steps_file(folder: Path, tag: str) -> Path:
+    """Where the record of an image is."""
+    return folder / f"{tag}.steps"
 
 
 def render_steps(image: str, records: Sequence[StepsRecord]) -> str:
@@ -52,22 +52,22 @@ def render_steps(image: str, records: Sequence[StepsRecord]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_steps(folder: Path, variant: str, image: str, records: Sequence[StepsRecord]) -> None:
-    """Write the record of a variant; without layers there is none."""
-    path = steps_file(folder, variant)
+def write_steps(folder: Path, tag: str, image: str, records: Sequence[StepsRecord]) -> None:
+    """Write the record of an image; without layers there is none."""
+    path = steps_file(folder, tag)
     if records:
         write_atomically(path, render_steps(image, records).encode())
     else:
         path.unlink(missing_ok=True)
 
 
-def read_steps(folder: Path, variant: str) -> tuple[StepsRecord, ...]:
+def read_steps(folder: Path, tag: str) -> tuple[StepsRecord, ...]:
     """What was recorded; nothing where there is no file.
 
     Raises:
         LockError: the file is not as `write_steps` writes it.
     """
-    path = steps_file(folder, variant)
+    path = steps_file(folder, tag)
     try:
         text = path.read_bytes().decode()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The text form of a lock: `base.toml`, `<variant>.txt` and `<variant>.toml`; no host and no path is in it.
+"""The text form of a lock: `base.toml`, `<tag>.txt` and `<tag>.toml`; no host and no path is in it.
 
 A lock has exactly one text. The reader writes again what it read and compares, so nothing in a file that
 was changed by hand goes unseen.
@@ -16,8 +16,9 @@ from mlimage.errors import LockError
 from mlimage.lock.model import Lock
 from mlimage.lock.reader import check_format, parse_base, parse_variant
 from mlimage.lock.toml import difference, read_table, read_text, shown
-from mlimage.lock.writer import BASE, render_lock
+from mlimage.lock.writer import base_file, render_lock
 from mlimage.spec.load import LoadedSpec
+from mlimage.spec.tags import ImageTag, lock_tags
 
 _ABANDONED: Final = 3600.0
 """Seconds after which an unfinished file is taken for what a killed process left."""
@@ -42,42 +43,45 @@ def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def read_others(folder: Path, loaded: LoadedSpec, lock: Lock) -> Mapping[str, Lock]:
-    """The locks of all variants of the spec that have one, `lock` among them, by variant.
+def read_others(folder: Path, loaded: LoadedSpec, lock: Lock) -> Mapping[ImageTag, Lock]:
+    """The locks of the spec that are there, `lock` among them, by tag.
 
     Raises:
         LockError: as `read_lock` does.
     """
-    there = [name for name in loaded.spec.variants if (folder / f"{name}.toml").exists()]
-    return {name: lock if name == lock.variant else read_lock(folder, name) for name in there}
+    there = [tag for tag in lock_tags(loaded.spec) if (folder / f"{tag}.toml").exists()]
+    return {tag: lock if tag == lock.tag else read_lock(folder, tag) for tag in there}
 
 
-def read_lock(folder: Path, variant: str) -> Lock:
-    """The lock of one variant.
+def read_lock(folder: Path, tag: ImageTag) -> Lock:
+    """The lock of one variant and platform.
+
+    Args:
+        folder: the image's folder of locks.
+        tag: of the lock, without a role.
 
     Raises:
         LockError: a file is missing, is not as `write_lock` writes it, or was changed by hand.
     """
-    path = folder / f"{variant}.toml"
+    path = folder / f"{tag}.toml"
     if not path.exists():
         raise LockError(
-            f"`{folder.name}` has no lock for the variant `{variant}`",
+            f"`{folder.name}` has no lock for `{tag}`",
             where=shown(path),
             hint=f"`mlimage lock {folder.name}` writes it",
         )
     root = read_table(path)
     check_format(root)
     base_digest = root.digest("base")
-    base_text = read_text(folder / BASE)
-    base = parse_base(read_table(folder / BASE))
+    base_path = folder / base_file(tag)
+    base_text = read_text(base_path)
+    base = parse_base(read_table(base_path))
     lock = parse_variant(root, base)
-    if lock.image != folder.name or lock.variant != variant:
-        raise root.error(
-            f"this is the lock of `{lock.image}:{lock.variant}`, not of `{folder.name}:{variant}`", "image"
-        )
+    if lock.image != folder.name or lock.tag != tag:
+        raise root.error(f"this is the lock of `{lock.name}`, not of `{folder.name}:{tag}`", "image")
     expected = render_lock(lock)
-    if Digest.of(base_text.encode()) != base_digest and base_text == expected[BASE]:
-        raise root.error(f"`{BASE}` is not the one that this lock was made with", "base")
+    if Digest.of(base_text.encode()) != base_digest and base_text == expected[base_path.name]:
+        raise root.error(f"`{base_path.name}` is not the one that this lock was made with", "base")
     found = {name: read_text(folder / name) for name in expected}
     for name, text in expected.items():
         line = difference(text, found[name])

@@ -1,4 +1,4 @@
-"""Variants of one image: what the first one gets is what the others get, and no two may drift apart."""
+"""Locks of one image: what the first one gets is what the others get, and no two may drift apart."""
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from packaging.version import Version
 from mlimage.errors import LockError, ResolveError
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.spec.load import LoadedSpec
-from mlimage.spec.variants import in_order
+from mlimage.spec.tags import ImageTag, lock_tags
 
 _FILE: Final = Path(__file__).with_name("accelerators.toml")
 
@@ -52,7 +52,7 @@ def _rules() -> tuple[tuple[str, ...], frozenset[str]]:
 
 
 def constraints_of(locks: Sequence[Lock], rules: Accelerators) -> Mapping[str, Version]:
-    """The versions that variants before leave to the next one: public ones, of all but accelerators' own."""
+    """The versions that the locks before leave to the next one: public ones, of all but accelerators' own."""
     found: dict[str, Version] = {}
     for lock in locks:
         for package in lock.packages:
@@ -61,7 +61,7 @@ def constraints_of(locks: Sequence[Lock], rules: Accelerators) -> Mapping[str, V
     return found
 
 
-def check_variants(loaded: LoadedSpec, locks: Mapping[str, Lock]) -> None:
+def check_variants(loaded: LoadedSpec, locks: Mapping[ImageTag, Lock]) -> None:
     """Locks of one image must agree; those that are not given are not looked at.
 
     Raises:
@@ -76,7 +76,7 @@ def check_variants(loaded: LoadedSpec, locks: Mapping[str, Lock]) -> None:
         )
 
 
-def disagreement(loaded: LoadedSpec, locks: Mapping[str, Lock]) -> ResolveError | None:
+def disagreement(loaded: LoadedSpec, locks: Mapping[ImageTag, Lock]) -> ResolveError | None:
     """The error for locks that were just resolved and do not agree."""
     wrong = disagreements(loaded, locks)
     if not wrong:
@@ -89,15 +89,18 @@ def disagreement(loaded: LoadedSpec, locks: Mapping[str, Lock]) -> ResolveError 
     )
 
 
-def disagreements(loaded: LoadedSpec, locks: Mapping[str, Lock]) -> tuple[str, ...]:
-    """What two variants have otherwise though they should share it, a line for each package."""
+def disagreements(loaded: LoadedSpec, locks: Mapping[ImageTag, Lock]) -> tuple[str, ...]:
+    """What two locks have otherwise though they should share it, a line for each package."""
     rules = accelerators_of(loaded)
-    order = [variant for variant in in_order(loaded.spec) if variant in locks]
+    order = [tag for tag in lock_tags(loaded.spec) if tag in locks]
     lines: list[str] = []
     for number, one in enumerate(order):
         lines += _labels(locks[one], rules)
         for other in order[number + 1 :]:
-            lines += _between(locks[one], locks[other], rules)
+            if one.platform == other.platform:
+                lines += _between(locks[one], locks[other], rules)
+            elif one.variant == other.variant:
+                lines += _across(locks[one], locks[other])
     return tuple(dict.fromkeys(lines))
 
 
@@ -108,11 +111,38 @@ def _labels(lock: Lock, rules: Accelerators) -> Iterator[str]:
     }
     if len(set(labels.values())) > 1:
         listed = ", ".join(f"`{name}` is {label or 'without a label'}" for name, label in labels.items())
-        yield f"`{lock.variant}` has builds for several accelerators: {listed}"
+        yield f"`{lock.tag}` has builds for several accelerators: {listed}"
 
 
 def _labelled(rules: Accelerators) -> frozenset[str]:
     return frozenset(name for name in rules.builds if name.startswith("torch"))
+
+
+def _across(one: Lock, other: Lock) -> Iterator[str]:
+    """One variant for two platforms: the same versions, and for what is for any platform the same file.
+
+    A package may be on one of them alone, since markers name platforms.
+    """
+    first = {package.name: package for package in one.packages}
+    for b in other.packages:
+        a = first.get(b.name)
+        if a is None:
+            continue
+        if a.version.public != b.version.public:
+            yield _versions(one, a, other, b)
+        elif a.file == b.file and a.sha256 != b.sha256:
+            yield _files(one, a, other)
+
+
+def _versions(one: Lock, a: LockedPackage, other: Lock, b: LockedPackage) -> str:
+    return (
+        f"`{a.name}` is {a.version} in `{one.tag}` ({_askers(a)}) and {b.version} in "
+        f"`{other.tag}` ({_askers(b)})"
+    )
+
+
+def _files(one: Lock, package: LockedPackage, other: Lock) -> str:
+    return f"`{package.name}=={package.version}` is another file in `{one.tag}` and in `{other.tag}`"
 
 
 def _between(one: Lock, other: Lock, rules: Accelerators) -> Iterator[str]:
@@ -121,19 +151,15 @@ def _between(one: Lock, other: Lock, rules: Accelerators) -> Iterator[str]:
     for name in sorted(first.keys() & second.keys()):
         a, b = first[name], second[name]
         if a.version.public != b.version.public:
-            yield (
-                f"`{name}` is {a.version} in `{one.variant}` ({_askers(a)}) and {b.version} in "
-                f"`{other.variant}` ({_askers(b)})"
-            )
+            yield _versions(one, a, other, b)
         elif a.sha256 != b.sha256 and not rules.may_differ(name):
-            yield f"`{name}=={a.version}` is another file in `{one.variant}` and in `{other.variant}`"
+            yield _files(one, a, other)
     for lock, having, lacking, lacks in ((one, first, second, other), (other, second, first, one)):
         allowed = _explained(lock, having, rules)
         for name in sorted(having.keys() - lacking.keys() - allowed):
             package = having[name]
             yield (
-                f"`{name}` {package.version} is in `{lock.variant}` ({_askers(package)}) and not in "
-                f"`{lacks.variant}`"
+                f"`{name}` {package.version} is in `{lock.tag}` ({_askers(package)}) and not in `{lacks.tag}`"
             )
 
 

@@ -1,36 +1,49 @@
 """Writes a lock as text; a lock has exactly one. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from mlimage.digest import Digest
 from mlimage.lock.model import AssembledBase, Deb, ImageBase, ImageLayer, Lock, LockedPackage, Wanted
+from mlimage.lock.roles import packages_of
 from mlimage.lock.toml import joined, table
+from mlimage.spec.tags import ROLES, ImageTag
 
-BASE: Final = "base.toml"
 FORMAT: Final = 1
 """Counted up when a file could no longer be read by an older mlimage, or means something else."""
+
+
+def base_file(tag: ImageTag) -> str:
+    """Name of the file with the base of a lock: all variants of a platform have one."""
+    return f"{replace(tag, variant='base')}.toml"
 
 
 def render_lock(lock: Lock) -> Mapping[str, str]:
     """The files of the lock: name and text, in the order in which they must be written."""
     base = _render_base(lock)
-    requirements = render_requirements(lock)
+    roles = ROLES if lock.wanted.split else (None,)
+    tags = [replace(lock.tag, role=role) for role in roles]
     return {
-        BASE: base,
-        f"{lock.variant}.txt": requirements,
-        f"{lock.variant}.toml": _render_variant(lock, Digest.of(base.encode())),
+        base_file(lock.tag): base,
+        **{requirements_file(tag): render_requirements(lock, tag) for tag in tags},
+        f"{lock.tag}.toml": _render_variant(lock, Digest.of(base.encode())),
     }
 
 
-def render_requirements(lock: Lock) -> str:
+def requirements_file(tag: ImageTag) -> str:
+    """Name of the file that pip reads for an image."""
+    return f"{tag}.txt"
+
+
+def render_requirements(lock: Lock, tag: ImageTag) -> str:
     """What pip reads with `--require-hashes`: each package with the digests of all that fits the target."""
     header = (
-        f"# {lock.image}:{lock.variant} for {lock.base.platform}, python {lock.base.python}\n"
+        f"# {lock.image}:{tag} for {lock.base.platform}, python {lock.base.python}\n"
         f"# To write it anew: mlimage lock {lock.image}\n"
         f"# inputs: {lock.inputs}\n"
     )
-    return header + "".join(_requirement(package) for package in lock.packages)
+    return header + "".join(_requirement(package) for package in packages_of(lock, tag.role))
 
 
 def _requirement(package: LockedPackage) -> str:
@@ -142,6 +155,7 @@ def _render_variant(lock: Lock, base: Digest) -> str:
                 **({} if wanted.suite is None else {"suite": wanted.suite}),
                 "packages": wanted.packages,
                 "requirements": wanted.requirements,
+                **({"split": True} if wanted.split else {}),
             },
         ),
         *_render_wanted_image(wanted),
@@ -154,7 +168,7 @@ def _render_variant(lock: Lock, base: Digest) -> str:
     packages = [_render_package(package) for package in lock.packages]
     return joined(
         [
-            _header(lock, f"The packages of {lock.image}:{lock.variant}") + head,
+            _header(lock, f"The packages of {lock.name}") + head,
             tools,
             *asked,
             *indexes,

@@ -68,7 +68,7 @@ def manifest_json(plan: BuildPlan, config: Descriptor, layers: Sequence[LayerBlo
                 for layer in layers
             ],
             "annotations": {
-                NAME: f"{plan.image}:{plan.variant}",
+                NAME: plan.name,
                 "org.opencontainers.image.created": rfc3339(plan.created),
             },
         }

@@ -118,10 +118,7 @@ def _hint(entries: Sequence[_Entry], place: str) -> str | None:
 
 
 def _of_this_machine(entries: Sequence[_Entry], place: str) -> Descriptor:
-    try:
-        own = str(host_platform())
-    except ValueError:
-        own = ""
+    own = str(host_platform())
     fitting = [entry for entry in entries if entry.platform == own]
     if len(fitting) != 1:
         raise UsageError(

@@ -8,6 +8,8 @@ from mlimage.digest import Digest
 from mlimage.errors import BuildError, UsageError
 from mlimage.oci.model import MANIFEST, Descriptor, SealedImage
 from mlimage.oci.store import Store
+from mlimage.platforms import LINUX_AMD64, Platform
+from mlimage.spec.tags import ImageTag, RoleName
 
 DEFAULT_VARIANT: Final = "cpu"
 SHORTEST: Final = 6
@@ -15,13 +17,18 @@ SHORTEST: Final = 6
 _HEX: Final = frozenset("0123456789abcdef")
 
 
-def resolve(store: Store, reference: str) -> SealedImage:
+def resolve(
+    store: Store, reference: str, *, role: RoleName | None = None, platform: Platform | None = None
+) -> SealedImage:
     """The image that a reference means.
 
     Args:
         store: where it is looked for.
-        reference: `NAME` (its `cpu` variant, or the only one), `NAME:VARIANT`, or a digest or image id:
-            whole, or its first digits (6 at least) that only one image has, with or without `sha256:`.
+        reference: `NAME:TAG`; `NAME` or `NAME:VARIANT`, of which role and platform decide the rest; or a
+            digest or image id: whole, or its first digits (6 at least) that only one image has, with or
+            without `sha256:`. The variant of a `NAME` is `cpu`, or that of its only image.
+        role: what it is wanted for.
+        platform: that of the machine, whose image is taken before that for `linux/amd64`.
 
     Raises:
         UsageError: it means no image, or several.
@@ -30,13 +37,16 @@ def resolve(store: Store, reference: str) -> SealedImage:
     tags = store.tags()
     if reference in tags:
         return store.load(tags[reference], name=reference)
-    variants = [name for name in tags if name.partition(":")[0] == reference]
-    if variants:
-        preferred = f"{reference}:{DEFAULT_VARIANT}"
-        if preferred in variants or len(variants) == 1:
-            name = preferred if preferred in variants else variants[0]
-            return store.load(tags[name], name=name)
-        raise UsageError(f"`{reference}` has several variants", hint="say which: " + _quoted(variants))
+    name, _, variant = reference.partition(":")
+    for tag in _wanted(variant or DEFAULT_VARIANT, role, platform):
+        full = f"{name}:{tag}"
+        if full in tags:
+            return store.load(tags[full], name=full)
+    images = [each for each in tags if not variant and each.partition(":")[0] == name]
+    if len(images) == 1:
+        return store.load(tags[images[0]], name=images[0])
+    if images:
+        raise UsageError(f"`{reference}` has several images", hint="say which: " + _quoted(images))
     digits = reference.removeprefix("sha256:").lower()
     if len(digits) >= SHORTEST and set(digits) <= _HEX:
         found = {image.digest: image for image in _with_digits(store, tags, digits)}
@@ -48,6 +58,13 @@ def resolve(store: Store, reference: str) -> SealedImage:
                 hint="say more digits of one: " + _quoted(found),
             )
     raise UsageError(f"no image `{reference}` in the store", hint=_hint(tags, reference, digits))
+
+
+def _wanted(variant: str, role: RoleName | None, platform: Platform | None) -> Iterator[ImageTag]:
+    """Tags that would do, the best first."""
+    for where in dict.fromkeys((platform or LINUX_AMD64, LINUX_AMD64)):
+        for what in dict.fromkeys((role, None)):
+            yield ImageTag(variant=variant, role=what, platform=where)
 
 
 def _with_digits(store: Store, tags: dict[str, Descriptor], digits: str) -> Iterator[SealedImage]:

@@ -25,7 +25,7 @@ def seal(plan: BuildPlan, layers: Sequence[LayerBlob], store: Store) -> SealedIm
         BuildError: there are more layers than Docker runs, or one of them is not in the store.
         ValueError: the layers are not those of the plan; that is a defect of the caller.
     """
-    name = f"{plan.image}:{plan.variant}"
+    name = plan.name
     if [layer.name for layer in layers] != [layer.name for layer in plan.layers]:
         raise ValueError(f"the layers are not those of the plan of {name}")
     if len(layers) > MAX_LAYERS:

@@ -1,4 +1,4 @@
-"""Which layers the variants of an image share, and what that saves."""
+"""Which layers the images of one name share, and what that saves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ def sharing(images: Sequence[SealedImage]) -> Sharing:
 
 
 def variants_of(store: Store, name: str) -> tuple[SealedImage, ...]:
-    """The images `NAME:VARIANT` of a name in the store, by variant.
+    """The images `NAME:TAG` of a name in the store, by tag.
 
     Raises:
         BuildError: one of them is damaged.

@@ -7,6 +7,7 @@ from mlimage.lock.model import ImageBase, Lock
 from mlimage.plan.cuda import CudaFacts, cuda_facts
 from mlimage.plan.model import ImageConfig
 from mlimage.spec.model import ImageSpec, RegistryBase, Role
+from mlimage.spec.tags import RoleName
 
 _PROGRAMS: Final = "/opt/venv/bin"
 PATH: Final = f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin"
@@ -21,8 +22,8 @@ ROLES: Final = "opt/mlimage/roles.json"
 """Where the runtime in the image reads what the roles are."""
 
 
-def image_config(spec: ImageSpec, lock: Lock) -> ImageConfig:
-    """The configuration of the variant that `lock` is for.
+def image_config(spec: ImageSpec, lock: Lock, role: RoleName | None = None) -> ImageConfig:
+    """The configuration of the image that `lock`, and `role` where each has its own, are for.
 
     Raises:
         BuildError: the lock has packages for two CUDAs.
@@ -38,14 +39,15 @@ def image_config(spec: ImageSpec, lock: Lock) -> ImageConfig:
     variables |= spec.env
     variables |= spec.variants[lock.variant].env
     user = str(spec.user)
+    serves = spec.serve if role in {None, "serve"} else None
     return ImageConfig(
         env=tuple(sorted(variables.items())),
         entrypoint=ENTRYPOINT,
-        command=("serve",) if spec.serve else (),
+        command=("serve",) if serves else ((role,) if role else ()),
         user=user if ":" in user else f"{user}:{user}",
         working_directory=f"/{APP}",
-        labels=_labels(spec, lock, cuda),
-        ports=(spec.serve.port,) if spec.serve else (),
+        labels=_labels(spec, lock, role, cuda),
+        ports=(serves.port,) if serves else (),
     )
 
 
@@ -57,7 +59,9 @@ def _inherited(lock: Lock) -> dict[str, str]:
     return variables | {"PATH": f"{_PROGRAMS}:{variables.get('PATH') or _PATH_OF_DOCKER}"}
 
 
-def _labels(spec: ImageSpec, lock: Lock, cuda: CudaFacts | None) -> tuple[tuple[str, str], ...]:
+def _labels(
+    spec: ImageSpec, lock: Lock, role: RoleName | None, cuda: CudaFacts | None
+) -> tuple[tuple[str, str], ...]:
     labels = {
         "org.opencontainers.image.title": spec.name,
         "org.opencontainers.image.created": lock.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -69,6 +73,8 @@ def _labels(spec: ImageSpec, lock: Lock, cuda: CudaFacts | None) -> tuple[tuple[
         **_labels_of_base(spec, lock),
         **(cuda.labels if cuda else {}),
     }
+    if role:
+        labels["dev.mlimage.role"] = role
     if spec.description:
         labels["org.opencontainers.image.description"] = spec.description
     return tuple(sorted((labels | spec.labels).items()))
@@ -88,21 +94,23 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
 
 
 def spec_digest(spec: ImageSpec, variant: str) -> Digest:
-    """Digest of what the spec says for a variant; other variants, spelling and comments do not count."""
-    said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants"})
+    """Digest of what the spec says for a variant; others, platforms, spelling and comments do not count."""
+    said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants", "platforms"})
     own = spec.variants[variant].model_dump(mode="json", exclude_defaults=True)
     return Digest.of(canonical_json({**said, "variant": own} if own else said))
 
 
-def roles_file(spec: ImageSpec, config: ImageConfig) -> bytes:
-    """`/opt/mlimage/roles.json`, which the runtime in the image reads.
+def roles_file(spec: ImageSpec, config: ImageConfig, role: RoleName | None = None) -> bytes:
+    """`/opt/mlimage/roles.json`, which the runtime in the image reads: all roles, or the image's one.
 
     `env` holds what the image itself sets of the variables that a role sets too, so that the runtime can tell
     it, which the role replaces, from what the caller sets, which it does not.
     """
-    of_roles = {name for role in (spec.train, spec.serve) if role for name in role.env}
-    train = _role(spec.train) if spec.train else None
-    serve = _role(spec.serve) | {"port": spec.serve.port, "health": spec.serve.health} if spec.serve else None
+    trains = spec.train if role in {None, "train"} else None
+    serves = spec.serve if role in {None, "serve"} else None
+    of_roles = {name for each in (trains, serves) if each for name in each.env}
+    train = _role(trains) if trains else None
+    serve = _role(serves) | {"port": serves.port, "health": serves.health} if serves else None
     return canonical_json(
         {
             "train": train,

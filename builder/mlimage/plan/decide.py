@@ -1,17 +1,30 @@
 """`plan`: everything that a build will do, decided before any of it is done."""
 
+from typing import Final
+
 from mlimage.lock.model import Lock
+from mlimage.lock.roles import own_packages, packages_of
 from mlimage.plan.config import image_config, roles_file
 from mlimage.plan.cuda import check_accelerator
 from mlimage.plan.dockerfile import dockerfile_plan, has_steps
 from mlimage.plan.layers import base_layers, package_layers
 from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
+from mlimage.platforms import LINUX_AMD64
 from mlimage.spec.load import LoadedSpec
+from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import accelerator_of
 
+COMPILED: Final = frozenset({LINUX_AMD64})
+"""The platforms whose images have bytecode: those whose python the machines run that build."""
 
-def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
+
+def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildPlan:
     """Decide the layers, bottom first, and the configuration. Pure: reads no file, clock or environment.
+
+    Args:
+        loaded: the spec.
+        lock: its lock for the variant and platform.
+        role: the one that the image is for, where each role has its own (`split: true`).
 
     Raises:
         BuildError: the lock has packages for two CUDAs, or for one where the variant is for the CPU.
@@ -20,25 +33,33 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
     accelerator = accelerator_of(spec, lock.variant)
     check_accelerator(accelerator, lock.packages, variant=lock.variant)
     compression = Compression(spec.compression)
-    config = image_config(spec, lock)
-    dockerfile = dockerfile_plan(loaded, lock)
+    bytecode = spec.bytecode and lock.base.platform in COMPILED
+    config = image_config(spec, lock, role)
+    dockerfile = dockerfile_plan(loaded, lock, role)
     layers: tuple[Layer, ...] = (
-        *base_layers(lock.base, compression=compression, bytecode=spec.bytecode),
+        *base_layers(lock.base, compression=compression, bytecode=bytecode),
         *package_layers(
-            lock.packages,
+            packages_of(lock, role),
             lock.base,
+            own=own_packages(lock, role) if role else None,
             single=spec.layers.single,
             bins=spec.layers.bins,
             compression=compression,
-            bytecode=spec.bytecode,
+            bytecode=bytecode,
         ),
         RuntimeLayer(name="runtime"),
-        AppLayer(name="app", source=spec.app.source, ignore=loaded.ignore, roles=roles_file(spec, config)),
+        AppLayer(
+            name="app",
+            source=spec.app.source,
+            ignore=loaded.ignore,
+            roles=roles_file(spec, config, role),
+        ),
         *((StepsLayer(name="steps"),) if has_steps(dockerfile) else ()),
     )
     return BuildPlan(
         image=spec.name,
         variant=lock.variant,
+        role=role,
         accelerator=accelerator,
         platform=lock.base.platform,
         python=lock.base.python,
@@ -48,6 +69,6 @@ def plan(loaded: LoadedSpec, lock: Lock) -> BuildPlan:
         layers=layers,
         config=config,
         compression=compression,
-        bytecode=spec.bytecode,
+        bytecode=bytecode,
         dockerfile=dockerfile,
     )

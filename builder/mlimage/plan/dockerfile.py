@@ -2,20 +2,23 @@
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mlimage.content.app import ALWAYS_IGNORED
 from mlimage.lock.model import BaseLock, ImageBase, Lock
+from mlimage.lock.writer import requirements_file
 from mlimage.plan.model import AptLayer, BuildPlan, DockerfilePlan, Moment, RunStep
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, RegistryBase, Role
+from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import indexes_of
 
 
-def dockerfile_plan(loaded: LoadedSpec, lock: Lock) -> DockerfilePlan:
+def dockerfile_plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None) -> DockerfilePlan:
     """The part of a plan that is for Dockerfiles alone. Pure."""
     spec = loaded.spec
     folder = f"images/{spec.name}"
-    role = spec.serve or spec.train
+    runs = (getattr(spec, role) if role else None) or spec.serve or spec.train
     base = lock.base
     return DockerfilePlan(
         base=_reference(spec.base, base),
@@ -32,12 +35,12 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock) -> DockerfilePlan:
             for step in spec.run
         ),
         template=(loaded.template.path, loaded.template.text) if loaded.template else None,
-        requirements=f"lockfiles/{spec.name}/{lock.variant}.txt",
+        requirements=f"lockfiles/{spec.name}/{requirements_file(replace(lock.tag, role=role))}",
         source=posixpath.normpath(f"{folder}/{spec.app.source}"),
         folder=folder,
         ignore=(*ALWAYS_IGNORED, *loaded.ignore),
         indexes=tuple(index.url for _, index in sorted(indexes_of(spec, lock.variant).items())),
-        command=_command(role) if role else (),
+        command=_command(runs) if runs else (),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, ImageLayer, LockedPackage
+from mlimage.lock.roles import OwnPackages
 from mlimage.plan.model import AptLayer, BaseLayer, Compression, LibraryLayer, PackageLayer, PulledLayer
 
 SEAL_VERSION: Final = 1
@@ -23,14 +24,19 @@ _OWN_LAYERS: Final = 2
 
 
 def partition(
-    packages: Sequence[LockedPackage], *, single: int, bins: int, most: int = MAX_PACKAGE_LAYERS
+    packages: Sequence[LockedPackage],
+    *,
+    single: int,
+    bins: int,
+    most: int = MAX_PACKAGE_LAYERS,
+    name: str = "packages",
 ) -> tuple[tuple[str, tuple[LockedPackage, ...]], ...]:
     """Share the packages out over layers: (name of the layer, its packages in order of their names).
 
     While there are as many layers as packages, each package has its own, and a change of one re-makes only
     that. Beyond that, the largest of those with at least `single` bytes keep their own, and the others go
     into the bin that the hash of their name says, so that adding or upgrading a package moves no other.
-    There are at most `most` layers, at least 1.
+    There are at most `most` layers, at least 1. A bin is called `NAME-NUMBER`.
     """
     ordered = sorted(packages, key=lambda package: package.name)
     if len(ordered) <= most:
@@ -44,9 +50,7 @@ def partition(
             binned.setdefault(_bin(package.name, bins), []).append(package)
     singles = tuple((package.name, (package,)) for package in ordered if package.name in alone)
     width = len(str(bins - 1))
-    return singles + tuple(
-        (f"packages-{number:0{width}}", tuple(binned[number])) for number in sorted(binned)
-    )
+    return singles + tuple((f"{name}-{number:0{width}}", tuple(binned[number])) for number in sorted(binned))
 
 
 def _bin(name: str, bins: int) -> int:
@@ -126,12 +130,17 @@ def package_layers(
     packages: Sequence[LockedPackage],
     base: BaseLock,
     *,
+    own: OwnPackages | None = None,
     single: int,
     bins: int,
     compression: Compression,
     bytecode: bool,
 ) -> tuple[PackageLayer, ...]:
-    """The layers of the packages. The interpreter counts only where it compiles them."""
+    """The layers of the packages. The interpreter counts only where it compiles them.
+
+    Those that one role has alone (`own`) come last, so that the images of both roles begin with the same
+    layers.
+    """
     interpreter = interpreter_digests(base) if bytecode else []
     most = min(MAX_PACKAGE_LAYERS, max(1, MAX_IMAGE_LAYERS - _OWN_LAYERS - _layers_of(base)))
     return tuple(
@@ -151,7 +160,21 @@ def package_layers(
                 )
             ),
         )
-        for name, members in partition(packages, single=single, bins=bins, most=most)
+        for name, members in _members(packages, own, single=single, bins=bins, most=most)
+    )
+
+
+def _members(
+    packages: Sequence[LockedPackage], own: OwnPackages | None, *, single: int, bins: int, most: int
+) -> tuple[tuple[str, tuple[LockedPackage, ...]], ...]:
+    """The packages of each layer."""
+    if own is None:
+        return partition(packages, single=single, bins=bins, most=most)
+    kept = min(most - 1, bins, own.most)
+    shared = [package for package in packages if package.name not in own.names]
+    alone = [package for package in packages if package.name in own.names]
+    return partition(shared, single=single, bins=bins, most=most - kept) + (
+        partition(alone, single=single, bins=bins, most=kept, name=own.role) if alone else ()
     )
 
 

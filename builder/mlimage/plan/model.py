@@ -7,6 +7,7 @@ from enum import StrEnum
 from mlimage.digest import Digest
 from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageBase, ImageLayer, LockedPackage
 from mlimage.platforms import Platform
+from mlimage.spec.tags import ImageTag, RoleName
 
 
 class Compression(StrEnum):
@@ -191,6 +192,7 @@ class BuildPlan:
     Attributes:
         image: name of the image.
         variant: name of the variant.
+        role: what the image is for, where each role has an image of its own; None where it is for all.
         accelerator: the hardware that it is for: `cpu`, `cuda`.
         platform: of the image.
         python: its python, `X.Y`.
@@ -200,12 +202,13 @@ class BuildPlan:
         layers: bottom first.
         config: run configuration.
         compression: of the layers that are made here.
-        bytecode: whether `.pyc` files are made.
+        bytecode: whether `.pyc` files are made: the platform decides, never the machine that builds.
         dockerfile: what is needed to render its Dockerfile.
     """
 
     image: str
     variant: str
+    role: RoleName | None = None
     accelerator: str
     platform: Platform
     python: str
@@ -217,3 +220,13 @@ class BuildPlan:
     compression: Compression
     bytecode: bool
     dockerfile: DockerfilePlan
+
+    @property
+    def tag(self) -> ImageTag:
+        """Which of the spec's images it is."""
+        return ImageTag(variant=self.variant, role=self.role, platform=self.platform)
+
+    @property
+    def name(self) -> str:
+        """What the store and messages call it: `IMAGE:TAG`."""
+        return f"{self.image}:{self.tag}"

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from mlimage import resources
 from mlimage.lock.model import ImageBase
+from mlimage.lock.writer import base_file
 from mlimage.plan.dockerfile import has_steps
 from mlimage.plan.model import BuildPlan, Moment
 from mlimage.render.ignore import render_ignore
@@ -41,7 +42,7 @@ FOR_USERS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
-    """The files of one variant: path in the project and text of each, the Dockerfile first."""
+    """The files of one image: path in the project and text of each, the Dockerfile first."""
 
     files: tuple[tuple[str, str], ...]
 
@@ -74,7 +75,7 @@ def render(plan: BuildPlan) -> Rendered:
         check_template(jinja, source, path=path, extends=TEMPLATE, filled=filled)
         with rendering(path, FOR_USERS):
             text = jinja.from_string(source).render(values)
-    file = f"{plan.dockerfile.folder}/Dockerfile.{plan.variant}"
+    file = f"{plan.dockerfile.folder}/Dockerfile.{plan.tag}"
     return Rendered(files=((file, text), (f"{file}.dockerignore", render_ignore(plan))))
 
 
@@ -100,6 +101,9 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
     return {
         "image": plan.image,
         "variant": plan.variant,
+        "name": plan.name,
+        "tag": str(plan.tag),
+        "base_lock": f"lockfiles/{plan.image}/{base_file(plan.tag.of_lock)}",
         "platform": str(plan.platform),
         "python": plan.python,
         "requirements": dockerfile.requirements,

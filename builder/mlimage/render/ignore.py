@@ -1,4 +1,4 @@
-"""`Dockerfile.<variant>.dockerignore`: what a build sees of the project, and nothing else."""
+"""`Dockerfile.<tag>.dockerignore`: what a build sees of the project, and nothing else."""
 
 import posixpath
 import re
@@ -19,7 +19,7 @@ def render_ignore(plan: BuildPlan) -> str:
     source = _escaped(dockerfile.source)
     seen = _escaped(dockerfile.folder) if dockerfile.template else source
     lines = [
-        f"# What `docker build -f {dockerfile.folder}/Dockerfile.{plan.variant} .` sees of the project.",
+        f"# What `docker build -f {dockerfile.folder}/Dockerfile.{plan.tag} .` sees of the project.",
         f"# To render it anew: mlimage render {plan.image}",
         "*",
         f"!{dockerfile.requirements}",

@@ -9,6 +9,7 @@ from mlimage.spec.explain import place
 from mlimage.spec.nodes import Mapping, Path, Scalar, Sequence, at, dotted, scalars, text_at
 from mlimage.spec.scalars import describe
 from mlimage.spec.suites import PYTHON_OF_SUITE, suite_of
+from mlimage.spec.tags import ROLES
 
 
 class _Problem(Protocol):
@@ -83,6 +84,11 @@ def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
             f", or `debian: {other}`, which has {python}" if other else ""
         )
         yield problem(("python",), f"Debian {suite} has no python {python}", hint)
+    absent = [role for role in ROLES if root.get(role) is None]
+    split = at(root, ("split",))
+    if isinstance(split, Scalar) and split.value is True and len(absent) == 1:
+        yield problem(("split",), f"there is no `{absent[0]}` to split from", "remove `split`")
+    yield from _platforms(root, problem)
     yield from _indexes(root, problem)
     yield from _twice(root, problem)
     yield from _template(root, problem)
@@ -127,6 +133,16 @@ def _twice(root: Mapping, problem: _Problem) -> Iterator[Problem]:
                 )
                 yield problem(("data", number), f"`{item.value}` {what}", "choose another name")
             seen.setdefault(variable, item.value)
+
+
+def _platforms(root: Mapping, problem: _Problem) -> Iterator[Problem]:
+    platforms = root.get("platforms")
+    seen: set[object] = set()
+    for number, item in enumerate(platforms.items if isinstance(platforms, Sequence) else ()):
+        if isinstance(item, Scalar) and isinstance(item.value, str):
+            if item.value in seen:
+                yield problem(("platforms", number), f"`{item.value}` stands twice", "remove one of them")
+            seen.add(item.value)
 
 
 def _template(root: Mapping, problem: _Problem) -> Iterator[Problem]:

@@ -2,12 +2,14 @@
 
 import re
 import shlex
+from difflib import get_close_matches
 from typing import Annotated, Final
 
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from mlimage.platforms import ARCHITECTURES, PLATFORM_NAMES, Platform
 from mlimage.spec.requirements import check_requirement
 
 REFUSED: Final = "mlimage"
@@ -43,6 +45,8 @@ _UNITS: Final = {
 _MOST_SIZE: Final = 2**50
 _MOST_ID: Final = 2**32 - 2
 _RESERVED_VARIANTS: Final = frozenset({"base", "digests"})
+_ENDS_OF_TAGS: Final = re.compile(rf"-({'|'.join(('train', 'serve', *ARCHITECTURES))})\Z")
+"""What tags have behind the variant (`spec.tags`), so that no two images could have one."""
 _LOOPBACK: Final = re.compile(r"http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|\Z)")
 _SHELL: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
 
@@ -225,7 +229,22 @@ def _variant(value: str) -> str:
         )
     if value in _RESERVED_VARIANTS:
         raise refuse(f"`{value}` is the name of another lock file", "choose another name")
+    end = _ENDS_OF_TAGS.search(value)
+    if end:
+        raise refuse(
+            f"`{value}` cannot be the name of a variant: tags end in `{end.group()}` for another reason",
+            f"choose another name, as `{value.removesuffix(end.group())}`",
+        )
     return value
+
+
+def _platform(value: str) -> str:
+    try:
+        return str(Platform.parse(value))
+    except ValueError as error:
+        message, _, known = str(error).partition("; ")
+        near = get_close_matches(value.lower(), PLATFORM_NAMES, n=1)
+        raise refuse(message, f"did you mean `{near[0]}`?" if near else known) from None
 
 
 def _accelerator(value: str) -> str:
@@ -381,6 +400,9 @@ AcceleratorName = Annotated[str, AfterValidator(_accelerator), _text(_ACCELERATO
 IndexName = Annotated[str, AfterValidator(_index), _text(_INDEX)]
 IndexUrl = Annotated[str, AfterValidator(_url), _text(_URL, format="uri")]
 PackageName = Annotated[str, AfterValidator(_package), _text(_PACKAGE)]
+PlatformName = Annotated[
+    str, AfterValidator(_platform), WithJsonSchema({"type": "string", "enum": list(PLATFORM_NAMES)})
+]
 User = Annotated[
     int | str,
     BeforeValidator(_user),

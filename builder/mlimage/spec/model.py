@@ -21,6 +21,7 @@ from mlimage.spec.fields import (
     LabelName,
     PackageName,
     Pattern,
+    PlatformName,
     Port,
     Python,
     RelativePath,
@@ -114,7 +115,7 @@ class Role(_Part):
     dependencies: tuple[RequirementText, ...] = Field(
         default=(),
         description="Python packages that this role asks for (PEP 508). They are resolved together with all "
-        "others and are in the one image, so both roles see the same versions.",
+        "others, so both roles see the same versions, and are in the one image (but see `split`).",
         examples=[["tqdm>=4.66"]],
     )
 
@@ -316,6 +317,20 @@ class ImageSpec(_Part):
         description="The images that are made, one for each accelerator, by name.",
         examples=[{"cpu": {}}],
     )
+    platforms: Annotated[tuple[PlatformName, ...], Field(min_length=1)] = Field(
+        default=("linux/amd64",),
+        description="Platforms that each variant is made for. Each has its own lock, with the same versions, "
+        "and its own image: that of `linux/arm64` has `-arm64` in its tag. What is not for the machine that "
+        "locks, uv resolves.",
+        examples=[["linux/amd64", "linux/arm64"]],
+    )
+    split: bool = Field(
+        default=False,
+        description="Whether each role gets an image of its own, `VARIANT-train` and `VARIANT-serve`. Both "
+        "come from one lock: they share the base and every package that both need, and differ in what only "
+        "one role's `dependencies` bring. By default one image does for both.",
+        examples=[True],
+    )
     indexes: dict[IndexName, Index] = Field(
         default_factory=dict,
         description="Package indexes besides the default one, by name, each with the packages it has.",
@@ -359,7 +374,8 @@ class ImageSpec(_Part):
     )
     bytecode: bool = Field(
         default=True,
-        description="Whether python's bytecode is in the image: larger, and quicker to start.",
+        description="Whether python's bytecode is in the image: larger, and quicker to start. Only images "
+        "for `linux/amd64` have it, wherever they are built: the image's own python compiles it.",
         examples=[False],
     )
     data: tuple[DataName, ...] = Field(

@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mlimage.errors import UsageError
+from mlimage.platforms import Platform
+from mlimage.spec.tags import ImageTag, RoleName, image_tags
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mlimage.spec.load import LoadedSpec
+    from mlimage.spec.model import ImageSpec
 
 _FILE: Final = "mlimage.yaml"
 _FOLDER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
@@ -50,28 +55,41 @@ class Project:
 
         return load_spec(self.image_folder(name), shown=f"images/{name}")
 
-    def select(self, names: Iterable[str], variant: str | None) -> list[tuple["LoadedSpec", str]]:
-        """The specs of these images, or of all when none is named, each with each of its variants.
+    def select(
+        self,
+        names: Iterable[str],
+        *,
+        variant: str | None = None,
+        platform: Platform | None = None,
+        role: RoleName | None = None,
+        tags: "Callable[[ImageSpec], Sequence[ImageTag]]" = image_tags,
+    ) -> list[tuple["LoadedSpec", ImageTag]]:
+        """The specs of these images, or of all when none is named, each with each of its tags.
 
         Args:
             names: of images; one that stands twice counts once.
             variant: only this one; None for all.
+            platform: only this one; None for all.
+            role: only this one, of images that are for one role; None for all.
+            tags: those of a spec: of its images, or of its locks.
 
         Raises:
-            UsageError: there is no such image or variant, or none at all.
+            UsageError: there is no such image, variant, platform or role, or none at all.
             SpecError: something is wrong with a spec.
         """
         wanted = tuple(dict.fromkeys(names)) or self.names()
         if not wanted:
             raise UsageError(f"no images in `{self.root}`", hint="`mlimage init NAME` makes one")
         loaded = [self.load(name) for name in wanted]
-        chosen = [(one, each) for one in loaded for each in one.spec.variants if variant in (None, each)]
-        if not chosen:
-            known = sorted({each for one in loaded for each in one.spec.variants})
-            raise UsageError(
-                f"no image has a variant `{variant}`",
-                hint="variants here: " + ", ".join(f"`{each}`" for each in known),
-            )
+        chosen = [(one, tag) for one in loaded for tag in tags(one.spec)]
+        wishes = (
+            ("has a variant", "variant", variant),
+            ("is for the platform", "platform", platform),
+            ("is for the role", "role", role),
+        )
+        for what, attribute, wish in wishes:
+            if wish is not None:
+                chosen = _only(chosen, what, attribute, wish)
         return chosen
 
     def _checked(self, name: str) -> str:
@@ -99,6 +117,20 @@ class Project:
         if _FOLDER_NAME.match(name) and folder.is_dir():
             return UsageError(f"`images/{name}` has no `{_FILE}`", hint=hint)
         return UsageError(f"no image `{name}` in `{self.root}`", hint=hint)
+
+
+def _only(
+    chosen: "Sequence[tuple[LoadedSpec, ImageTag]]", what: str, attribute: str, wish: object
+) -> list[tuple["LoadedSpec", ImageTag]]:
+    found = [(one, tag) for one, tag in chosen if getattr(tag, attribute) == wish]
+    if not found:
+        values = {getattr(tag, attribute) for _, tag in chosen} - {None}
+        known = ", ".join(f"`{value}`" for value in sorted(map(str, values)))
+        raise UsageError(
+            f"no image {what} `{wish}`",
+            hint=f"there are: {known}" if known else "`split: true` gives each role an image of its own",
+        )
+    return found
 
 
 def find_project(start: Path) -> Project:

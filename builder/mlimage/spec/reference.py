@@ -109,7 +109,7 @@ def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
     match value["type"]:
         case "array":
             kind = _type(value["items"], schema)
-            return f"list, each {kind}" if "anyOf" in value["items"] else f"list of {kind}s"
+            return f"list, each {kind}" if {"anyOf", "enum"} & value["items"].keys() else f"list of {kind}s"
         case "integer" if "minimum" in value and "maximum" in value:
             return f"whole number from {value['minimum']} to {value['maximum']}"
         case "integer":

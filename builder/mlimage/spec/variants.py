@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from mlimage.spec.model import ImageSpec, Index
+if TYPE_CHECKING:
+    from mlimage.spec.model import ImageSpec, Index
 
 CPU = "cpu"
 
 
-def accelerator_of(spec: ImageSpec, variant: str) -> str:
+def accelerator_of(spec: "ImageSpec", variant: str) -> str:
     """The hardware that a variant is for.
 
     >>> accelerator_of(spec, "cuda12")  # doctest: +SKIP
@@ -20,7 +22,7 @@ def accelerator_of(spec: ImageSpec, variant: str) -> str:
     return spec.variants[variant].accelerator or (found[0] if found else variant)
 
 
-def indexes_of(spec: ImageSpec, variant: str) -> Mapping[str, Index]:
+def indexes_of(spec: "ImageSpec", variant: str) -> "Mapping[str, Index]":
     """The indexes besides the default one by name. A package of the variant's own comes from nowhere else."""
     own = spec.variants[variant].indexes
     taken = {canonicalize_name(package) for index in own.values() for package in index.packages}
@@ -32,7 +34,7 @@ def indexes_of(spec: ImageSpec, variant: str) -> Mapping[str, Index]:
     return {**shared, **own}
 
 
-def in_order(spec: ImageSpec) -> tuple[str, ...]:
+def in_order(spec: "ImageSpec") -> tuple[str, ...]:
     """The variants as they are resolved: those of an accelerator first, which have the most packages.
 
     What the first one gets, the others get too.

@@ -11,6 +11,7 @@ from mlimage.lock.check import wanted_by
 from mlimage.lock.writer import render_lock
 from mlimage.spec.load import load_spec
 from support import locks
+from support.locks import CPU
 
 SPEC = """\
 name: demo
@@ -31,7 +32,7 @@ def write_project(where: Path, text: str = SPEC) -> None:
     (folder / "app/train.py").touch()
     (folder / "mlimage.yaml").write_text(text)
     lock = locks.lock([locks.package("numpy", "2.1")], image="demo")
-    lock = replace(lock, wanted=wanted_by(load_spec(folder, shown="images/demo"), "cpu"))
+    lock = replace(lock, wanted=wanted_by(load_spec(folder, shown="images/demo"), CPU))
     (where / "lockfiles/demo").mkdir(parents=True, exist_ok=True)
     for name, content in render_lock(lock).items():
         (where / "lockfiles/demo" / name).write_text(content)

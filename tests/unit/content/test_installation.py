@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mlimage.content.installation import find_python, library_folders, loader_of
+from mlimage.content.installation import find_python, library_folders, loader_of, read_versions
 from mlimage.errors import ResolveError
 from mlimage.platforms import LINUX_AMD64
 from support.elf import elf_program
@@ -50,6 +50,31 @@ def test_the_first_of_the_path_counts(root: Root) -> None:
 
 def test_places_that_the_path_does_not_name(root: Root) -> None:
     assert root.file("opt/conda/bin/python3.11").find(path="/bin") == "opt/conda/bin/python3.11"
+
+
+BANNER = b"\0GNU C Library (Debian GLIBC 2.36-9+deb12u14) stable release version 2.36.\nCopyright\0"
+
+
+def test_versions_are_read_from_the_files(root: Root) -> None:
+    root.file("usr/bin/python3.11", b"\x7fELF\x003.11.2\x00")
+    root.file("usr/lib/x86_64-linux-gnu/libc.so.6", BANNER)
+    assert read_versions(root.folder, "usr/bin/python3.11", "3.11", LINUX_AMD64) == ("3.11.2", "2.36")
+
+
+def test_the_version_is_in_the_shared_library(root: Root) -> None:
+    root.file("usr/local/bin/python3.11", b"\x003.11\x003.1.2\x00")
+    root.file("usr/local/lib/libpython3.11.so.1.0", b"\x003.11.9+\x00").file("lib/libc.so.6", BANNER)
+    assert read_versions(root.folder, "usr/local/bin/python3.11", "3.11", LINUX_AMD64) == ("3.11.9+", "2.36")
+
+
+def test_versions_that_nothing_tells(root: Root) -> None:
+    root.file("usr/bin/python3.11", b"\x003.11.2\x003.11.3\x00").file("lib/libc.so.6", BANNER)
+    with pytest.raises(ResolveError) as caught:
+        read_versions(root.folder, "usr/bin/python3.11", "3.11", LINUX_AMD64)
+    assert str(caught.value) == (
+        "the base image does not tell which python `/usr/bin/python3.11` is, and this machine cannot run it"
+    )
+    assert caught.value.hint == "lock it on a x86_64 machine"
 
 
 def test_links_are_followed(root: Root) -> None:

@@ -163,7 +163,8 @@ def test_limits_that_would_be_let_go() -> None:
 def test_emulation_is_said() -> None:
     assert emulation(facts(), LINUX_AMD64) is None
     assert emulation(facts(), Platform("linux", "arm64")) == (
-        "Docker 28.5.2 is of linux/amd64 and emulates linux/arm64: slower, and numbers may differ"
+        "Docker 28.5.2 is of linux/amd64: what is for linux/arm64 needs emulation, which is slower, and "
+        "numbers may differ"
     )
 
 

@@ -10,7 +10,7 @@ from mlimage.lock.records import Record
 from support.locks import digest_of
 
 NUMPY = Record(
-    variants=("cpu",),
+    tags=("cpu",),
     layer="numpy",
     key=digest_of("key"),
     diff_id=digest_of("content"),

@@ -13,7 +13,9 @@ from mlimage.errors import LockError, UsageError
 from mlimage.lock.check import check, contradictions, differences, normalized, wanted_by
 from mlimage.lock.model import Lock, Wanted, WantedImage
 from mlimage.spec.load import LoadedSpec, load_spec
+from mlimage.spec.tags import ImageTag
 from support import locks
+from support.locks import CPU
 
 SPEC = """\
 name: digits
@@ -40,7 +42,7 @@ def locked(loaded: LoadedSpec) -> Lock:
     base = replace(
         lock.base, debs=tuple(sorted((*lock.base.debs, locks.deb("git")), key=lambda deb: deb.name))
     )
-    return replace(lock, wanted=wanted_by(loaded, "cpu"), base=base)
+    return replace(lock, wanted=wanted_by(loaded, CPU), base=base)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ train:
   dependencies: ["numpy >= 2"]
 dependencies: ["scikit.learn[a,b]<2", "numpy>=2"]
 """
-    assert wanted_by(load(tmp_path / "one"), "cpu") == wanted_by(load(tmp_path / "two", other), "cpu")
+    assert wanted_by(load(tmp_path / "one"), CPU) == wanted_by(load(tmp_path / "two", other), CPU)
 
 
 def test_a_good_lock_passes(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ indexes:
 def test_the_binding_of_indexes_counts_and_names_no_host(tmp_path: Path) -> None:
     def with_index(url: str, packages: str) -> Wanted:
         text = f"{SPEC}indexes:\n  team: {{url: '{url}', packages: [{packages}]}}\n"
-        return wanted_by(load(tmp_path, text), "cpu")
+        return wanted_by(load(tmp_path, text), CPU)
 
     one = with_index("https://one.example.com/simple", "numpy")
     assert "example" not in repr(one)
@@ -153,7 +155,7 @@ ON_IMAGE = SPEC.replace("{debian: bookworm, packages: [git]}", "{image: 'python:
 
 def test_a_base_that_is_an_image(tmp_path: Path) -> None:
     loaded = load(tmp_path, ON_IMAGE)
-    wanted = wanted_by(loaded, "cpu")
+    wanted = wanted_by(loaded, CPU)
     assert (wanted.suite, wanted.packages) == (None, ("git",))
     assert wanted.image == WantedImage(
         reference=Digest.of(b"docker.io/library/python:3.11-slim"), name="library/python:3.11-slim"
@@ -192,8 +194,8 @@ def test_a_base_that_is_an_image(tmp_path: Path) -> None:
     ],
 )
 def test_another_base(text: str, lines: tuple[str, ...], tmp_path: Path) -> None:
-    before = wanted_by(load(tmp_path, ON_IMAGE), "cpu")
-    after = wanted_by(load(tmp_path, SPEC.replace("{debian: bookworm, packages: [git]}", text)), "cpu")
+    before = wanted_by(load(tmp_path, ON_IMAGE), CPU)
+    after = wanted_by(load(tmp_path, SPEC.replace("{debian: bookworm, packages: [git]}", text)), CPU)
     assert differences(before, after) == lines
     assert (before.digest == after.digest) is (lines == ())
 
@@ -201,9 +203,7 @@ def test_another_base(text: str, lines: tuple[str, ...], tmp_path: Path) -> None
 def test_the_full_version_of_an_image_s_python(tmp_path: Path) -> None:
     text = ON_IMAGE.replace("- numpy>=2\n", "- numpy>=2\n  - six; python_full_version >= '3.11.9'\n")
     loaded = load(tmp_path, text)
-    lock = replace(
-        locked(load(tmp_path)), wanted=wanted_by(loaded, "cpu"), base=locks.image_base(debs=["git"])
-    )
+    lock = replace(locked(load(tmp_path)), wanted=wanted_by(loaded, CPU), base=locks.image_base(debs=["git"]))
     assert contradictions(loaded, lock) == (
         '`six; python_full_version >= "3.11.9"` is asked for, and no package of that name is locked',
     )
@@ -226,7 +226,7 @@ def test_markers_are_those_of_the_image(tmp_path: Path) -> None:
 
 def test_an_unknown_variant(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        wanted_by(load(tmp_path), "gpu")
+        wanted_by(load(tmp_path), ImageTag(variant="gpu"))
     assert str(caught.value) == "`digits` has no variant `gpu`"
     assert caught.value.hint == "its variants: `cpu`"
 

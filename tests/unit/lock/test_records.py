@@ -9,7 +9,7 @@ from mlimage.lock.records import FILE, Record, read_digests, write_digests
 from support.locks import digest_of
 
 NUMPY = Record(
-    variants=("cpu",),
+    tags=("cpu",),
     layer="numpy",
     key=digest_of("key"),
     diff_id=digest_of("content"),

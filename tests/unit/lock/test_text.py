@@ -31,8 +31,9 @@ from mlimage.lock.records import Record, read_digests, write_digests
 from mlimage.lock.text import read_lock, write_lock
 from mlimage.lock.toml import quoted
 from mlimage.lock.writer import render_lock
-from mlimage.platforms import LINUX_AMD64
+from mlimage.platforms import PLATFORM_NAMES, Platform
 from support import locks
+from support.locks import CPU
 from support.machine import ROOT
 
 DIGESTS = st.binary(min_size=32, max_size=32).map(lambda digest: Digest.from_hex(digest.hex()))
@@ -45,6 +46,9 @@ VERSIONS = st.sampled_from(["1.0", "2!1.0", "1.0+cpu", "1.0rc1", "0.1.dev3", "20
 
 def sorted_texts(texts: st.SearchStrategy[str] = TEXTS) -> st.SearchStrategy[tuple[str, ...]]:
     return st.sets(texts, max_size=4).map(lambda found: tuple(sorted(found)))
+
+
+PLATFORMS = st.sampled_from([Platform.parse(name) for name in PLATFORM_NAMES])
 
 
 @st.composite
@@ -83,7 +87,7 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
     if draw(st.booleans()):
         return AssembledBase(
             suite="bookworm",
-            platform=LINUX_AMD64,
+            platform=draw(PLATFORMS),
             python="3.11",
             packages=draw(sorted_texts()),
             debs=tuple(draw(debs(name)) for name in names),
@@ -94,7 +98,7 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
         index=draw(DIGESTS),
         manifest=draw(DIGESTS),
         config=draw(DIGESTS),
-        platform=LINUX_AMD64,
+        platform=draw(PLATFORMS),
         python="3.11",
         installation=Installation(
             version=draw(st.sampled_from(["3.11.2", "3.14.0rc1", "3.11.9+chromium.1"])),
@@ -132,7 +136,8 @@ def any_lock(draw: st.DrawFn) -> Lock:
         packages=tuple(draw(packages(name)) for name in names),
         wanted=Wanted(
             python="3.11",
-            platform=LINUX_AMD64,
+            platform=base.platform,
+            split=draw(st.booleans()),
             suite=None if image else "bookworm",
             image=image,
             packages=draw(sorted_texts()),
@@ -156,7 +161,7 @@ def any_lock(draw: st.DrawFn) -> Lock:
 def test_what_is_written_is_read(lock: Lock, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("locks") / lock.image
     write_lock(folder, lock)
-    assert read_lock(folder, lock.variant) == lock
+    assert read_lock(folder, lock.tag) == lock
 
 
 @given(text=TEXTS)
@@ -218,7 +223,7 @@ def test_a_base_that_was_changed_by_hand(edit: str, tmp_path: Path, monkeypatch:
     path = folder / "base.toml"
     path.write_text(change(path.read_text()))
     with pytest.raises(LockError) as caught:
-        read_lock(folder, "cpu")
+        read_lock(folder, CPU)
     assert str(caught.value) == message
 
 
@@ -332,7 +337,7 @@ def test_edits_are_seen(edit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (folder / name).write_text(change(before))
     assert (folder / name).read_text() != before
     with pytest.raises(LockError) as caught:
-        read_lock(folder, "cpu")
+        read_lock(folder, CPU)
     assert str(caught.value) == message
     assert caught.value.hint
 
@@ -340,13 +345,13 @@ def test_edits_are_seen(edit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_missing_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LockError) as caught:
-        read_lock(tmp_path / "digits", "cpu")
-    assert str(caught.value) == "digits/cpu.toml: `digits` has no lock for the variant `cpu`"
+        read_lock(tmp_path / "digits", CPU)
+    assert str(caught.value) == "digits/cpu.toml: `digits` has no lock for `cpu`"
     assert caught.value.hint == "`mlimage lock digits` writes it"
     folder = write(tmp_path)
     (folder / "cpu.txt").unlink()
     with pytest.raises(LockError) as caught:
-        read_lock(folder, "cpu")
+        read_lock(folder, CPU)
     assert str(caught.value) == "`digits/cpu.txt` is missing"
 
 
@@ -354,13 +359,13 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     folder = write(tmp_path)
     (folder / "cpu.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(LockError, match="not UTF-8"):
-        read_lock(folder, "cpu")
+        read_lock(folder, CPU)
 
 
 def test_records_are_read_as_written(tmp_path: Path) -> None:
     records = [
         Record(
-            variants=("cpu",),
+            tags=("cpu",),
             layer=name,
             key=locks.digest_of(name),
             diff_id=locks.digest_of(f"{name} tar"),

@@ -1,6 +1,7 @@
 """uv as a resolver: what it is told, what is done with its answer, and what it must be."""
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import ResolveError, UsageError
 from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.resolver import Pin, Question, UnresolvedError
-from mlimage.lock.resolvers import resolver_named
+from mlimage.lock.resolvers import resolver_for
 from mlimage.lock.uv import Uv, find_uv, uv_platform
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Command, Completed
@@ -179,5 +180,8 @@ def test_where_it_is_found(tmp_path: Path) -> None:
 
 
 def test_resolvers_have_names() -> None:
-    assert resolver_named("pip-compile", {}) is PIP_COMPILE
-    assert resolver_named("uv", {}).name == "uv"
+    chosen = partial(resolver_for, LINUX_AMD64, environ={})
+    assert chosen(name="pip-compile", host=LINUX_AMD64) is PIP_COMPILE
+    assert chosen(name="uv", host=LINUX_AMD64).name == "uv"
+    for host in (Platform("linux", "arm64"), None):  # pip-compile is run by the image's own python
+        assert chosen(name="pip-compile", host=host).name == "uv"

@@ -17,6 +17,7 @@ from mlimage.lock.variants import (
     disagreements,
 )
 from mlimage.spec.load import LoadedSpec, load_spec
+from mlimage.spec.tags import ImageTag
 from mlimage.spec.variants import accelerator_of, in_order, indexes_of
 from support import locks
 
@@ -55,8 +56,8 @@ def locked(variant: str, packages: Sequence[LockedPackage]) -> Lock:
     return replace(locks.lock(sorted(packages, key=lambda each: each.name)), variant=variant)
 
 
-def both(cpu: Sequence[LockedPackage], cuda: Sequence[LockedPackage]) -> Mapping[str, Lock]:
-    return {"cpu": locked("cpu", cpu), "cuda12": locked("cuda12", cuda)}
+def both(cpu: Sequence[LockedPackage], cuda: Sequence[LockedPackage]) -> Mapping[ImageTag, Lock]:
+    return {lock.tag: lock for lock in (locked("cpu", cpu), locked("cuda12", cuda))}
 
 
 def test_what_a_variant_is(loaded: LoadedSpec) -> None:
@@ -154,6 +155,28 @@ def test_one_leaves_its_versions_to_the_next(loaded: LoadedSpec) -> None:
     }
 
 
+def test_platforms_have_the_same_versions(loaded: LoadedSpec) -> None:
+    both = replace(loaded, spec=loaded.spec.model_copy(update={"platforms": ("linux/amd64", "linux/arm64")}))
+    here = locked("cpu", [wheel("numpy", "2.4.0"), wheel("tbb", "1.0")])
+    there = locks.for_arm64(locked("cpu", [wheel("kleidi", "3"), wheel("numpy", "2.4.0")]))
+    assert disagreements(both, {here.tag: here, there.tag: there}) == ()  # markers may name platforms
+    older = locks.for_arm64(locked("cpu", [wheel("numpy", "2.3.5")]))
+    assert disagreements(both, {here.tag: here, older.tag: older}) == (
+        (
+            "`numpy` is 2.4.0 in `cpu` (asked for by `dependencies`) and 2.3.5 in `cpu-arm64` "
+            "(asked for by `dependencies`)"
+        ),
+    )
+    other = locks.for_arm64(locked("cpu", [wheel("numpy", "2.4.0", file="other")]))
+    assert disagreements(both, {here.tag: here, other.tag: other}) == (
+        "`numpy==2.4.0` is another file in `cpu` and in `cpu-arm64`",
+    )
+    built = replace(
+        other, packages=(replace(other.packages[0], file="numpy-2.4.0-cp311-cp311-linux_aarch64.whl"),)
+    )
+    assert disagreements(both, {here.tag: here, built.tag: built}) == ()
+
+
 def test_a_single_variant_agrees_with_itself(loaded: LoadedSpec, tmp_path: Path) -> None:
-    assert disagreements(loaded, {"cpu": locked("cpu", CPU)}) == ()
+    assert disagreements(loaded, {locks.CPU: locked("cpu", CPU)}) == ()
     assert disagreement(loaded, {}) is None

@@ -12,6 +12,7 @@ from mlimage.lock.check import wanted_by
 from mlimage.lock.text import write_lock
 from mlimage.spec.project import Project
 from support import locks
+from support.locks import CPU
 
 SPEC = """\
 name: digits
@@ -34,7 +35,7 @@ def root(tmp_path: Path) -> Path:
 def write(root: Path) -> Path:
     project = Project(root)
     lock = locks.lock([locks.package("numpy", "2.1")])
-    lock = replace(lock, wanted=wanted_by(project.load("digits"), "cpu"))
+    lock = replace(lock, wanted=wanted_by(project.load("digits"), CPU))
     write_lock(project.lock_folder("digits"), lock)
     return project.lock_folder("digits")
 
@@ -62,7 +63,7 @@ def test_check(root: Path, run: Run) -> None:
         4,
         "",
         (
-            "error: lockfiles/digits/cpu.toml: `digits` has no lock for the variant `cpu`\n"
+            "error: lockfiles/digits/cpu.toml: `digits` has no lock for `cpu`\n"
             "hint: `mlimage lock digits` writes it\n"
         ),
     )
@@ -76,6 +77,7 @@ def test_check(root: Path, run: Run) -> None:
         {
             "image": "digits",
             "variant": "cpu",
+            "platform": "linux/amd64",
             "up_to_date": False,
             "problem": "the lock of `digits:cpu` is stale:\n  requirement added: pandas",
         }

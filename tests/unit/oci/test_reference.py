@@ -7,6 +7,7 @@ from mlimage.errors import BuildError, UsageError
 from mlimage.oci.model import SealedImage
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
+from mlimage.platforms import Platform
 from support.sealing import sealed
 
 
@@ -27,6 +28,21 @@ def test_names_and_variants(store: Store) -> None:
     assert resolve(store, "digits") == cpu
     assert resolve(store, "digits:cuda") == cuda
     assert resolve(store, "churn") == only
+
+
+def test_role_and_platform_decide_where_nobody_says(store: Store) -> None:
+    arm64 = Platform("linux", "arm64")
+    tags = ("cpu-train", "cpu-serve", "cpu-serve-arm64", "cuda-train")
+    train, serve, there, cuda = (image(store, "digits", tag) for tag in tags)
+    assert resolve(store, "digits", role="train") == train
+    assert resolve(store, "digits:cpu", role="serve") == serve
+    assert resolve(store, "digits", role="serve", platform=arm64) == there
+    assert resolve(store, "digits", role="train", platform=arm64) == train
+    assert resolve(store, "digits:cuda", role="train") == cuda
+    assert resolve(store, "digits:cpu-serve", role="train", platform=arm64) == serve
+    with pytest.raises(UsageError) as caught:
+        resolve(store, "digits")
+    assert caught.value.hint == "say which: " + ", ".join(f"`digits:{tag}`" for tag in sorted(tags))
 
 
 def test_digests_and_their_beginnings(store: Store) -> None:
@@ -53,7 +69,7 @@ def test_several_variants_without_cpu(store: Store) -> None:
     image(store, "digits", "cuda"), image(store, "digits", "rocm")
     with pytest.raises(UsageError) as caught:
         resolve(store, "digits")
-    assert str(caught.value) == "`digits` has several variants"
+    assert str(caught.value) == "`digits` has several images"
     assert caught.value.hint == "say which: `digits:cuda`, `digits:rocm`"
 
 

@@ -3,11 +3,12 @@
 import json
 from dataclasses import replace
 
+from mlimage.lock.model import LockedPackage
 from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
 from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RuntimeLayer
 from mlimage.spec.load import LoadedSpec, parse_spec
-from support.locks import image_base, lock, on_image, package
+from support.locks import LINUX_ARM64, for_arm64, image_base, lock, on_image, package
 
 SPEC = b"""\
 name: digits
@@ -99,6 +100,73 @@ def test_comments_and_spelling_do_not_change_the_spec_digest() -> None:
     text = b"# A comment.\n" + SPEC.replace(b"{debian: bookworm}", b"\n  debian: bookworm")
     other = dict(plan(_loaded(text), lock()).config.labels)["dev.mlimage.spec"]
     assert one == other
+
+
+def test_a_platform_more_changes_no_image() -> None:
+    one = plan(_loaded(), lock([package("numpy")]))
+    more = plan(_loaded(SPEC + b"platforms: [linux/arm64, linux/amd64]\n"), lock([package("numpy")]))
+    assert more == one
+
+
+def test_only_what_builders_can_run_has_bytecode() -> None:
+    loaded = _loaded(SPEC + b"platforms: [linux/arm64, linux/amd64]\n")
+    there = plan(loaded, for_arm64(lock([package("numpy")])))
+    assert (there.name, there.platform, there.bytecode) == ("digits:cpu-arm64", LINUX_ARM64, False)
+    assert plan(loaded, lock([package("numpy")])).bytecode
+    other = plan(_loaded(SPEC + b"bytecode: false\n"), lock([package("numpy")]))
+    [here] = [layer for layer in other.layers if isinstance(layer, PackageLayer)]
+    assert here in there.layers  # a wheel for any platform is one layer for all
+
+
+SPLIT = lock(
+    [
+        replace(package("fastapi"), required_by=("-r serve.dependencies",)),
+        replace(package("numpy"), required_by=("-r dependencies",)),
+        replace(package("tqdm"), required_by=("-r train.dependencies",)),
+    ]
+)
+
+
+def test_an_image_for_each_role() -> None:
+    loaded = _loaded(SPEC + b"split: true\n")
+    train, serve = plan(loaded, SPLIT, "train"), plan(loaded, SPLIT, "serve")
+    assert [layer.name for layer in train.layers] == ["base", "numpy", "tqdm", "runtime", "app"]
+    assert [layer.name for layer in serve.layers] == ["base", "numpy", "fastapi", "runtime", "app"]
+    assert train.layers[:2] == serve.layers[:2]
+    assert (train.name, serve.name) == ("digits:cpu-train", "digits:cpu-serve")
+    assert (train.config.command, serve.config.command) == (("train",), ("serve",))
+    assert (train.config.ports, serve.config.ports) == ((), (9000,))
+    assert dict(train.config.labels)["dev.mlimage.role"] == "train"
+    roles = [
+        json.loads(each.layers[-1].roles) for each in (train, serve) if isinstance(each.layers[-1], AppLayer)
+    ]
+    assert [(each["train"] is None, each["serve"] is None) for each in roles] == [
+        (False, True),
+        (True, False),
+    ]
+    assert train.dockerfile.requirements == "lockfiles/digits/cpu-train.txt"
+    assert train.dockerfile.command == ("env", "MODE=training", "python", "train.py")
+
+
+def test_many_packages_of_roles_do_not_make_too_many_layers() -> None:
+    def of(place: str, count: int) -> list[LockedPackage]:
+        return [
+            replace(package(f"{place}-{number}"), required_by=(f"-r {place}",)) for number in range(count)
+        ]
+
+    loaded = _loaded(SPEC + b"split: true\n")
+    many = lock(
+        sorted(
+            (*of("dependencies", 100), *of("train.dependencies", 60), *of("serve.dependencies", 3)),
+            key=lambda each: each.name,
+        )
+    )
+    train, serve = plan(loaded, many, "train"), plan(loaded, many, "serve")
+    layers = [[layer for layer in each.layers if isinstance(layer, PackageLayer)] for each in (train, serve)]
+    assert [len(each) for each in layers] == [32, 19]
+    assert layers[0][:16] == layers[1][:16]
+    assert [each.name for each in layers[0][15:18]] == ["packages-15", "train-00", "train-01"]
+    assert len({each.name for each in train.layers}) == len(train.layers)
 
 
 ON_IMAGE = SPEC.replace(b"{debian: bookworm}", b"{image: 'python:3.11-slim'}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlimage.errors import UsageError
+from mlimage.platforms import Platform
 from mlimage.spec.project import Project, find_project
 
 
@@ -108,16 +109,26 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 def test_select(tmp_path: Path) -> None:
     project = _project(tmp_path, "b", "a")
-    found = [
-        [(one.spec.name, each) for one, each in project.select(names, None)] for names in ((), "bb", "ba")
-    ]
+    found = [[(one.spec.name, str(tag)) for one, tag in project.select(names)] for names in ((), "bb", "ba")]
     assert found == [[("a", "cpu"), ("b", "cpu")], [("b", "cpu")], [("b", "cpu"), ("a", "cpu")]]
     with pytest.raises(UsageError) as caught:
-        project.select((), "cuda")
-    assert _usage(caught.value) == ("no image has a variant `cuda`", "variants here: `cpu`")
+        project.select((), variant="cuda")
+    assert _usage(caught.value) == ("no image has a variant `cuda`", "there are: `cpu`")
+    with pytest.raises(UsageError) as caught:
+        project.select((), platform=Platform("linux", "arm64"))
+    assert _usage(caught.value) == (
+        "no image is for the platform `linux/arm64`",
+        "there are: `linux/amd64`",
+    )
+    with pytest.raises(UsageError) as caught:
+        project.select((), role="serve")
+    assert _usage(caught.value) == (
+        "no image is for the role `serve`",
+        "`split: true` gives each role an image of its own",
+    )
 
 
 def test_select_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        Project(tmp_path).select((), None)
+        Project(tmp_path).select(())
     assert _usage(caught.value) == (f"no images in `{tmp_path}`", "`mlimage init NAME` makes one")
