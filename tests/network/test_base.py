@@ -17,11 +17,13 @@ import pytest
 from mlimage.cache import Cache
 from mlimage.content.base import assemble
 from mlimage.content.entry import Entry, Kind
+from mlimage.content.installation import read_versions
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.unpack import write_entries
 from mlimage.lock.base import resolve_base
 from mlimage.lock.model import AssembledBase, Wanted
 from mlimage.lock.sources import Sources
+from mlimage.lock.target import target_of
 from mlimage.platforms import LINUX_AMD64, native_platform
 from mlimage.process import run
 from mlimage.progress import SILENT
@@ -286,3 +288,15 @@ def test_the_same_debs_give_the_same_entries(base: Assembled, tmp_path: Path) ->
         return (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.size, entry.target, digest)
 
     assert [plain(entry) for entry in again] == [plain(entry) for entry in base.entries.values()]
+
+
+def test_the_base_tells_what_its_python_says(base: Assembled) -> None:
+    """For platforms whose python nobody can ask; here it can be."""
+    python = Interpreter(root=base.root, python=base.lock.python, platform=base.lock.platform)
+    asked = python.describe(run)
+    assert target_of(base.lock) == asked
+    program = f"usr/bin/python{base.lock.python}"
+    assert read_versions(base.root, program, base.lock.python, base.lock.platform) == (
+        asked.version,
+        asked.glibc,
+    )

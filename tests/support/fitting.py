@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from support import machine
+from support.emulation import QEMU
 
 HEAVY = "heavy"
 """Marker of tests with a large image: on no machine are they part of `make test`."""
@@ -46,6 +47,10 @@ def lacks() -> dict[str, Lack]:
         )
     if not machine.has_index():
         found["network"] = Lack("the package index does not answer", "configure pip for an index that does")
+    if os.geteuid() != 0 or not QEMU.exists():
+        found["emulation"] = Lack(
+            "nothing emulates arm64", "apt-get install qemu-user-static, and run as root"
+        )
     if shutil.which("faketime") is None:
         found["faketime"] = Lack("there is no `faketime`", "apt-get install faketime")
     return found

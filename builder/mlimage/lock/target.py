@@ -49,18 +49,17 @@ def markers_of(base: BaseLock) -> Mapping[str, str]:
         "implementation_version": full,
         "platform_release": "",
         "platform_version": "",
-        "extra": "",
     }
 
 
 def _platforms(platform: Platform, glibc: str) -> Iterator[str]:
-    """Platform tags, the newest glibc first (PEP 600)."""
+    """Platform tags in the order of `packaging`, the newest glibc first (PEP 600)."""
+    yield f"linux_{platform.machine}"
     newest = int(glibc.split(".")[1])
     for minor in range(newest, _OLDEST_GLIBC[platform.architecture] - 1, -1):
         yield f"manylinux_2_{minor}_{platform.machine}"
         if minor in _LEGACY:
             yield f"{_LEGACY[minor]}_{platform.machine}"
-    yield f"linux_{platform.machine}"
 
 
 def _version(base: BaseLock) -> str | None:

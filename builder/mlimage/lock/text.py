@@ -7,6 +7,7 @@ was changed by hand goes unseen.
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +17,9 @@ from mlimage.errors import LockError
 from mlimage.lock.model import Lock
 from mlimage.lock.reader import check_format, parse_base, parse_variant
 from mlimage.lock.toml import difference, read_table, read_text, shown
-from mlimage.lock.writer import base_file, render_lock
+from mlimage.lock.writer import base_file, render_lock, requirements_file
 from mlimage.spec.load import LoadedSpec
-from mlimage.spec.tags import ImageTag, lock_tags
+from mlimage.spec.tags import ROLES, ImageTag, lock_tags
 
 _ABANDONED: Final = 3600.0
 """Seconds after which an unfinished file is taken for what a killed process left."""
@@ -37,6 +38,10 @@ def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
             stream = stack.enter_context(atomic_file(path))
             stream.write(texts[path])
             stream.flush()
+    for role in (None, *ROLES):  # lists of a spec that was split, or was not
+        listed = folder / requirements_file(replace(lock.tag, role=role))
+        if listed not in texts:
+            listed.unlink(missing_ok=True)
     for left in folder.glob(f"{PARTIAL}*"):
         if left.stat().st_mtime < time.time() - _ABANDONED:
             left.unlink(missing_ok=True)

@@ -26,9 +26,9 @@ def test_an_assembled_base() -> None:
         "implementation_version": "3.11.2",
         "platform_release": "",
         "platform_version": "",
-        "extra": "",
     }
-    assert target.tags[:3] == (
+    assert target.tags[:4] == (
+        "cp311-cp311-linux_aarch64",
         "cp311-cp311-manylinux_2_36_aarch64",
         "cp311-cp311-manylinux_2_35_aarch64",
         "cp311-cp311-manylinux_2_34_aarch64",

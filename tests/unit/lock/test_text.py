@@ -342,6 +342,22 @@ def test_edits_are_seen(edit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert caught.value.hint
 
 
+def test_lists_of_packages_go_when_nothing_reads_them(tmp_path: Path) -> None:
+    whole = locks.lock([locks.package("numpy")])
+    split = replace(whole, wanted=replace(whole.wanted, split=True))
+    folder = tmp_path / "digits"
+    for lock, lists in (
+        (whole, {"cpu.txt"}),
+        (split, {"cpu-serve.txt", "cpu-train.txt"}),
+        (whole, {"cpu.txt"}),
+    ):
+        write_lock(folder, locks.for_arm64(lock))
+        write_lock(folder, lock)
+        arm64 = {name.replace(".txt", "-arm64.txt") for name in lists}
+        assert {path.name for path in folder.glob("*.txt")} == lists | arm64
+        assert read_lock(folder, lock.tag) == lock
+
+
 def test_a_missing_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(LockError) as caught:

@@ -23,6 +23,7 @@ _NAMED: Final = 200
 """Letters of a step that failed."""
 _STATUS: Final = re.compile(r"did not complete successfully: exit code: (\d+)\Z")
 """What BuildKit writes behind the command that ended so."""
+_FOREIGN: Final = "exec format error"
 _FULL: Final = "no space left on device"
 _PLAIN: Final = "compression=uncompressed"
 _PACKED: Final = "compression=zstd,compression-level=1"
@@ -111,7 +112,7 @@ def run_build(
             ) from None
     reader.finish()
     if done.status != 0:
-        raise _failed(reader, done.status)
+        raise _failed(reader, done.status, build.platform)
 
 
 class _Shown:
@@ -154,7 +155,7 @@ def _short(name: str, width: int = _WIDTH) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def _failed(reader: ProgressReader, status: int) -> BuildError:
+def _failed(reader: ProgressReader, status: int, platform: str) -> BuildError:
     failure = reader.failure()
     if _FULL in reader.other or (failure and _FULL in f"{failure.error}{failure.output[-_TAIL:]}"):
         where = f" while it ran `{_short(failure.name, _NAMED)}`" if failure else ""
@@ -172,4 +173,11 @@ def _failed(reader: ProgressReader, status: int) -> BuildError:
     shown = "".join(f"\n  | {line}" for line in lines[-_LINES:])
     status_of_step = _STATUS.search(failure.error)
     how = f"ended with status {status_of_step[1]}" if status_of_step else f"failed: {failure.error}"
-    return BuildError(f"`{_short(failure.name, _NAMED)}` {how}{shown}")
+    hint = None
+    if _FOREIGN in failure.output[-_TAIL:]:
+        hint = (
+            f"the image is for {platform}, and the machine of the Docker engine cannot run its programs: "
+            "install an emulator there (Debian: apt-get install qemu-user-static); `--engine direct` needs "
+            "none"
+        )
+    return BuildError(f"`{_short(failure.name, _NAMED)}` {how}{shown}", hint=hint)

@@ -165,6 +165,21 @@ def test_the_step_that_failed_and_what_it_wrote(stream: str) -> None:
     assert hint is None
 
 
+def test_a_platform_that_the_engine_cannot_run() -> None:
+    step = {"digest": "sha256:1", "name": "[packages 1/2] RUN x", "error": "exit code: 1"}
+    log = {"vertex": "sha256:1", "data": "exec /bin/sh: exec format error\n"}
+    playing = Playing(says=(said(vertexes=[step]), said(logs=[log])), status=1)
+    with pytest.raises(BuildError) as caught:
+        run_build(replace(BUILD, platform="linux/arm64"), environ={}, progress=SILENT, streamer=playing)
+    assert str(caught.value) == (
+        "`[packages 1/2] RUN x` ended with status 1\n  | exec /bin/sh: exec format error"
+    )
+    assert caught.value.hint == (
+        "the image is for linux/arm64, and the machine of the Docker engine cannot run its programs: "
+        "install an emulator there (Debian: apt-get install qemu-user-static); `--engine direct` needs none"
+    )
+
+
 def test_of_a_long_output_the_last_lines_are_shown() -> None:
     step = {"digest": "sha256:1", "name": "[packages 2/3] RUN x", "error": "executor failed running: x"}
     text = "".join(f"{number}\n" for number in range(100))
