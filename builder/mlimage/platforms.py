@@ -7,7 +7,6 @@ _DEBIAN: Final = {"amd64": "amd64", "arm64": "arm64"}
 _MACHINE: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 ARCHITECTURES: Final = tuple(_MACHINE)
 """OCI's names of the architectures that mlimage knows."""
-PLATFORM_NAMES: Final = tuple(f"linux/{name}" for name in ARCHITECTURES)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,7 +24,7 @@ class Platform:
         """From `os/architecture`; raises `ValueError` for a platform that mlimage does not know."""
         os, _, architecture = text.partition("/")
         if os != "linux" or architecture not in _MACHINE:
-            known = ", ".join(f"`{name}`" for name in PLATFORM_NAMES)
+            known = ", ".join(f"`{each}`" for each in PLATFORMS)
             message = f"unknown platform `{text}`; known: {known}"
             raise ValueError(message)
         return cls(os, architecture)
@@ -47,6 +46,9 @@ class Platform:
 
 
 LINUX_AMD64: Final = Platform("linux", "amd64")
+LINUX_ARM64: Final = Platform("linux", "arm64")
+PLATFORMS: Final = (LINUX_AMD64, LINUX_ARM64)
+"""All that images may be for."""
 
 
 def native_platform() -> Platform | None:

@@ -16,10 +16,11 @@ from mlimage.lock.text import read_lock
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpacked
+from mlimage.platforms import LINUX_ARM64
 from mlimage.spec.tags import ImageTag
 from support.building import IMAGE, MLIMAGE, project_at
 from support.emulation import emulating
-from support.locks import CPU, LINUX_ARM64
+from support.locks import CPU
 from support.machine import share_fetched
 
 pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.emulation]

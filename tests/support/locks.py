@@ -19,11 +19,10 @@ from mlimage.lock.model import (
     Wanted,
     WantedImage,
 )
-from mlimage.platforms import LINUX_AMD64, Platform
+from mlimage.platforms import LINUX_AMD64, LINUX_ARM64
 from mlimage.spec.tags import ImageTag
 
 CPU = ImageTag(variant="cpu")
-LINUX_ARM64 = Platform("linux", "arm64")
 AS_OF = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 

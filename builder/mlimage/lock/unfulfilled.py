@@ -21,6 +21,7 @@ from mlimage.lock.files import IndexFile
 from mlimage.lock.metadata import ELSEWHERE
 from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN
 from mlimage.lock.wheels import candidates
+from mlimage.platforms import PLATFORMS, Platform
 from mlimage.spec.requirements import SpecRequirement
 
 
@@ -166,7 +167,29 @@ def _no_fitting_wheel(
     finished = [version for version in fits if not version.is_prerelease]
     if finished:
         return message, f"versions for this target are {_few(_sorted(finished))}"
+    there = _platform_with(wheels, situation.target)
+    if there:
+        machine = situation.target.markers["platform_machine"]
+        here = next(each for each in PLATFORMS if each.machine == machine)
+        asked = (
+            f'ask for it there alone, `{text}; platform_machine == "{there.machine}"`, for another package, '
+            if asker.package is None
+            else f"ask for another version of `{asker.package}`, "
+        )
+        return message, f"there are wheels for `{there}`: {asked}or leave `{here}` out of `platforms:`"
     return message, "ask for another package, or change `python` and the suite of the base"
+
+
+def _platform_with(wheels: Sequence[str], target: Target) -> Platform | None:
+    """Another platform, of which one of the wheels is."""
+    machine = target.markers.get("platform_machine", "")
+    for other in PLATFORMS:
+        tags = {tag.removesuffix(machine) + other.machine for tag in target.tags if tag.endswith(machine)}
+        if other.machine != machine and any(
+            tags & {str(tag) for tag in parse_wheel_filename(name)[3]} for name in wheels
+        ):
+            return other
+    return None
 
 
 def _of(files: Sequence[IndexFile], requirement: Requirement, *, wheels: bool) -> list[str]:

@@ -1,21 +1,15 @@
 """`plan`: everything that a build will do, decided before any of it is done."""
 
-from typing import Final
-
 from mlimage.lock.model import Lock
 from mlimage.lock.roles import own_packages, packages_of
 from mlimage.plan.config import image_config, roles_file
 from mlimage.plan.cuda import check_accelerator
 from mlimage.plan.dockerfile import dockerfile_plan, has_steps
 from mlimage.plan.layers import base_layers, package_layers
-from mlimage.plan.model import AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
-from mlimage.platforms import LINUX_AMD64
+from mlimage.plan.model import COMPILED, AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import accelerator_of
-
-COMPILED: Final = frozenset({LINUX_AMD64})
-"""The platforms whose images have bytecode: those whose python the machines run that build."""
 
 
 def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildPlan:

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from mlimage.digest import Digest
 from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageBase, ImageLayer, LockedPackage
-from mlimage.platforms import Platform
+from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.spec.tags import ImageTag, RoleName
+
+COMPILED: Final = (LINUX_AMD64,)
+"""The platforms whose images have bytecode: those whose python runs on the machines that build."""
 
 
 class Compression(StrEnum):

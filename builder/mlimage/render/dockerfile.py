@@ -9,7 +9,8 @@ from mlimage import resources
 from mlimage.lock.model import ImageBase
 from mlimage.lock.writer import base_file
 from mlimage.plan.dockerfile import has_steps
-from mlimage.plan.model import BuildPlan, Moment
+from mlimage.plan.model import COMPILED, BuildPlan, Moment
+from mlimage.platforms import LINUX_AMD64
 from mlimage.render.ignore import render_ignore
 from mlimage.render.instructions import (
     copy_app,
@@ -105,6 +106,7 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "tag": str(plan.tag),
         "base_lock": f"lockfiles/{plan.image}/{base_file(plan.tag.of_lock)}",
         "platform": str(plan.platform),
+        "platform_option": None if plan.platform == LINUX_AMD64 else f"--platform {plan.platform}",
         "python": plan.python,
         "requirements": dockerfile.requirements,
         "folder": dockerfile.folder,
@@ -118,6 +120,9 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) or dockerfile.debs else None,
         "steps": steps,
         "bytecode": plan.bytecode,
+        "no_bytecode": "as the spec asks"
+        if plan.platform in COMPILED
+        else "which mlimage compiles for " + " and ".join(map(str, COMPILED)),
         "packages_run": packages_run(plan),
         "copy_app": copy_app(plan),
         "env": pairs([pair for pair in config.env if pair not in inherited], of="env"),

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from mlimage.platforms import ARCHITECTURES, PLATFORM_NAMES, Platform
+from mlimage.platforms import ARCHITECTURES, PLATFORMS, Platform
 from mlimage.spec.requirements import check_requirement
 
 REFUSED: Final = "mlimage"
@@ -243,7 +243,7 @@ def _platform(value: str) -> str:
         return str(Platform.parse(value))
     except ValueError as error:
         message, _, known = str(error).partition("; ")
-        near = get_close_matches(value.lower(), PLATFORM_NAMES, n=1)
+        near = get_close_matches(value.lower(), map(str, PLATFORMS), n=1)
         raise refuse(message, f"did you mean `{near[0]}`?" if near else known) from None
 
 
@@ -401,7 +401,7 @@ IndexName = Annotated[str, AfterValidator(_index), _text(_INDEX)]
 IndexUrl = Annotated[str, AfterValidator(_url), _text(_URL, format="uri")]
 PackageName = Annotated[str, AfterValidator(_package), _text(_PACKAGE)]
 PlatformName = Annotated[
-    str, AfterValidator(_platform), WithJsonSchema({"type": "string", "enum": list(PLATFORM_NAMES)})
+    str, AfterValidator(_platform), WithJsonSchema({"type": "string", "enum": list(map(str, PLATFORMS))})
 ]
 User = Annotated[
     int | str,

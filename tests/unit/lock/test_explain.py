@@ -1,6 +1,7 @@
 """What pip says when there is no solution, in the user's words. The outputs are pip 26.3's own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -210,6 +211,29 @@ def test_what_is_missing(case: str) -> None:
     error = explain(output, situation(text, files={name: files}))
     assert str(error) == message
     assert error.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("chain", "way_out"),
+    [
+        ("", 'ask for it there alone, `mkl; platform_machine == "x86_64"`, for another package, or'),
+        ("solver", "ask for another version of `solver`, or"),
+    ],
+)
+def test_wheels_for_another_platform(chain: str, way_out: str) -> None:
+    wheel = file("mkl-2026.2.0-py3-none-manylinux_2_28_x86_64.whl")
+    tags = ("cp311-cp311-manylinux_2_36_aarch64", "py3-none-manylinux_2_28_aarch64", "py3-none-any")
+    target = replace(TARGET, markers={"platform_machine": "aarch64"}, tags=tags)
+    asked = situation(chain or "mkl", files={"mkl": [wheel]})
+    error = explain(missing("mkl", chain), replace(asked, target=target))
+    who = f", which `{chain}` asks for," if chain else ""
+    assert str(error) == (
+        f"images/digits/mlimage.yaml:10:5: `mkl`{who} has no wheel for python 3.11 on aarch64 with "
+        "glibc 2.36; there are `mkl-2026.2.0-py3-none-manylinux_2_28_x86_64.whl`"
+    )
+    assert error.hint == (
+        f"there are wheels for `linux/amd64`: {way_out} leave `linux/arm64` out of `platforms:`"
+    )
 
 
 def test_too_many_versions() -> None:

@@ -6,7 +6,8 @@ import pytest
 from packaging.tags import sys_tags
 
 from mlimage.lock.target import markers_of, target_of
-from support.locks import LINUX_ARM64, base, deb, image_base
+from mlimage.platforms import LINUX_ARM64
+from support.locks import base, deb, image_base
 
 BASE = replace(base(), debs=(deb("libc6", "2.36-9+deb12u14"), deb("python3.11-minimal", "3.11.2-6+deb12u6")))
 

@@ -31,7 +31,7 @@ from mlimage.lock.records import Record, read_digests, write_digests
 from mlimage.lock.text import read_lock, write_lock
 from mlimage.lock.toml import quoted
 from mlimage.lock.writer import render_lock
-from mlimage.platforms import PLATFORM_NAMES, Platform
+from mlimage.platforms import PLATFORMS
 from support import locks
 from support.locks import CPU
 from support.machine import ROOT
@@ -46,9 +46,6 @@ VERSIONS = st.sampled_from(["1.0", "2!1.0", "1.0+cpu", "1.0rc1", "0.1.dev3", "20
 
 def sorted_texts(texts: st.SearchStrategy[str] = TEXTS) -> st.SearchStrategy[tuple[str, ...]]:
     return st.sets(texts, max_size=4).map(lambda found: tuple(sorted(found)))
-
-
-PLATFORMS = st.sampled_from([Platform.parse(name) for name in PLATFORM_NAMES])
 
 
 @st.composite
@@ -87,7 +84,7 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
     if draw(st.booleans()):
         return AssembledBase(
             suite="bookworm",
-            platform=draw(PLATFORMS),
+            platform=draw(st.sampled_from(PLATFORMS)),
             python="3.11",
             packages=draw(sorted_texts()),
             debs=tuple(draw(debs(name)) for name in names),
@@ -98,7 +95,7 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
         index=draw(DIGESTS),
         manifest=draw(DIGESTS),
         config=draw(DIGESTS),
-        platform=draw(PLATFORMS),
+        platform=draw(st.sampled_from(PLATFORMS)),
         python="3.11",
         installation=Installation(
             version=draw(st.sampled_from(["3.11.2", "3.14.0rc1", "3.11.9+chromium.1"])),

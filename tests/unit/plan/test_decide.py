@@ -7,8 +7,9 @@ from mlimage.lock.model import LockedPackage
 from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
 from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RuntimeLayer
+from mlimage.platforms import LINUX_ARM64
 from mlimage.spec.load import LoadedSpec, parse_spec
-from support.locks import LINUX_ARM64, for_arm64, image_base, lock, on_image, package
+from support.locks import for_arm64, image_base, lock, on_image, package
 
 SPEC = b"""\
 name: digits

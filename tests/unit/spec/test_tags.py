@@ -5,11 +5,10 @@ import re
 import pytest
 
 from mlimage.errors import SpecError
-from mlimage.platforms import LINUX_AMD64
+from mlimage.platforms import LINUX_AMD64, LINUX_ARM64
 from mlimage.spec.load import parse_spec
 from mlimage.spec.model import ImageSpec
 from mlimage.spec.tags import ImageTag, image_tags, lock_tags
-from support.locks import LINUX_ARM64
 
 SPEC = """\
 name: churn

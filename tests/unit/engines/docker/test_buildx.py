@@ -166,7 +166,11 @@ def test_the_step_that_failed_and_what_it_wrote(stream: str) -> None:
 
 
 def test_a_platform_that_the_engine_cannot_run() -> None:
-    step = {"digest": "sha256:1", "name": "[packages 1/2] RUN x", "error": "exit code: 1"}
+    step = {
+        "digest": "sha256:1",
+        "name": "[packages 1/2] RUN x",
+        "error": "process x did not complete successfully: exit code: 1",
+    }
     log = {"vertex": "sha256:1", "data": "exec /bin/sh: exec format error\n"}
     playing = Playing(says=(said(vertexes=[step]), said(logs=[log])), status=1)
     with pytest.raises(BuildError) as caught:
