@@ -1,5 +1,6 @@
 """Bases from a real registry: pythons in Debian's place and in `/usr/local`, and images that are no base."""
 
+import gzip
 import json
 import os
 import shutil
@@ -20,12 +21,15 @@ from mlimage.lock.reader import parse_base
 from mlimage.lock.sources import Sources
 from mlimage.lock.text import read_lock
 from mlimage.lock.toml import read_table
-from mlimage.platforms import LINUX_AMD64
+from mlimage.oci.reference import resolve
+from mlimage.oci.store import Store
+from mlimage.platforms import LINUX_AMD64, LINUX_ARM64
 from mlimage.progress import SILENT
 from mlimage.spec.load import parse_spec
 from support.bases import Made, image_of, index_of, tar_of_entries, write_layout
 from support.building import MLIMAGE
 from support.elf import elf_program
+from support.emulation import emulating
 from support.locks import CPU
 from support.machine import ROOT
 
@@ -215,6 +219,38 @@ def test_it_trains_on_a_python_in_usr_local(
     assert (
         project.good("run", "--runtime", runtime, "small", "train") == "/usr/local /opt/venv 1.4.2 3.11.2\n"
     )
+
+
+@pytest.mark.root
+@pytest.mark.emulation
+def test_a_base_for_two_platforms(project: Project, bases: Bases, debian: Sequence[Entry]) -> None:
+    """The python of the other one cannot be asked on this machine; it runs where it is emulated."""
+    spec = project.root / "images/small/mlimage.yaml"
+    spec.write_text(SPEC.format(image="", more="").replace("{image: ''}", "{debian: bookworm}"))
+    with spec.open("a") as stream:
+        stream.write("platforms: [linux/arm64]\n")
+    project.good("lock")
+    project.good("build")
+    store = Store(project.cache.store)
+    layer, *_ = resolve(store, "small:cpu-arm64").layers
+    there = gzip.decompress(store.blob(layer.blob.digest).read_bytes())
+    both = index_of(
+        ("linux/amd64", image_of(tar_of_entries(debian), env=ENV[:1])),
+        ("linux/arm64", image_of(there, env=ENV[:1], architecture="arm64")),
+    )
+    spec = project.on(bases.push("both:1", both)).root / "images/small/mlimage.yaml"
+    with spec.open("a") as stream:
+        stream.write("platforms: [linux/amd64, linux/arm64]\n")
+    project.good("lock")
+    base = read_lock(project.locks, replace(CPU, platform=LINUX_ARM64)).base
+    assert isinstance(base, ImageBase)
+    assert (base.index, base.manifest) == (both.digest, both.parts[1].digest)
+    assert base.installation == replace(project.base().installation, bytecode=False)
+    project.good("build")
+    python = "import joblib, numpy, platform; print(platform.machine(), numpy.arange(3).sum())"
+    with emulating():
+        run = ("run", "--runtime", "sandbox", "small:cpu-arm64", "--", "python", "-c", python)
+        assert project.good(*run) == "aarch64 3\n"
 
 
 def test_the_same_digest_from_nothing(project: Project, official: str, tmp_path: Path) -> None:
