@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlimage.cli.options import JsonOption, VerboseOption
+from mlimage.cli.options import JsonOption, VariantOption, VerboseOption
 from mlimage.cli.screen import Screen
 from mlimage.cli.style import size_text
 
@@ -27,6 +27,7 @@ def inspect(
             show_default=False,
         ),
     ] = None,
+    variant: VariantOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -46,12 +47,13 @@ def inspect(
     cache = default_cache()
     store = Store(cache.store)
     if image is None:
-        _list(store, screen, as_json=as_json)
+        _list(store, screen, variant=variant, as_json=as_json)
         return
     from mlimage.oci.contents import image_contents
-    from mlimage.oci.reference import resolve
+    from mlimage.oci.reference import resolve, with_variant
     from mlimage.oci.sharing import sharing, variants_of
 
+    image = with_variant(image, variant)
     with cache.in_use():
         variants = variants_of(store, image)
         if len(variants) > 1:
@@ -97,11 +99,13 @@ def as_value(image: "SealedImage", config: dict[str, Any], contents: "Sequence[C
     }
 
 
-def _list(store: "Store", screen: Screen, *, as_json: bool) -> None:
+def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool) -> None:
     from mlimage.errors import BuildError
 
     rows: list[dict[str, Any]] = []
     for name, manifest in store.tags().items():
+        if variant is not None and name.partition(":")[2] != variant:
+            continue
         try:
             image = store.load(manifest, name=name)
             created = json.loads(store.read(image.config)).get("created", "")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mlimage.cli.options import ProjectOption, VerboseOption
+from mlimage.cli.options import ProjectOption, VariantOption, VerboseOption
 
 if TYPE_CHECKING:
     from mlimage.spec.tags import RoleName
@@ -30,6 +30,7 @@ def run(
         ),
     ] = None,
     *,
+    variant: VariantOption = None,
     runtime: Annotated[
         Literal["auto", "docker", "sandbox"],
         typer.Option(
@@ -120,7 +121,7 @@ def run(
     from mlimage.host.launch import dry_run as described
     from mlimage.host.launch import launch
     from mlimage.host.prepare import Wishes, prepare
-    from mlimage.oci.reference import resolve
+    from mlimage.oci.reference import resolve, with_variant
     from mlimage.oci.store import Store
     from mlimage.platforms import host_platform
     from mlimage.spec.project import find_project
@@ -132,7 +133,7 @@ def run(
     store = Store(cache.store)
     asked = arguments[0] if arguments else None
     role: RoleName | None = "train" if asked == "train" else "serve" if asked == "serve" else None
-    found = resolve(store, image, role=role, platform=host_platform())
+    found = resolve(store, with_variant(image, variant), role=role, platform=host_platform())
     wishes = Wishes(
         arguments=tuple(arguments or ()),
         data=tuple(data or ()),

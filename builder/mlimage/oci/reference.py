@@ -17,6 +17,17 @@ SHORTEST: Final = 6
 _HEX: Final = frozenset("0123456789abcdef")
 
 
+def with_variant(reference: str, variant: str | None) -> str:
+    """A reference with the variant that a person named beside it; raises `UsageError` where both say one."""
+    if variant is None:
+        return reference
+    if ":" in reference:
+        raise UsageError(
+            f"`{reference}` says which image, and `--variant {variant}` too", hint="leave one of them out"
+        )
+    return f"{reference}:{variant}"
+
+
 def resolve(
     store: Store, reference: str, *, role: RoleName | None = None, platform: Platform | None = None
 ) -> SealedImage:

@@ -99,6 +99,18 @@ def test_inspect_lists_images(image: SealedImage, capsys: pytest.CaptureFixture[
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["demo:cpu"]
 
 
+def test_one_variant(image: SealedImage, cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {}
+    for variant in ("cpu", "cuda"):
+        assert mlimage("inspect", "--json", "--variant", variant) == 0
+        found[variant] = [each["name"] for each in json.loads(capsys.readouterr().out)]
+    assert found == {"cpu": ["demo:cpu"], "cuda": []}
+    assert mlimage("inspect", "demo", "--variant", "cpu", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == image.digest
+    assert mlimage("inspect", "demo", "--variant", "cuda") == 2
+    assert "no image `demo:cuda` in the store" in capsys.readouterr().err
+
+
 def test_inspect_of_nothing(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
     assert mlimage("inspect") == 0
     assert capsys.readouterr().out == "no images in the store; `mlimage build` makes one\n"

@@ -5,7 +5,7 @@ import pytest
 from mlimage.content.entry import file_of_bytes
 from mlimage.errors import BuildError, UsageError
 from mlimage.oci.model import SealedImage
-from mlimage.oci.reference import resolve
+from mlimage.oci.reference import resolve, with_variant
 from mlimage.oci.store import Store
 from mlimage.platforms import Platform
 from support.sealing import sealed
@@ -28,6 +28,15 @@ def test_names_and_variants(store: Store) -> None:
     assert resolve(store, "digits") == cpu
     assert resolve(store, "digits:cuda") == cuda
     assert resolve(store, "churn") == only
+
+
+def test_a_variant_beside_the_name() -> None:
+    assert with_variant("digits", None) == "digits"
+    assert with_variant("digits", "cuda") == "digits:cuda"
+    with pytest.raises(UsageError) as caught:
+        with_variant("digits:cpu", "cuda")
+    assert str(caught.value) == "`digits:cpu` says which image, and `--variant cuda` too"
+    assert caught.value.hint == "leave one of them out"
 
 
 def test_role_and_platform_decide_where_nobody_says(store: Store) -> None:
