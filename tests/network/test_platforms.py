@@ -100,15 +100,6 @@ def test_every_builder_gives_the_same_image(project: Project, tmp_path: Path, sh
 def test_it_runs_where_its_platform_is_emulated(project: Project) -> None:
     project.built()
     run = ("run", "--runtime", "sandbox", f"{IMAGE}:cpu-arm64")
-    refused = project.mlimage(*run, "train")
-    assert refused.returncode == 10
-    assert "".join(refused.stderr.splitlines(keepends=True)[-3:]) == (
-        "sandbox: the network, the host's name and the kernel's calls are this machine's own; what is for "
-        "linux/arm64 needs emulation, which is slower, and numbers may differ\n"
-        "error: cannot start in the sandbox: /opt/venv/bin/python: exec format error\n"
-        "hint: the image is for linux/arm64; an emulator lets this machine run it (Debian: apt-get install "
-        "qemu-user-static), or build it for this one with `platforms:`\n"
-    )
     lock = read_lock(project.folder / "lockfiles" / IMAGE, ARM64)
     target = target_of(lock.base)
     with emulating():

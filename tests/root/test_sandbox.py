@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mlimage.content.entry import arrange, file_of_bytes
 from mlimage.content.unpack import write_entries
 from mlimage.errors import RunError
 from mlimage.host import inside
@@ -22,6 +23,7 @@ from mlimage.host.contract import User
 from mlimage.host.request import Limits, Mount, RunRequest
 from mlimage.host.sandbox import NOT_ISOLATED, Machine, command, settings, started
 from mlimage.host.session import supervise
+from mlimage.platforms import LINUX_ARM64
 from support.running import request, small_root
 
 pytestmark = pytest.mark.namespaces
@@ -210,6 +212,22 @@ def test_a_program_that_is_not_there(root: Path) -> None:
     with pytest.raises(RunError) as caught:
         execute(request("/no/such", user=OWN), root)
     assert str(caught.value) == "cannot start in the sandbox: /no/such: no such file or directory"
+
+
+def test_a_program_for_another_platform(root: Path, tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    image.mkdir(mode=0o755)
+    foreign = file_of_bytes("usr/bin/foreign", b"\x7fELF and more", origin="test", mode=0o755)
+    write_entries(arrange([*small_root(), foreign]), image)
+    asked = request("/usr/bin/foreign", user=OWN)
+    asked = replace(asked, image=replace(asked.image, platform=LINUX_ARM64))
+    with pytest.raises(RunError) as caught:
+        execute(asked, image)
+    assert str(caught.value) == "cannot start in the sandbox: /usr/bin/foreign: exec format error"
+    assert caught.value.hint == (
+        "the image is for linux/arm64; an emulator lets this machine run it (Debian: apt-get install "
+        "qemu-user-static), or build it for this one with `platforms:`"
+    )
 
 
 @pytest.mark.parametrize("path", ["models", "data"])

@@ -278,7 +278,7 @@ def explain_refusal(machine: Machine, runner: Runner = run) -> str | None:
 
 
 def _hint(failure: str, platform: Platform) -> str | None:
-    if "exec format error" in failure:
+    if "exec format error" in failure and platform != native_platform():
         return (
             f"the image is for {platform}; an emulator lets this machine run it (Debian: apt-get install "
             "qemu-user-static), or build it for this one with `platforms:`"
