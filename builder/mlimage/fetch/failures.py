@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from mlimage.errors import FetchError
 from mlimage.fetch.network import Timeouts
+from mlimage.fetch.tls import WHO_NAMES_AUTHORITIES
 from mlimage.mirrors import redact
 
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -170,20 +171,22 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
             why = cause.verify_message or "unknown reason"
             reason = f"the certificate of `{host}` is not trusted ({why})"
             return Failure(reason=reason, again=False, hint=_CERTIFICATE_HINT)
+    # These say where it broke; what is inside of them is the same as for any other connection.
+    if any(isinstance(cause, r.ProxyError) for cause in chain):
+        return _of_proxy(chain, host)
+    if any(isinstance(cause, r.ConnectTimeout) for cause in chain):
+        return _slow(f"`{host}` does not answer within {timeouts.connect:g} seconds")
     for cause in chain:
         match cause:
             case socket.gaierror() | u.NameResolutionError():
                 reason = f"the name `{host}` is not known (DNS)"
-            case OSError() if tunnel := _TUNNEL.search(str(cause)):
-                return _of_tunnel(int(tunnel[1]), host)
-            case r.ProxyError() | u.ProxyError():
-                reason = "the proxy cannot be reached"
-            case r.ConnectTimeout() | u.ConnectTimeoutError() if not isinstance(cause, u.NewConnectionError):
-                return _slow(f"`{host}` does not answer within {timeouts.connect:g} seconds")
             case r.ReadTimeout() | u.ReadTimeoutError() | TimeoutError():
                 return _slow(f"`{host}` sent nothing for {timeouts.read:g} seconds")
             case ConnectionRefusedError():
                 reason = f"`{host}` refuses the connection"
+            case ssl.SSLError() if cause.reason == "NO_CERTIFICATE_OR_CRL_FOUND":
+                reason = "the file of certificate authorities has none in it"
+                return Failure(reason=reason, again=False, hint=WHO_NAMES_AUTHORITIES)
             case ssl.SSLError():
                 reason = f"TLS with `{host}` fails ({cause.reason or 'no reason given'})"
             case u.IncompleteRead() if cause.expected:
@@ -210,8 +213,12 @@ def _slow(reason: str) -> Failure:
     return Failure(reason=reason, again=True, hint=_NETWORK_HINT, counts=_SLOW)
 
 
-def _of_tunnel(status: int, host: str) -> Failure:
-    """A proxy that does not let through to the host."""
+def _of_proxy(chain: Sequence[BaseException], host: str) -> Failure:
+    """A proxy that cannot be reached, or does not let through to the host."""
+    tunnel = next((found for cause in chain if (found := _TUNNEL.search(str(cause)))), None)
+    if tunnel is None:
+        return Failure(reason="the proxy cannot be reached", again=True, hint=_NETWORK_HINT)
+    status = int(tunnel[1])
     if status == 407:
         return Failure(reason=_PROXY_ASKS, again=False, hint=_PROXY_LOGIN_HINT, status=status)
     return Failure(
