@@ -1,9 +1,10 @@
-"""What pip on this machine is configured to: its index and its certificate authorities, and nothing else.
+"""What pip on this machine is configured to: its index, and how it reaches the network.
 
 `extra-index-url` and `find-links` are never read: a package that both an inner and a public index could give
 is how dependency confusion happens. Further indexes are named in the spec and bound to packages.
 """
 
+import re
 from collections.abc import Mapping
 
 from mlimage.errors import UsageError
@@ -43,6 +44,46 @@ def authorities(environ: Mapping[str, str]) -> str | None:
     )
 
 
+def proxy(environ: Mapping[str, str]) -> str | None:
+    """The proxy that pip itself is told to use for everything, if any."""
+    found = environ.get("PIP_PROXY") or _settings().get("proxy")
+    if not found:
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+def timeout(environ: Mapping[str, str]) -> float | None:
+    """Seconds for which pip waits for a server, if it is told so.
+
+    Raises:
+        UsageError: it is no positive number.
+    """
+    settings = _settings()
+    found = (
+        environ.get("PIP_TIMEOUT")
+        or environ.get("PIP_DEFAULT_TIMEOUT")
+        or settings.get("timeout")
+        or settings.get("default-timeout")
+    )
+    if not found:
+        return None
+    try:
+        seconds = float(found)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(
+            f"pip's `timeout` is `{found}`, which is no number of seconds",
+            hint="correct PIP_TIMEOUT, PIP_DEFAULT_TIMEOUT or `pip config get global.timeout`",
+        )
+    return seconds
+
+
+def keyring_is_disabled(environ: Mapping[str, str]) -> bool:
+    """Whether pip is told to ask no keyring."""
+    return (environ.get("PIP_KEYRING_PROVIDER") or _settings().get("keyring-provider")) == "disabled"
+
+
 def _settings() -> dict[str, str]:
     """Options of pip's configuration files, as `pip install` would see them."""
     # `pip config list` is the public way, at half a second and with tokens on a pipe; same pin as above.
@@ -53,8 +94,10 @@ def _settings() -> dict[str, str]:
     try:
         configuration.load()
     except ConfigurationError as error:
+        # The message quotes the line, and in it there may be a password.
+        said = re.sub(r"://[^/@\s]*@", "://…@", str(error))
         raise UsageError(
-            f"pip's configuration cannot be read: {error}", hint="see `pip config debug`"
+            f"pip's configuration cannot be read: {said}", hint="see `pip config debug`"
         ) from error
     by_file = [dict(values) for _, values in configuration.items()]
     return {

@@ -19,7 +19,7 @@ from mlimage.content.entry import Entry
 from mlimage.content.libraries import Library, libraries
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import BuildError
-from mlimage.plan.cuda import WAYS_OUT
+from mlimage.lock.cuda import WAYS_OUT
 from mlimage.spec.variants import CPU
 
 _FILE: Final = Path(__file__).with_suffix(".toml")

@@ -4,6 +4,7 @@ from mlimage.fetch.authenticator import Authenticator
 from mlimage.fetch.failures import EndlessError, MissingError, NoRangesError, RefusedError, UnreachableError
 from mlimage.fetch.http import Http, HttpResponse, Part
 from mlimage.fetch.keep import fetch_input, is_sound, local_path
+from mlimage.fetch.keyring import Keyring
 from mlimage.fetch.partial import NotWrittenError
 from mlimage.fetch.retry import Retry
 
@@ -12,6 +13,7 @@ __all__ = [
     "EndlessError",
     "Http",
     "HttpResponse",
+    "Keyring",
     "MissingError",
     "NoRangesError",
     "NotWrittenError",

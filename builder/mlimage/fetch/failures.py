@@ -1,5 +1,6 @@
 """Why a request did not work, in words: HTTP statuses and what requests and urllib3 raise, translated."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mlimage.errors import FetchError
+from mlimage.fetch.network import Timeouts
+from mlimage.fetch.tls import WHO_NAMES_AUTHORITIES
 from mlimage.mirrors import redact
 
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -15,7 +18,14 @@ _CERTIFICATE_HINT: Final = (
     "if your network has its own CA, set REQUESTS_CA_BUNDLE, or `pip config set global.cert FILE`"
 )
 _NETWORK_HINT: Final = "check the network, the proxy (HTTPS_PROXY), or name a mirror (MLIMAGE_MIRROR_…)"
-_CREDENTIALS_HINT: Final = "put the credentials into ~/.netrc"
+_PROXY_HINT: Final = "name one that speaks HTTP: HTTPS_PROXY=http://HOST:PORT"
+_BROKEN_HINT: Final = "that is the server's own trouble: try later, or name a mirror (MLIMAGE_MIRROR_…)"
+_PROXY_ASKS: Final = "the proxy asks for a login (HTTP 407)"
+_PROXY_LOGIN_HINT: Final = "put name and password into its URL: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
+_SLOW: Final = 3
+"""For how many attempts one counts that took a whole timeout: nobody wants to wait for five of them."""
+_TUNNEL: Final = re.compile(r"Tunnel connection failed: (\d{3})")
+"""What `http.client` says when a proxy refuses CONNECT."""
 
 
 class MissingError(FetchError):
@@ -57,6 +67,7 @@ class Failure:
         wait: seconds that the server asks to wait.
         missing: whether the server says that there is no such file.
         status: the HTTP status, where there was one.
+        counts: for how many attempts this one counts.
     """
 
     reason: str
@@ -65,6 +76,34 @@ class Failure:
     wait: float | None = None
     missing: bool = False
     status: int | None = None
+    counts: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who asked a server that refused, for the hint.
+
+    Attributes:
+        host: the server.
+        source: where the login that was sent is from; None when none was sent.
+        has_keyring: whether a keyring could have one.
+        netrc_problem: why `~/.netrc` could not be read.
+    """
+
+    host: str
+    source: str | None
+    has_keyring: bool
+    netrc_problem: str | None
+
+    @property
+    def hint(self) -> str:
+        """What the user can do."""
+        if self.source is not None:
+            return f"is it still valid, and may it read this? it is that of {self.source}"
+        if self.netrc_problem is not None:
+            return self.netrc_problem
+        keyring = f", or `keyring set {self.host} NAME`" if self.has_keyring else ""
+        return f"write `machine {self.host} login NAME password PASSWORD` into ~/.netrc{keyring}"
 
 
 class BrokenError(Exception):
@@ -73,6 +112,11 @@ class BrokenError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+
+
+NETRC_IS_NO_TEXT: Final = Failure(
+    reason="`~/.netrc` is no text", again=False, hint="write it in UTF-8, or name another file in NETRC"
+)
 
 
 def gave_up(url: str, failures: Sequence[Failure]) -> FetchError:
@@ -92,25 +136,27 @@ def gave_up(url: str, failures: Sequence[Failure]) -> FetchError:
     return (MissingError if last.missing else FetchError)(message, hint=hint)
 
 
-def of_status(status: int, headers: Mapping[str, str]) -> Failure:
+def of_status(status: int, headers: Mapping[str, str], *, asker: Asker) -> Failure:
     """Why an answer with this status is no use."""
-    if status in {401, 407}:
-        return Failure(
-            reason=f"credentials are asked for (HTTP {status})",
-            again=False,
-            hint=_CREDENTIALS_HINT,
-            status=status,
-        )
+    if status == 407:
+        return Failure(reason=_PROXY_ASKS, again=False, hint=_PROXY_LOGIN_HINT, status=status)
+    if status == 401:
+        reason = "a login is asked for" if asker.source is None else "the login is refused"
+        return Failure(reason=f"{reason} (HTTP 401)", again=False, hint=asker.hint, status=status)
     if status == 403:
-        return Failure(
-            reason="access is refused (HTTP 403)", again=False, hint=_CREDENTIALS_HINT, status=status
-        )
+        return Failure(reason="access is refused (HTTP 403)", again=False, hint=asker.hint, status=status)
     if status in {404, 410}:
         return Failure(reason=f"it is not there (HTTP {status})", again=False, missing=True)
-    return Failure(reason=f"HTTP {status}", again=status in _AGAIN, wait=_retry_after(headers), status=status)
+    return Failure(
+        reason=f"HTTP {status}",
+        again=status in _AGAIN,
+        hint=_BROKEN_HINT if status in _AGAIN else None,
+        wait=_retry_after(headers),
+        status=status,
+    )
 
 
-def of_exception(error: BaseException, url: str) -> Failure:
+def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
     """Why requests or urllib3 gave up; the innermost cause that says something is what counts."""
     import socket
     import ssl
@@ -125,18 +171,22 @@ def of_exception(error: BaseException, url: str) -> Failure:
             why = cause.verify_message or "unknown reason"
             reason = f"the certificate of `{host}` is not trusted ({why})"
             return Failure(reason=reason, again=False, hint=_CERTIFICATE_HINT)
+    # These say where it broke; what is inside of them is the same as for any other connection.
+    if any(isinstance(cause, r.ProxyError) for cause in chain):
+        return _of_proxy(chain, host)
+    if any(isinstance(cause, r.ConnectTimeout) for cause in chain):
+        return _slow(f"`{host}` does not answer within {timeouts.connect:g} seconds")
     for cause in chain:
         match cause:
             case socket.gaierror() | u.NameResolutionError():
                 reason = f"the name `{host}` is not known (DNS)"
-            case r.ProxyError() | u.ProxyError():
-                reason = "the proxy cannot be reached"
-            case r.ConnectTimeout() | u.ConnectTimeoutError() if not isinstance(cause, u.NewConnectionError):
-                reason = f"`{host}` does not answer (timeout)"
             case r.ReadTimeout() | u.ReadTimeoutError() | TimeoutError():
-                reason = f"`{host}` went silent (timeout)"
+                return _slow(f"`{host}` sent nothing for {timeouts.read:g} seconds")
             case ConnectionRefusedError():
                 reason = f"`{host}` refuses the connection"
+            case ssl.SSLError() if cause.reason == "NO_CERTIFICATE_OR_CRL_FOUND":
+                reason = "the file of certificate authorities has none in it"
+                return Failure(reason=reason, again=False, hint=WHO_NAMES_AUTHORITIES)
             case ssl.SSLError():
                 reason = f"TLS with `{host}` fails ({cause.reason or 'no reason given'})"
             case u.IncompleteRead() if cause.expected:
@@ -145,12 +195,53 @@ def of_exception(error: BaseException, url: str) -> Failure:
                 )
             case OSError() if cause.errno is not None and not isinstance(cause, r.RequestException):
                 reason = f"no connection to `{host}` ({(cause.strerror or '').lower()})"
+            case r.InvalidProxyURL():
+                return Failure(reason="the URL of the proxy cannot be read", again=False, hint=_PROXY_HINT)
+            case r.InvalidSchema() if "SOCKS" in str(cause):
+                return Failure(
+                    reason="the proxy speaks SOCKS, which mlimage does not", again=False, hint=_PROXY_HINT
+                )
             case r.InvalidURL() | r.MissingSchema() | r.InvalidSchema() | r.TooManyRedirects():
                 return Failure(reason=_plain(cause), again=False)
             case _:
                 continue
         return Failure(reason=reason, again=True, hint=_NETWORK_HINT)
     return Failure(reason="the connection broke", again=True, hint=_NETWORK_HINT)
+
+
+def _slow(reason: str) -> Failure:
+    return Failure(reason=reason, again=True, hint=_NETWORK_HINT, counts=_SLOW)
+
+
+def _of_proxy(chain: Sequence[BaseException], host: str) -> Failure:
+    """A proxy that cannot be reached, or does not let through to the host."""
+    tunnel = next((found for cause in chain if (found := _TUNNEL.search(str(cause)))), None)
+    if tunnel is None:
+        return Failure(reason="the proxy cannot be reached", again=True, hint=_NETWORK_HINT)
+    status = int(tunnel[1])
+    if status == 407:
+        return Failure(reason=_PROXY_ASKS, again=False, hint=_PROXY_LOGIN_HINT, status=status)
+    return Failure(
+        reason=f"the proxy does not let through to `{host}` (HTTP {status})",
+        again=status in _AGAIN,
+        hint=f"ask who runs it, or reach `{host}` without it: NO_PROXY={host}",
+        status=status,
+    )
+
+
+def netrc_problem(url: str) -> str | None:
+    """What is wrong with `~/.netrc`; requests passes over one that it cannot read."""
+    from netrc import NetrcParseError
+
+    from requests.utils import get_netrc_auth
+
+    try:
+        get_netrc_auth(url, raise_errors=True)
+    except NetrcParseError as error:  # its message quotes what it does not understand, maybe a password
+        return f"correct `{error.filename}`, which cannot be read from line {error.lineno} on"
+    except OSError as error:
+        return f"make `{error.filename}` readable for you"
+    return None
 
 
 def _plain(error: BaseException) -> str:

@@ -9,21 +9,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
-from mlimage import __version__
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
 from mlimage.fetch.authenticator import Authenticator, Header
+from mlimage.fetch.credentials import Credentials
 from mlimage.fetch.failures import (
+    NETRC_IS_NO_TEXT,
+    Asker,
     BrokenError,
     EndlessError,
     Failure,
     NoRangesError,
     gave_up,
+    netrc_problem,
     of_exception,
     of_status,
 )
+from mlimage.fetch.keyring import Keyring
 from mlimage.fetch.partial import CHUNK, Partial, check, partial
 from mlimage.fetch.retry import Retry
 from mlimage.mirrors import redact
@@ -31,7 +35,8 @@ from mlimage.progress import Task
 
 if TYPE_CHECKING:
     import requests
-    from requests.adapters import HTTPAdapter
+
+    from mlimage.fetch.network import Network
 
 _T = TypeVar("_T")
 _NONE: Final[Mapping[str, str]] = {}
@@ -70,15 +75,18 @@ class Part:
 class Http:
     """Fetches. Safe to use from several threads; connections are kept until `close`.
 
-    Credentials come from a URL's user part (then they count for that server) or from `~/.netrc`; they are
-    never sent to another server that a redirect leads to, and never shown.
+    Credentials come from a URL's user part (then they count for that server), from `~/.netrc`, or from the
+    keyring; they are never sent to another server that a redirect leads to, and never shown.
 
     Args:
         retry: how often and how soon to try again.
         connect_timeout: seconds for a connection to be made.
-        read_timeout: seconds without a byte after which a server counts as silent.
+        read_timeout: seconds without a byte after which a server counts as silent; None: those that pip is
+            configured to, or 30.
         page_timeout: seconds in which a page, or a part of a file, must have come.
-        environ: where certificate authorities are named; proxies are read from the process's environment.
+        environ: where certificate authorities and pip's proxy are named; those of other programs, as
+            `HTTPS_PROXY` and `NO_PROXY`, are read from the process's environment.
+        keyring: is asked for logins that a server wants.
     """
 
     def __init__(
@@ -86,19 +94,20 @@ class Http:
         *,
         retry: Retry | None = None,
         connect_timeout: float = 10.0,
-        read_timeout: float = 30.0,
+        read_timeout: float | None = None,
         page_timeout: float = 300.0,
         environ: Mapping[str, str] = os.environ,
+        keyring: Keyring | None = None,
     ) -> None:
         self._retry = retry or Retry()
-        self._timeout = (connect_timeout, read_timeout)
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
         self._page_timeout = page_timeout
         self._environ = environ
         self._lock = threading.Lock()
         self._mine = threading.local()
-        self._adapter: HTTPAdapter | None = None
-        self._verify: str | bool = True
-        self._credentials: dict[tuple[str, str], tuple[str, str]] = {}
+        self._network: Network | None = None
+        self._credentials = Credentials(keyring)
 
     def __enter__(self) -> Self:
         return self
@@ -108,8 +117,8 @@ class Http:
 
     def close(self) -> None:
         """Close all connections."""
-        if self._adapter is not None:
-            self._adapter.close()
+        if self._network is not None:
+            self._network.adapter.close()
 
     def get(
         self,
@@ -120,6 +129,7 @@ class Http:
         auth: Authenticator | None = None,
         judged: frozenset[int] = _JUDGED,
         limit: int = _PAGE_LIMIT,
+        known_as: str | None = None,
     ) -> HttpResponse:
         """Fetch a page.
 
@@ -130,6 +140,7 @@ class Http:
             auth: answers for the server of the URL, and for no other.
             judged: statuses besides 200 that the caller judges.
             limit: most bytes that it may have.
+            known_as: the URL by which a keyring may know the server of the URL.
 
         Raises:
             RefusedError: another status from 400 to 499.
@@ -138,9 +149,9 @@ class Http:
         """
 
         def once() -> HttpResponse:
-            with self._open(url, headers, auth, form) as response:
+            with self._open(url, headers, auth, form, known_as) as response:
                 if response.status_code != 200 and response.status_code not in judged:
-                    raise BrokenError(of_status(response.status_code, response.headers))
+                    raise self._refusal(response, auth)
                 body = self._whole(response, limit)
                 if len(body) > limit:
                     raise EndlessError(f"`{redact(url)}` cannot be fetched: the page has no end")
@@ -222,8 +233,8 @@ class Http:
                 return self._transfer(url, growing, size, validator, auth)
             except BrokenError as broken:
                 failures.append(broken.failure)
-                fruitless = 0 if growing.position - before >= _STEADY else fruitless + 1
-                if not broken.failure.again or fruitless == self._retry.attempts:
+                fruitless = 0 if growing.position - before >= _STEADY else fruitless + broken.failure.counts
+                if not broken.failure.again or fruitless >= self._retry.attempts:
                     raise gave_up(url, failures) from broken
                 self._retry.wait(max(1, fruitless), broken.failure.wait)
 
@@ -252,7 +263,7 @@ class Http:
                 growing.restart()
                 raise BrokenError(Failure(reason="the server cannot resume", again=True))
             else:
-                raise BrokenError(of_status(response.status_code, response.headers))
+                raise self._refusal(response, auth)
             validator[:] = _strong_validator(response.headers)
             pace = _Pace(growing.position)
             while chunk := response.raw.read1(CHUNK, decode_content=False):
@@ -279,7 +290,7 @@ class Http:
                 if response.status_code in {200, 416, 501}:
                     return None
                 if response.status_code != 206:
-                    raise BrokenError(of_status(response.status_code, response.headers))
+                    raise self._refusal(response)
                 given = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
                 if not given:
                     return None
@@ -297,7 +308,8 @@ class Http:
                 return once()
             except BrokenError as broken:
                 failures.append(broken.failure)
-                if not broken.failure.again or len(failures) == self._retry.attempts:
+                spent = sum(failure.counts for failure in failures)
+                if not broken.failure.again or spent >= self._retry.attempts:
                     raise gave_up(url, failures) from broken
                 self._retry.wait(len(failures), broken.failure.wait)
 
@@ -308,30 +320,39 @@ class Http:
         headers: Mapping[str, str],
         auth: Authenticator | None = None,
         form: Mapping[str, str] | None = None,
+        known_as: str | None = None,
     ) -> "Iterator[requests.Response]":
         """One request and its answer as a stream; what goes wrong on the network is a `BrokenError`."""
         import requests
         import urllib3
 
         try:
-            session, place, answers = self._session(), url, 0
+            network, session, place, answers = self._shared_network(), self._session(), url, 0
             for _ in range(_REDIRECTS + 1):
-                bare, credentials = self._separate(place)
-                own = auth if auth is not None and _origin(bare) == _origin(url) else None
+                bare, login = self._credentials.separate(place)
+                at_home = _origin(bare) == _origin(url)
+                own = auth if at_home else None
                 header = own.header() if own else None
                 with session.request(
                     "GET" if form is None else "POST",
                     bare,
                     data=form,
                     headers=dict(headers),
-                    auth=credentials if auth is None else Header(header),
+                    auth=Header(header)
+                    if auth is not None
+                    else (login.name, login.password)
+                    if login
+                    else None,
+                    proxies=dict(network.proxies(bare)),
                     stream=True,
-                    timeout=self._timeout,
-                    verify=self._verify,
+                    timeout=(network.timeouts.connect, network.timeouts.read),
+                    verify=network.verify,
                 ) as response:
-                    if own and response.status_code == 401 and answers < _ANSWERS:
+                    if response.status_code == 401 and answers < _ANSWERS:
                         answers += 1
-                        if own.answer(response.headers.get("WWW-Authenticate", ""), header):
+                        if own and own.answer(response.headers.get("WWW-Authenticate", ""), header):
+                            continue
+                        if auth is None and self._credentials.ask(bare, known_as if at_home else None, login):
                             continue
                     target = requests.Session.get_redirect_target(session, response)
                     if target is None or form is not None:
@@ -343,48 +364,45 @@ class Http:
                         Failure(reason="it redirects to a place without encryption", again=False)
                     )
             raise requests.TooManyRedirects
+        except UnicodeDecodeError as error:  # of which requests does not think when it reads ~/.netrc
+            raise BrokenError(NETRC_IS_NO_TEXT) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise BrokenError(of_exception(error, url)) from error
+            raise BrokenError(of_exception(error, url, network.timeouts)) from error
 
-    def _separate(self, url: str) -> tuple[str, tuple[str, str] | None]:
-        """The URL without its user part, and the credentials that its server is known to want."""
-        parts = urlsplit(url)
-        user, at, server = parts.netloc.rpartition("@")
-        origin = (parts.scheme, server.lower())
-        if at:
-            name, _, password = user.partition(":")
-            self._credentials[origin] = (unquote(name), unquote(password))
-        bare = urlunsplit((parts.scheme, server, parts.path, parts.query, ""))
-        return bare, self._credentials.get(origin)
+    def _refusal(self, response: "requests.Response", auth: Authenticator | None = None) -> BrokenError:
+        """Why an answer is of no use, and who it was that asked."""
+        url = response.request.url or ""
+        bare, login = self._credentials.separate(url)
+        sent = "Authorization" in response.request.headers
+        source = login.source if login else "`~/.netrc`" if sent and auth is None else None
+        return BrokenError(
+            of_status(
+                response.status_code,
+                response.headers,
+                asker=Asker(
+                    host=urlsplit(bare).hostname or "?",
+                    source=source,
+                    has_keyring=self._credentials.has_keyring,
+                    netrc_problem=None if sent else netrc_problem(bare),
+                ),
+            )
+        )
 
     def _session(self) -> "requests.Session":
         session: requests.Session | None = getattr(self._mine, "session", None)
         if session is None:
-            from requests import Session
-            from requests.cookies import RequestsCookieJar
-
-            class OneStep(Session):
-                """Goes nowhere by itself: requests reads the whole body of each redirect, without limit."""
-
-                def get_redirect_target(self, _: "requests.Response") -> None:
-                    return None
-
-            session = OneStep()
-            session.headers["User-Agent"] = f"mlimage/{__version__}"
-            session.cookies = _no_cookies(RequestsCookieJar())
-            adapter = self._shared_adapter()
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-            self._mine.session = session
+            session = self._mine.session = self._shared_network().session()
         return session
 
-    def _shared_adapter(self) -> "HTTPAdapter":
+    def _shared_network(self) -> "Network":
         with self._lock:
-            if self._adapter is None:
-                from mlimage.fetch.tls import make_adapter
+            if self._network is None:
+                from mlimage.fetch.network import open_network
 
-                self._adapter, self._verify = make_adapter(self._environ)
-            return self._adapter
+                self._network = open_network(
+                    self._environ, connect_timeout=self._connect_timeout, read_timeout=self._read_timeout
+                )
+            return self._network
 
 
 class _Pace:
@@ -408,13 +426,6 @@ class _Pace:
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.rpartition("@")[2].lower()
-
-
-def _no_cookies(jar: "requests.cookies.RequestsCookieJar") -> "requests.cookies.RequestsCookieJar":
-    from http.cookiejar import DefaultCookiePolicy
-
-    jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return jar
 
 
 def _strong_validator(headers: Mapping[str, str]) -> list[str]:

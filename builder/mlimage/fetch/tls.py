@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mlimage.errors import FetchError
 from mlimage.pipconfig import authorities
 
 if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
+
+
+WHO_NAMES_AUTHORITIES: Final = (
+    "correct PIP_CERT, REQUESTS_CA_BUNDLE, SSL_CERT_FILE or `pip config get global.cert`"
+)
 
 
 def make_adapter(environ: Mapping[str, str]) -> "tuple[HTTPAdapter, str | bool]":
@@ -24,7 +29,7 @@ def make_adapter(environ: Mapping[str, str]) -> "tuple[HTTPAdapter, str | bool]"
         if not Path(chosen).expanduser().exists():
             raise FetchError(
                 f"the file of certificate authorities `{chosen}` is not there",
-                hint="correct PIP_CERT, REQUESTS_CA_BUNDLE, SSL_CERT_FILE or `pip config get global.cert`",
+                hint=WHO_NAMES_AUTHORITIES,
             )
         return HTTPAdapter(pool_maxsize=32), str(Path(chosen).expanduser())
 

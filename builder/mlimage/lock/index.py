@@ -65,6 +65,16 @@ class Indexes:
         """Name of the one index that a project comes from."""
         return self._bound.get(canonicalize_name(project), DEFAULT_INDEX)
 
+    def page(self, project: str) -> str:
+        """Where a person finds what the index has of a project: at its first mirror.
+
+        Raises:
+            UsageError: nothing says where the index is.
+        """
+        index = self.index_of(project)
+        place = self._mirrors.index(index, self._urls.get(index))[0]
+        return str(place) if place.folder is not None else f"{place}/{canonicalize_name(project)}/"
+
     def files(self, project: str) -> tuple[IndexFile, ...]:
         """All files of a project, in the order of its page; none when the index does not know it.
 
@@ -163,7 +173,7 @@ class Indexes:
         if place.folder is not None:
             return files_in(place.folder, index=index, project=project)
         try:
-            answer = self._http.get(f"{place.url}/{project}/", headers={"Accept": ACCEPT})
+            answer = self._http.get(f"{place.url}/{project}/", headers={"Accept": ACCEPT}, known_as=place.url)
         except UnreachableError as error:
             self._down[place] = error  # tried often enough; every further project would wait as long
             raise
@@ -263,5 +273,6 @@ def _read(path: Path, file: IndexFile) -> bytes:
 
 def _unreachable(index: str, failed: list[FetchError]) -> FetchError:
     reasons = "; ".join(error.message for error in failed)
-    hint = next((error.hint for error in failed if error.hint), None)
+    # Of the last one, with which the others would not have mattered.
+    hint = next((error.hint for error in reversed(failed) if error.hint), None)
     return FetchError(f"index `{index}`: {reasons}", hint=hint)

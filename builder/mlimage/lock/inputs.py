@@ -142,7 +142,7 @@ def _not_had(item: Deb | LockedPackage, failed: list[FetchError]) -> FetchError:
         )
     message = f"`{_title(item)}` from {source}: " + "; ".join(error.message for error in failed)
     if not all(isinstance(error, MissingError) for error in failed):
-        return FetchError(message, hint=next((error.hint for error in failed if error.hint), None))
+        return FetchError(message, hint=next((error.hint for error in reversed(failed) if error.hint), None))
     if isinstance(item, Deb):
         why = "Debian removes a package from its mirrors when a newer one supersedes it"
         return MissingError(message, hint=f"{why}; `mlimage lock --upgrade` takes the newer one")

@@ -16,6 +16,7 @@ from mlimage.lock.base import resolve_base, reusable, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
 from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
 from mlimage.lock.compile import PIP_COMPILE
+from mlimage.lock.cuda import refuse_unfit
 from mlimage.lock.image import resolve_image, reusable_image, unpacked_python
 from mlimage.lock.model import BaseLock, Lock, Wanted
 from mlimage.lock.packages import lock_packages
@@ -28,6 +29,7 @@ from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Runner
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.tags import ImageTag
+from mlimage.spec.variants import accelerator_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,12 @@ def lock_image(
     apart = disagreement(loaded, {**others, tag: lock})
     if apart is not None:
         raise apart
+    refuse_unfit(
+        lock.packages,
+        requirements_of(loaded, tag.variant),
+        accelerator=accelerator_of(loaded.spec, tag.variant),
+        variant=tag.variant,
+    )
     return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
 
 

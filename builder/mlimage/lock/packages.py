@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
-from mlimage.errors import ResolveError
+from mlimage.errors import MlimageError, ResolveError
 from mlimage.lock.askers import askers
 from mlimage.lock.changes import Upgrade
 from mlimage.lock.check import normalized
@@ -73,6 +73,7 @@ def lock_packages(
             as_of=as_of,
             index_of=indexes.index_of,
             files=indexes.files,
+            page_of=indexes.page,
         ),
         previous=None if upgrade.everything else previous,
         constraints=constraints,
@@ -164,11 +165,22 @@ def _resolve(
             sources.progress.detail(error.output)
             # The resolver saw a package that is not there; that its index could not be asked is the reason.
             if server.failures:
-                raise server.failures[0] from error
+                raise _placed(server.failures, requirements) from error
             raise resolver.explain(error.output, situation) from error
         if server.failures:
-            raise server.failures[0]
+            raise _placed(server.failures, requirements)
     return pins
+
+
+def _placed(
+    failures: Sequence[tuple[str, MlimageError]], requirements: Sequence[SpecRequirement]
+) -> MlimageError:
+    """The first error of an index, with where the spec asks for the package, if it does so itself."""
+    project, error = failures[0]
+    for item in requirements:
+        if error.where is None and canonicalize_name(Requirement(item.text).name) == project:
+            error.where = item.where
+    return error
 
 
 def _tags(target: Target) -> frozenset[Tag]:

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
 from mlimage.lock.files import IndexFile
+from mlimage.mirrors import redact
 
 ACCEPT: Final = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -29,6 +30,8 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s"'<>]++)))?""")
+_MARKUP = re.compile(r"<[^<>]*+>?")
+_TITLE = re.compile(r"<title>\s*([^<]{1,60})", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
 _LOGIN_HINT: Final = "is a login, or a proxy, in between? open the URL in a browser"
 
@@ -108,7 +111,8 @@ def _json_file(page: Page, entry: Mapping[str, Any]) -> Iterator[IndexFile]:
 
 def _of_html(page: Page) -> list[IndexFile]:
     base, links, has_form = page.url, [], False
-    for name, attributes in _tags(page.content.decode("utf-8", errors="replace")):
+    text = page.content.decode("utf-8", errors="replace")
+    for name, attributes in _tags(text):
         if name == "a":
             links.append(attributes)
         elif name == "base" and base is page.url:
@@ -116,9 +120,20 @@ def _of_html(page: Page) -> list[IndexFile]:
         elif name != "base":
             has_form = True
     found = [file for link in links for file in _html_file(page, base, link)]
-    if not found and has_form:
-        raise _refused(page, "answers with a web page that is no index page", hint=_LOGIN_HINT)
+    # A page that says "please sign in" may have links, but none to a file of the project.
+    if not any(canonicalize_name(file.filename).startswith(page.project) for file in found) and (
+        has_form or _tells_of_something_else(text, page.project)
+    ):
+        title = _TITLE.search(text)
+        named = f" (`{html.unescape(title[1]).strip()}`)" if title else ""
+        raise _refused(page, f"answers with a web page{named} that is no index page", hint=_LOGIN_HINT)
     return found
+
+
+def _tells_of_something_else(text: str, project: NormalizedName) -> bool:
+    """Whether people can read something on a page, and not the name of the project."""
+    visible = html.unescape(_MARKUP.sub(" ", text))
+    return bool(visible.strip()) and project not in canonicalize_name(visible)
 
 
 def _html_file(page: Page, base: str, attributes: Mapping[str, str]) -> Iterator[IndexFile]:
@@ -205,7 +220,7 @@ def _moment(text: object) -> datetime | None:
 
 
 def _refused(page: Page, what: str, hint: str | None = None) -> FetchError:
-    return FetchError(f"index `{page.index}` {what} (asked for `{page.project}`)", hint=hint)
+    return FetchError(f"`{redact(page.url)}` {what} (asked for `{page.project}`)", hint=hint)
 
 
 def _reference(file: IndexFile) -> str:

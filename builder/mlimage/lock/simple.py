@@ -34,8 +34,8 @@ class SimpleIndex:
 
     Attributes:
         url: the index's URL, for `--index-url`.
-        failures: errors of the real indexes. The resolver only sees that a package is not there: when
-            it fails, the first of these is the true reason.
+        failures: errors of the real indexes, with the project that was asked for. The resolver only sees that
+            a package is not there: when it fails, the first of these is the true reason.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class SimpleIndex:
         self._prefetch = prefetch
         self._lock = threading.Lock()
         self._secret = secrets.token_urlsafe(12)
-        self._failures: list[MlimageError] = []
+        self._failures: dict[str, tuple[NormalizedName, MlimageError]] = {}
         self._defects: list[Exception] = []
         self._offered: dict[NormalizedName, tuple[IndexFile, ...]] = {}
         self.url = ""
 
     @property
-    def failures(self) -> tuple[MlimageError, ...]:
-        """Errors of the real indexes, each once, in order."""
-        return tuple(self._failures)
+    def failures(self) -> tuple[tuple[NormalizedName, MlimageError], ...]:
+        """Projects and errors of the real indexes, each once, in order."""
+        return tuple(self._failures.values())
 
     def listen(self, address: tuple[str, int]) -> None:
         """Settle the URL."""
@@ -63,12 +63,12 @@ class SimpleIndex:
 
     def answer(self, path: str, accept: str) -> tuple[str, bytes] | None:
         """Content type and body; None when there is no such thing."""
+        parts = [unquote(part) for part in path.strip("/").split("/")]
         try:
-            return self._answer(path, accept)
+            return self._answer(parts, accept)
         except MlimageError as error:
             with self._lock:
-                if str(error) not in {str(known) for known in self._failures}:
-                    self._failures.append(error)
+                self._failures.setdefault(str(error), (_project_of(parts), error))
         except Exception as error:  # noqa: BLE001 - a thread's defect is raised when the server is closed
             self._defects.append(error)
         return None
@@ -78,8 +78,8 @@ class SimpleIndex:
         for defect in self._defects:
             raise defect
 
-    def _answer(self, path: str, accept: str) -> tuple[str, bytes] | None:
-        match [unquote(part) for part in path.strip("/").split("/")]:
+    def _answer(self, parts: list[str], accept: str) -> tuple[str, bytes] | None:
+        match parts:
             case [self._secret, "simple", project]:
                 files = self._offer(canonicalize_name(project))
                 if not files:
@@ -97,6 +97,11 @@ class SimpleIndex:
         with self._lock:
             self._offered[project] = files
         return files
+
+
+def _project_of(parts: list[str]) -> NormalizedName:
+    """Of the path `SECRET/simple/PROJECT` or `SECRET/files/INDEX/PROJECT/FILE`."""
+    return canonicalize_name(parts[3] if len(parts) > 3 else parts[-1])
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from mlimage.cache import Cache
-from mlimage.fetch import Http
+from mlimage.fetch import Http, Keyring
 from mlimage.lock.images import Images, OpenImages
 from mlimage.lock.index import Indexes
 from mlimage.lock.inputs import Inputs
@@ -42,7 +42,7 @@ class Sources:
         self.cache = cache
         self.environ = environ
         self.progress = progress
-        self._http = Http(environ=environ)
+        self._http = Http(environ=environ, keyring=Keyring(environ))
         indexes = indexes_of(spec, variant)
         self.mirrors = load_mirrors(environ)
         self.indexes = Indexes(

@@ -6,6 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 
 from packaging.requirements import Requirement
+from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -20,9 +21,11 @@ from mlimage.errors import ResolveError
 from mlimage.lock.files import IndexFile
 from mlimage.lock.metadata import ELSEWHERE
 from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN
-from mlimage.lock.wheels import candidates
+from mlimage.lock.wheels import accepts, candidates
+from mlimage.mirrors import DEFAULT_INDEX
 from mlimage.platforms import PLATFORMS, Platform
 from mlimage.spec.requirements import SpecRequirement
+from mlimage.spec.suites import PYTHON_OF_SUITE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,7 @@ class Situation:
         as_of: files known to be newer did not count.
         index_of: the index of a package.
         files: what the index has of a package.
+        page_of: where a person finds that.
     """
 
     image: str
@@ -46,6 +50,7 @@ class Situation:
     as_of: datetime | None
     index_of: Callable[[str], str]
     files: Callable[[str], Sequence[IndexFile]]
+    page_of: Callable[[str], str]
 
     @property
     def about(self) -> str:
@@ -64,8 +69,7 @@ class Asker:
     @property
     def where(self) -> str | None:
         """Where the user wrote the requirement."""
-        item = self.requirement
-        return f"{item.path}:{item.line}:{item.column}" if item else None
+        return self.requirement.where if self.requirement else None
 
     @property
     def clause(self) -> str:
@@ -108,7 +112,7 @@ def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveErr
         hint = f"ask for another version of `{asker.package}`, whose packages all come from an index"
     elif not files:
         message = f"index `{index}` has no package `{name}`{asker.clause.rstrip(',')}"
-        hint = _other_name(name)
+        hint = _other_name(name, situation)
     elif requirement.specifier and any(requirement.specifier.contains(v, prereleases=True) for v in later):
         message = (
             f"`{text}`{asker.clause} needs a release that is newer than this lock, "
@@ -125,6 +129,8 @@ def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveErr
             f"ask for a package that has wheels, or build it once (`pip wheel {name}`), put the wheel into "
             "a folder, and bind that under `indexes:`"
         )
+    elif builds := _builds_of(requirement, fits):
+        message, hint = _no_such_build(requirement, builds, asker, index)
     elif fits:
         message = (
             f"index `{index}` has no version of `{name}` that fits `{text}`{asker.clause.rstrip(',')}; "
@@ -167,6 +173,13 @@ def _no_fitting_wheel(
     finished = [version for version in fits if not version.is_prerelease]
     if finished:
         return message, f"versions for this target are {_few(_sorted(finished))}"
+    others = [
+        f'`python: "{python}"` (Debian {suite})'
+        for suite, python in PYTHON_OF_SUITE.items()
+        if any(_runs_on(named[filename], python, tags) for filename in wheels)
+    ]
+    if others:
+        return message, f"it has one for {' and '.join(others)}; or ask for another package"
     there = _platform_with(wheels, situation.target)
     if there:
         machine = situation.target.markers["platform_machine"]
@@ -192,6 +205,48 @@ def _platform_with(wheels: Sequence[str], target: Target) -> Platform | None:
     return None
 
 
+def _runs_on(file: IndexFile, python: str, tags: set[str]) -> bool:
+    """Whether the target could install the wheel if it had that python; near enough for a hint.
+
+    Args:
+        file: the wheel.
+        python: `X.Y`.
+        tags: of the target.
+    """
+    platforms = sorted({tag.rpartition("-")[2] for tag in tags} - {"any"})
+    version = (3, int(python.partition(".")[2]))
+    own = {
+        *cpython_tags(version, platforms=platforms),
+        *compatible_tags(version, f"cp{python.replace('.', '')}", platforms),
+    }
+    return accepts(file.requires_python, f"{python}.99") and not own.isdisjoint(
+        parse_wheel_filename(file.filename)[3]
+    )
+
+
+def _builds_of(requirement: Requirement, fits: set[Version]) -> set[Version]:
+    """What there is of the version of which another build is asked for: of 2.13.0, for `2.13.0+cpux`."""
+    pinned = [each.version for each in requirement.specifier if each.operator == "==" and "+" in each.version]
+    return {found for found in fits if any(Version(version).public == found.public for version in pinned)}
+
+
+def _no_such_build(
+    requirement: Requirement, builds: set[Version], asker: Asker, index: str
+) -> tuple[str, str]:
+    name = requirement.name
+    message = (
+        f"index `{index}` has no build `{requirement}`{asker.clause.rstrip(',')}; "
+        f"it has {_few(_sorted(builds))}"
+    )
+    labels = [str(build) for build in builds if build.local]
+    if not labels:
+        return message, (
+            f"builds with a label come from an index of their own: bind `{name}` to it under `indexes:`"
+        )
+    [near] = get_close_matches(str(requirement.specifier)[2:], sorted(labels), n=1, cutoff=0)
+    return message, f"did you mean `{name}=={near}`?"
+
+
 def _of(files: Sequence[IndexFile], requirement: Requirement, *, wheels: bool) -> list[str]:
     """Names of the wheels, or of the sources, of the versions asked for; the newest first."""
     found: list[tuple[Version, str]] = []
@@ -208,7 +263,10 @@ def _of(files: Sequence[IndexFile], requirement: Requirement, *, wheels: bool) -
     return [name for _, name in sorted(found, reverse=True)]
 
 
-def _other_name(name: str) -> str:
+def _other_name(name: str, situation: Situation) -> str:
+    index = situation.index_of(name)
+    if index != DEFAULT_INDEX:
+        return f"look at `{situation.page_of(name)}`: are the name and the `url` of `{index}` right?"
     instead = _instead(name)
     if instead:
         return instead

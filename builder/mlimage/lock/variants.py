@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from mlimage.errors import LockError, ResolveError
 from mlimage.lock.model import Lock, LockedPackage
+from mlimage.mirrors import DEFAULT_INDEX
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.tags import ImageTag, lock_tags
 
@@ -78,6 +79,10 @@ def check_variants(loaded: LoadedSpec, locks: Mapping[ImageTag, Lock]) -> None:
 
 def disagreement(loaded: LoadedSpec, locks: Mapping[ImageTag, Lock]) -> ResolveError | None:
     """The error for locks that were just resolved and do not agree."""
+    rules = accelerators_of(loaded)
+    for lock in locks.values():
+        for line in _labels(lock, rules):
+            return ResolveError(line, hint=_one_index(lock, rules))
     wrong = disagreements(loaded, locks)
     if not wrong:
         return None
@@ -106,16 +111,26 @@ def disagreements(loaded: LoadedSpec, locks: Mapping[ImageTag, Lock]) -> tuple[s
 
 def _labels(lock: Lock, rules: Accelerators) -> Iterator[str]:
     """Builds of one variant are for one accelerator."""
-    labels = {
-        package.name: package.version.local for package in lock.packages if package.name in _labelled(rules)
-    }
-    if len(set(labels.values())) > 1:
-        listed = ", ".join(f"`{name}` is {label or 'without a label'}" for name, label in labels.items())
+    found = _labelled(lock, rules)
+    if len({package.version.local for package in found}) > 1:
+        listed = ", ".join(
+            f"`{package.name}` is {package.version.local or 'without a label'}" for package in found
+        )
         yield f"`{lock.tag}` has builds for several accelerators: {listed}"
 
 
-def _labelled(rules: Accelerators) -> frozenset[str]:
-    return frozenset(name for name in rules.builds if name.startswith("torch"))
+def _labelled(lock: Lock, rules: Accelerators) -> tuple[LockedPackage, ...]:
+    return tuple(
+        each for each in lock.packages if each.name in rules.builds and each.name.startswith("torch")
+    )
+
+
+def _one_index(lock: Lock, rules: Accelerators) -> str:
+    """The hint for builds that come from several indexes, mostly since one package was forgotten."""
+    found = _labelled(lock, rules)
+    index = next((package.index for package in found if package.index != DEFAULT_INDEX), "NAME")
+    names = ", ".join(package.name for package in found)
+    return f"bind them all to one index: `{index}: {{url: …, packages: [{names}]}}` under `indexes:`"
 
 
 def _across(one: Lock, other: Lock) -> Iterator[str]:

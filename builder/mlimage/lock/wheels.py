@@ -74,7 +74,7 @@ def candidates(files: Iterable[IndexFile], target: Target, as_of: datetime | Non
         for file in files
         if file.is_wheel
         and not _newer(file, as_of)
-        and _accepts(file.requires_python, target.version)
+        and accepts(file.requires_python, target.version)
         and (candidate := _candidate(file, ranks)) is not None
     )
 
@@ -114,8 +114,8 @@ def _newer(file: IndexFile, as_of: datetime | None) -> bool:
     return as_of is not None and file.upload_time is not None and file.upload_time > as_of
 
 
-def _accepts(requires_python: str | None, version: str) -> bool:
-    """As pip does, a specifier that cannot be read forbids nothing."""
+def accepts(requires_python: str | None, version: str) -> bool:
+    """Whether a python of this version may have a file; as for pip, what cannot be read forbids nothing."""
     if not requires_python:
         return True
     try:

@@ -23,11 +23,7 @@ ROLES: Final = "opt/mlimage/roles.json"
 
 
 def image_config(spec: ImageSpec, lock: Lock, role: RoleName | None = None) -> ImageConfig:
-    """The configuration of the image that `lock`, and `role` where each has its own, are for.
-
-    Raises:
-        BuildError: the lock has packages for two CUDAs.
-    """
+    """The configuration of the image that `lock`, and `role` where each has its own, are for."""
     cuda = cuda_facts(lock.packages)
     variables = _inherited(lock) | {
         "LANG": "C.UTF-8",

@@ -114,7 +114,9 @@ def _indexes_at(root: Mapping, above: Path, problem: _Problem) -> Iterator[Probl
             steps = (*above, "indexes", key.text, "packages", number)
             if owner.setdefault(package, key.text) != key.text:
                 yield problem(
-                    steps, f"`{item.value}` comes from `{owner[package]}` already", "keep one of the two"
+                    steps,
+                    f"`{item.value}` comes from `{owner[package]}` already",
+                    "keep one of the two, or give variants an index each (`variants.NAME.indexes`)",
                 )
 
 

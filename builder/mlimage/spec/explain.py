@@ -221,6 +221,10 @@ _EXAMPLES: Final[AnyMapping[Path, str]] = {
 }
 
 
+_DROPS: Final = frozenset({"drop", "except", "exclude", "omit", "remove", "skip", "without"})
+"""Keys by which a variant might want to be rid of a package that all others have."""
+
+
 def _example(steps: Path) -> str | None:
     if steps in _EXAMPLES:
         return f"write `{_EXAMPLES[steps]}`"
@@ -244,6 +248,8 @@ def _elsewhere(root: Mapping, steps: Path) -> str:
         return f"`{lower}` belongs to the top of the file: look at its indentation"
     if homes and not steps[:-1]:
         return "it belongs under " + " or ".join(f"`{home}:`" for home in homes)
+    if steps[0] == "variants" and len(steps) == 3 and lower in _DROPS:
+        return "a variant only adds packages: what only some need goes into their own `dependencies:`"
     other = _SYNONYMS.get(lower)
     if other:
         return f"mlimage's word is `{other}`"

@@ -18,6 +18,7 @@ _INDEX: Final = frozenset(
 )
 _MOST_FILES: Final = 50
 _CREDENTIALS: Final = r"://[^/@\s]*@"
+_IN_VARIANTS: Final = "write it into those of the variants that need it"
 _OWN_CODE: Final = "put your own code into the app folder, or its wheel into an index that `indexes:` names"
 
 
@@ -42,6 +43,11 @@ class SpecRequirement:
     column: int
     variant: str | None = None
 
+    @property
+    def where(self) -> str:
+        """Place in the user's file, for errors."""
+        return f"{self.path}:{self.line}:{self.column}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
@@ -56,6 +62,12 @@ def check_requirement(text: str) -> Refusal | None:
     """Judge one PEP 508 string; None when it is good."""
     if not text.strip():
         return Refusal(message="an empty requirement", hint="remove it")
+    dropped = re.fullmatch(r"\s*-([A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9])\s*", text)
+    if dropped:
+        return Refusal(
+            message=f"`{text.strip()}` would drop a package, and lists of packages only add some",
+            hint=f"leave `{dropped[1]}` out of the common `dependencies:`, and {_IN_VARIANTS}",
+        )
     location = _location_of(text)
     if location is not None:
         return location

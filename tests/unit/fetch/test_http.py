@@ -29,6 +29,8 @@ from support.webserver import LOGIN_PAGE, Fault, WebServer, web_server
 CONTENT = bytes(range(256)) * 4096
 DIGEST = Digest.of(CONTENT)
 NAME = "thing-1.0-py3-none-any.whl"
+NETRC_HINT = "write `machine 127.0.0.1 login NAME password PASSWORD` into ~/.netrc"
+PROXY_HINT = "put name and password into its URL: HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT"
 NO_AUTHORITIES: Mapping[str, str] = {}
 
 
@@ -217,20 +219,26 @@ def test_many_cuts_are_no_reason_to_give_up_while_bytes_come(
 
 def test_a_silent_server_is_not_waited_for_forever(web: WebServer, tmp_path: Path) -> None:
     web.spoil(NAME, Fault(hang=True))
-    retry = Retry(attempts=2, sleep=lambda _: None)
-    with Http(retry=retry, read_timeout=0.2) as http, pytest.raises(FetchError) as caught:
+    with (
+        Http(retry=Retry(sleep=lambda _: None), read_timeout=0.2) as http,
+        pytest.raises(FetchError) as caught,
+    ):
         download(http, web, tmp_path / "file")
     assert str(caught.value) == (
         f"`{web.origin}/files/{NAME}` cannot be fetched: tried 2 times: "
-        "`127.0.0.1` went silent (timeout) (2 times)"
+        "`127.0.0.1` sent nothing for 0.2 seconds (2 times)"
+    )
+    assert caught.value.hint == (
+        "check the network, the proxy (HTTPS_PROXY), or name a mirror (MLIMAGE_MIRROR_…)"
     )
 
 
 @pytest.mark.parametrize(
     ("status", "reason", "hint"),
     [
-        (401, "credentials are asked for (HTTP 401)", "put the credentials into ~/.netrc"),
-        (403, "access is refused (HTTP 403)", "put the credentials into ~/.netrc"),
+        (401, "a login is asked for (HTTP 401)", NETRC_HINT),
+        (403, "access is refused (HTTP 403)", NETRC_HINT),
+        (407, "the proxy asks for a login (HTTP 407)", PROXY_HINT),
         (404, "it is not there (HTTP 404)", None),
         (410, "it is not there (HTTP 410)", None),
         (418, "HTTP 418", None),

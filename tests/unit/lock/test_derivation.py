@@ -35,6 +35,7 @@ def situation(*texts: str, files: Sequence[IndexFile] = ()) -> Situation:
         as_of=locks.AS_OF,
         index_of=lambda _: "default",
         files=lambda name: offered.get(name, ()),
+        page_of=lambda name: f"https://packages.example.com/simple/{name}/",
     )
 
 

@@ -36,6 +36,7 @@ def situation(*texts: str, files: Mapping[str, Sequence[IndexFile]] | None = Non
         as_of=locks.AS_OF,
         index_of=lambda name: "team" if name.startswith("our-") else "default",
         files=lambda name: offered.get(name, ()),
+        page_of=lambda name: f"https://packages.example.com/simple/{name}/",
     )
 
 
@@ -103,6 +104,10 @@ def test_a_conflict_names_both_sides_and_their_places() -> None:
 OLD = file("numpy-1.26.4-cp311-cp311-manylinux_2_36_x86_64.whl")
 NEW = file("numpy-2.4.6-cp311-cp311-manylinux_2_36_x86_64.whl")
 FOREIGN = file("numpy-1.19.5-cp39-cp39-manylinux_2_36_x86_64.whl")
+BUILDS = tuple(
+    file(f"torch-{version}-cp311-cp311-manylinux_2_36_x86_64.whl")
+    for version in ("2.13.0+cpu", "2.13.0+cu130", "2.12.0")
+)
 LATE = IndexFile(
     index="default",
     project=canonicalize_name("numpy"),
@@ -132,7 +137,10 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
         missing("our-features"),
         (),
         "images/digits/mlimage.yaml:10:5: index `team` has no package `our-features`",
-        "look for its name on the index; a package of another index is bound to it under `indexes:`",
+        (
+            "look at `https://packages.example.com/simple/our-features/`: "
+            "are the name and the `url` of `team` right?"
+        ),
     ),
     "unknown, and asked for by a package": (
         "pandas",
@@ -163,6 +171,53 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
             "with glibc 2.36; there are `numpy-1.19.5-cp39-cp39-manylinux_2_36_x86_64.whl`"
         ),
         "versions for this target are `2.4.6`, `1.26.4`",
+    ),
+    "no such build": (
+        "torch==2.13.0+cpux",
+        missing("torch==2.13.0+cpux"),
+        BUILDS,
+        (
+            "images/digits/mlimage.yaml:10:5: index `default` has no build `torch==2.13.0+cpux`; "
+            "it has `2.13.0+cu130`, `2.13.0+cpu`"
+        ),
+        "did you mean `torch==2.13.0+cpu`?",
+    ),
+    "no builds at all": (
+        "torch==2.12.0+cpu",
+        missing("torch==2.12.0+cpu"),
+        BUILDS,
+        (
+            "images/digits/mlimage.yaml:10:5: index `default` has no build `torch==2.12.0+cpu`; "
+            "it has `2.12.0`"
+        ),
+        "builds with a label come from an index of their own: bind `torch` to it under `indexes:`",
+    ),
+    "a newer python": (
+        "jax==0.12.0",
+        missing("jax==0.12.0"),
+        (file("jax-0.12.0-py3-none-any.whl", ">=3.12"),),
+        "images/digits/mlimage.yaml:10:5: `jax==0.12.0` needs python `>=3.12`, and the image has python 3.11",
+        'it has one for `python: "3.13"` (Debian trixie); or ask for another package',
+    ),
+    "a wheel for a newer python": (
+        "fast",
+        missing("fast"),
+        (file("fast-1.0-cp312-abi3-manylinux_2_36_x86_64.whl"),),
+        (
+            "images/digits/mlimage.yaml:10:5: `fast` has no wheel for python 3.11 on x86_64 with glibc 2.36; "
+            "there are `fast-1.0-cp312-abi3-manylinux_2_36_x86_64.whl`"
+        ),
+        'it has one for `python: "3.13"` (Debian trixie); or ask for another package',
+    ),
+    "a wheel for an older python": (
+        "old",
+        missing("old"),
+        (file("old-1.0-cp39-cp39-manylinux_2_36_x86_64.whl"),),
+        (
+            "images/digits/mlimage.yaml:10:5: `old` has no wheel for python 3.11 on x86_64 with glibc 2.36; "
+            "there are `old-1.0-cp39-cp39-manylinux_2_36_x86_64.whl`"
+        ),
+        "ask for another package, or change `python` and the suite of the base",
     ),
     "another python": (
         "jax==0.12.0",

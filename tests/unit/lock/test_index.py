@@ -133,7 +133,8 @@ def test_all_mirrors_are_named_when_none_answers(http: Http, tmp_path: Path, not
             indexes(http, tmp_path, notes, first.index, second.index).files("demo")
         assert str(caught.value) == (
             f"index `default`: `{first.index}/demo/` cannot be fetched: tried 2 times: HTTP 503 (2 times); "
-            "index `default` answers with a web page that is no index page (asked for `demo`)"
+            f"`{second.index}/demo/` answers with a web page (`Sign in`) that is no index page "
+            "(asked for `demo`)"
         )
         assert caught.value.hint == "is a login, or a proxy, in between? open the URL in a browser"
 

@@ -241,7 +241,7 @@ def test_an_unreachable_index(wheels: Inputs, first: WebServer, second: WebServe
         f"`{first.index}/demo/` cannot be fetched: tried 2 times: HTTP 502 (2 times); "
         f"`{second.index}/demo/` cannot be fetched: access is refused (HTTP 403)"
     )
-    assert caught.value.hint == "put the credentials into ~/.netrc"
+    assert caught.value.hint == ("write `machine 127.0.0.1 login NAME password PASSWORD` into ~/.netrc")
 
 
 def test_another_mirror_is_no_help_for_a_cache_that_cannot_be_written(

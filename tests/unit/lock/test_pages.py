@@ -16,8 +16,13 @@ from mlimage.lock.pages import HTML_TYPE, JSON_TYPE, Page, as_html, as_json, par
 
 HEX = "ab" * 32
 JSON = "application/vnd.pypi.simple.v1+json"
+NO_PAGE = (
+    "`https://example.com/simple/demo/` answers with JSON that is no project page (PEP 691) "
+    "(asked for `demo`)"
+)
 TOO_NEW = (
-    "index `default` speaks version 2.0 of the index interface; mlimage knows version 1 (asked for `demo`)"
+    "`https://example.com/simple/demo/` speaks version 2.0 of the index interface; mlimage knows version 1 "
+    "(asked for `demo`)"
 )
 
 
@@ -126,16 +131,20 @@ def test_entries_that_lead_astray_are_passed_over(entry: object) -> None:
 @pytest.mark.parametrize(
     ("body", "kind", "message"),
     [
-        ("{", JSON, "index `default` answers with JSON that is no project page (PEP 691) (asked for `demo`)"),
+        (
+            "{",
+            JSON,
+            NO_PAGE,
+        ),
         (
             "[]",
             JSON,
-            "index `default` answers with JSON that is no project page (PEP 691) (asked for `demo`)",
+            NO_PAGE,
         ),
         (
             '{"meta":{"api-version":"1.0"},"files":{}}',
             JSON,
-            "index `default` answers with JSON that is no project page (PEP 691) (asked for `demo`)",
+            NO_PAGE,
         ),
         (
             '{"meta":{"api-version":"2.0"},"files":[]}',
@@ -145,17 +154,26 @@ def test_entries_that_lead_astray_are_passed_over(entry: object) -> None:
         (
             "x",
             "image/png",
-            "index `default` answers with `image/png`, which is no index page (asked for `demo`)",
+            (
+                "`https://example.com/simple/demo/` answers with `image/png`, which is no index page "
+                "(asked for `demo`)"
+            ),
         ),
         (
             "x",
             "",
-            "index `default` answers with `no content type`, which is no index page (asked for `demo`)",
+            (
+                "`https://example.com/simple/demo/` answers with `no content type`, which is no index page "
+                "(asked for `demo`)"
+            ),
         ),
         (
             "<html><form action=/login></form>",
             "text/html",
-            "index `default` answers with a web page that is no index page (asked for `demo`)",
+            (
+                "`https://example.com/simple/demo/` answers with a web page that is no index page "
+                "(asked for `demo`)"
+            ),
         ),
     ],
 )
@@ -220,8 +238,37 @@ def test_a_base_that_leads_astray_is_passed_over(base: str) -> None:
     assert parse_page(page(body, "text/html")) == (file(),)
 
 
-def test_an_empty_page_is_a_project_without_files() -> None:
-    assert parse_page(page("<!DOCTYPE html><html><body></body></html>", "text/html")) == ()
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<h1>Links for demo</h1>",
+        "<title>Index of /simple/demo/</title><a href='../'>../</a>",
+        "<title>Links</title><a href='DEMO-0.1.win32.exe'>old</a>",
+    ],
+)
+def test_a_page_may_be_of_a_project_without_wheels(body: str) -> None:
+    found = parse_page(page(f"<!DOCTYPE html><html><body>{body}</body></html>", "text/html"))
+    assert not any(file.is_wheel for file in found)
+
+
+@pytest.mark.parametrize(
+    ("body", "title"),
+    [
+        ("<title> Sign in &amp; up </title>Please <a href=/login>sign in</a>", " (`Sign in & up`)"),
+        ("<p>Your request was blocked.</p>", ""),
+        ("<title>x</title><script src=/challenge.js></script>", " (`x`)"),
+        ("<a href=/files/other-1.0-py3-none-any.whl>other</a>", ""),
+    ],
+)
+def test_a_page_about_something_else(body: str, title: str) -> None:
+    with pytest.raises(FetchError) as caught:
+        parse_page(page(f"<html>{body}</html>", "text/html"))
+    assert str(caught.value) == (
+        f"`https://example.com/simple/demo/` answers with a web page{title} that is no index page "
+        "(asked for `demo`)"
+    )
+    assert caught.value.hint == "is a login, or a proxy, in between? open the URL in a browser"
 
 
 @given(st.binary(max_size=300) | st.text(alphabet="<>a href='\"=#&;/:.[]x", max_size=200).map(str.encode))

@@ -115,10 +115,12 @@ def test_an_unreachable_index_is_kept_as_the_true_reason(
     with serve_simple(indexes, as_of=None, tags=TAGS) as served:
         assert http.get(served.url + "demo/", headers=JSON).status == 404
         assert http.get(served.url + "other/", headers=JSON).status == 404
-    assert [str(error) for error in served.failures] == [
+    [(project, error)] = served.failures
+    assert project == "demo"
+    assert str(error) == (
         f"index `default`: `{web.index}/demo/` cannot be fetched: tried 2 times: HTTP 500 (2 times)"
-    ]
-    assert served.failures[0].exit_status == 6
+    )
+    assert error.exit_status == 6
 
 
 def test_a_wheel_without_metadata_is_a_failure(http: Http, web: WebServer, indexes: Indexes) -> None:
@@ -127,7 +129,8 @@ def test_a_wheel_without_metadata_is_a_failure(http: Http, web: WebServer, index
         http.get(served.url + "demo/", headers=JSON)
         url = urljoin(served.url + "demo/", f"../../files/default/demo/{WHEEL}")
         assert http.get(url + ".metadata").status == 404
-    assert [str(error) for error in served.failures] == [f"`{WHEEL}` is no wheel: file is not a zip file"]
+    [(project, error)] = served.failures
+    assert (project, str(error)) == ("demo", f"`{WHEEL}` is no wheel: file is not a zip file")
 
 
 def test_a_defect_is_not_swallowed(http: Http, indexes: Indexes, monkeypatch: pytest.MonkeyPatch) -> None:

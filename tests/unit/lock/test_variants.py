@@ -126,10 +126,6 @@ def test_a_variant_may_ask_for_more(loaded: LoadedSpec) -> None:
             CPU[:1],
             "`numpy` 2.4.0 is in `cuda12` (asked for by `dependencies`, `torch`) and not in `cpu`",
         ),
-        (
-            (*CPU, wheel("torchvision", "0.28.0")),
-            "`cpu` has builds for several accelerators: `torch` is cpu, `torchvision` is without a label",
-        ),
     ],
 )
 def test_what_drifted_apart_is_said(loaded: LoadedSpec, cpu: Sequence[LockedPackage], line: str) -> None:
@@ -143,6 +139,21 @@ def test_what_drifted_apart_is_said(loaded: LoadedSpec, cpu: Sequence[LockedPack
     assert resolved is not None
     assert resolved.hint == (
         "loosen the requirement of one variant, or name packages that may differ in `accelerator_packages:`"
+    )
+
+
+def test_builds_of_one_variant_are_for_one_accelerator(loaded: LoadedSpec) -> None:
+    cpu = (replace(CPU[0], index="pytorch-cpu"), CPU[1], wheel("torchvision", "0.28.0"))
+    message = "`cpu` has builds for several accelerators: `torch` is cpu, `torchvision` is without a label"
+    found = both(cpu, CUDA)
+    with pytest.raises(LockError) as caught:
+        check_variants(loaded, found)
+    assert f"\n  {message}" in caught.value.message
+    resolved = disagreement(loaded, found)
+    assert resolved is not None
+    assert str(resolved) == message
+    assert resolved.hint == (
+        "bind them all to one index: `pytorch-cpu: {url: …, packages: [torch, torchvision]}` under `indexes:`"
     )
 
 
