@@ -26,6 +26,7 @@ ORDER = (
     {"oci"},
     {"daemon"},
     {"engines"},
+    {"release"},
     {"host"},
     {"verify"},
     {"cli"},

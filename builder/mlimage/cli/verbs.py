@@ -19,6 +19,7 @@ VERBS: Final = {
     "lock": "Pin every wheel and .deb by name and SHA-256",
     "render": "Write the Dockerfile of each variant, to read and commit",
     "build": "Turn spec and lock into one sealed image, with or without Docker",
+    "push": "Push what was built to a registry, one index of all variants",
     "run": "Train, serve or open a shell in an image",
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",

@@ -119,7 +119,7 @@ NETRC_IS_NO_TEXT: Final = Failure(
 )
 
 
-def gave_up(url: str, failures: Sequence[Failure]) -> FetchError:
+def gave_up(url: str, failures: Sequence[Failure], *, asked: str = "fetched") -> FetchError:
     """The error that tells the user what was tried and what happened."""
     counts = Counter(failure.reason for failure in failures)
     reasons = ", ".join(
@@ -128,7 +128,7 @@ def gave_up(url: str, failures: Sequence[Failure]) -> FetchError:
     tried = f"tried {len(failures)} times: " if len(failures) > 1 else ""
     hint = next((failure.hint for failure in reversed(failures) if failure.hint), None)
     last = failures[-1]
-    message = f"`{redact(url)}` cannot be fetched: {tried}{reasons}"
+    message = f"`{redact(url)}` cannot be {asked}: {tried}{reasons}"
     if last.again:
         return UnreachableError(message, hint=hint, status=last.status)
     if last.status is not None and 400 <= last.status < 500:

@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
+from mlimage.fetch.answer import HttpResponse, Part, strong_validator
 from mlimage.fetch.authenticator import Authenticator, Header
+from mlimage.fetch.body import Body, opened
 from mlimage.fetch.credentials import Credentials
 from mlimage.fetch.failures import (
     NETRC_IS_NO_TEXT,
@@ -28,6 +29,7 @@ from mlimage.fetch.failures import (
     of_status,
 )
 from mlimage.fetch.keyring import Keyring
+from mlimage.fetch.pace import Pace
 from mlimage.fetch.partial import CHUNK, Partial, check, partial
 from mlimage.fetch.retry import Retry
 from mlimage.mirrors import redact
@@ -43,33 +45,13 @@ _NONE: Final[Mapping[str, str]] = {}
 _PAGE_LIMIT: Final = 64 << 20
 _JUDGED: Final = frozenset({404, 410})
 _REDIRECTS: Final = 10
+_SAME_METHOD: Final = frozenset({307, 308})
+_ANSWER_LIMIT: Final = 1 << 20
 _ANSWERS: Final = 2
 """How often one request answers a server that asks for credentials: what it has may have run out."""
 _STEADY: Final = 1 << 20
 """So many new bytes make an attempt count as a success, however it ended: a big file may need many."""
-_WINDOW: Final = 60.0
-_LEAST: Final = 1 << 16
-"""A download that brings fewer bytes in so many seconds is broken off."""
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpResponse:
-    """A whole answer, 200 or 404; `url` is where redirects led, header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Bytes of a file from `start`, and the size of the whole file."""
-
-    start: int
-    total: int
-    content: bytes
 
 
 class Http:
@@ -159,6 +141,45 @@ class Http:
                 return HttpResponse(status=response.status_code, headers=named, body=body, url=response.url)
 
         return self._trying(url, once)
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = _NONE,
+        body: Body | None = None,
+        auth: Authenticator | None = None,
+        judged: frozenset[int] = _JUDGED,
+        attempts: int | None = None,
+    ) -> HttpResponse:
+        """Send a request that changes something, or `HEAD`; redirects are followed with 307 and 308 only.
+
+        Args:
+            method: as HTTP has it.
+            url: where.
+            headers: of the request.
+            body: what is sent.
+            auth: answers for the server of the URL, and for no other.
+            judged: statuses from 300 on that the caller judges.
+            attempts: how often at most; None: as often as everything else.
+
+        Raises:
+            RefusedError: another status from 400 to 499.
+            FetchError: any other status, or no answer, after all attempts.
+        """
+
+        def once() -> HttpResponse:
+            with self._open(url, headers, auth, method=method, body=body) as response:
+                if response.status_code >= 300 and response.status_code not in judged:
+                    raise self._refusal(response, auth)
+                said = b"" if method == "HEAD" else self._whole(response, _ANSWER_LIMIT)
+                named = {key.lower(): value for key, value in response.headers.items()}
+                return HttpResponse(
+                    status=response.status_code, headers=named, body=said[:_ANSWER_LIMIT], url=response.url
+                )
+
+        return self._trying(url, once, attempts=attempts, asked="sent to")
 
     def read_range(self, url: str, start: int, stop: int) -> bytes:
         """The bytes from `start` up to, not including, `stop`.
@@ -264,8 +285,8 @@ class Http:
                 raise BrokenError(Failure(reason="the server cannot resume", again=True))
             else:
                 raise self._refusal(response, auth)
-            validator[:] = _strong_validator(response.headers)
-            pace = _Pace(growing.position)
+            validator[:] = strong_validator(response.headers)
+            pace = Pace(growing.position)
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 growing.write(chunk)
                 if size is not None and growing.position > size:
@@ -301,7 +322,9 @@ class Http:
             raise NoRangesError(f"`{redact(url)}` comes only as a whole")
         return part
 
-    def _trying(self, url: str, once: Callable[[], _T]) -> _T:
+    def _trying(
+        self, url: str, once: Callable[[], _T], *, attempts: int | None = None, asked: str = "fetched"
+    ) -> _T:
         failures: list[Failure] = []
         while True:
             try:
@@ -309,8 +332,8 @@ class Http:
             except BrokenError as broken:
                 failures.append(broken.failure)
                 spent = sum(failure.counts for failure in failures)
-                if not broken.failure.again or spent >= self._retry.attempts:
-                    raise gave_up(url, failures) from broken
+                if not broken.failure.again or spent >= (attempts or self._retry.attempts):
+                    raise gave_up(url, failures, asked=asked) from broken
                 self._retry.wait(len(failures), broken.failure.wait)
 
     @contextmanager
@@ -321,6 +344,9 @@ class Http:
         auth: Authenticator | None = None,
         form: Mapping[str, str] | None = None,
         known_as: str | None = None,
+        *,
+        method: str | None = None,
+        body: Body | None = None,
     ) -> "Iterator[requests.Response]":
         """One request and its answer as a stream; what goes wrong on the network is a `BrokenError`."""
         import requests
@@ -333,21 +359,24 @@ class Http:
                 at_home = _origin(bare) == _origin(url)
                 own = auth if at_home else None
                 header = own.header() if own else None
-                with session.request(
-                    "GET" if form is None else "POST",
-                    bare,
-                    data=form,
-                    headers=dict(headers),
-                    auth=Header(header)
-                    if auth is not None
-                    else (login.name, login.password)
-                    if login
-                    else None,
-                    proxies=dict(network.proxies(bare)),
-                    stream=True,
-                    timeout=(network.timeouts.connect, network.timeouts.read),
-                    verify=network.verify,
-                ) as response:
+                with (
+                    opened(body) as stream,
+                    session.request(
+                        method or ("GET" if form is None else "POST"),
+                        bare,
+                        data=form if stream is None else stream,
+                        headers=dict(headers),
+                        auth=Header(header)
+                        if auth is not None
+                        else (login.name, login.password)
+                        if login
+                        else None,
+                        proxies=dict(network.proxies(bare)),
+                        stream=True,
+                        timeout=(network.timeouts.connect, network.timeouts.read),
+                        verify=network.verify,
+                    ) as response,
+                ):
                     if response.status_code == 401 and answers < _ANSWERS:
                         answers += 1
                         if own and own.answer(response.headers.get("WWW-Authenticate", ""), header):
@@ -355,7 +384,8 @@ class Http:
                         if auth is None and self._credentials.ask(bare, known_as if at_home else None, login):
                             continue
                     target = requests.Session.get_redirect_target(session, response)
-                    if target is None or form is not None:
+                    changes = form is not None or method not in {None, "HEAD"}
+                    if target is None or form or (changes and response.status_code not in _SAME_METHOD):
                         yield response
                         return
                 place = urljoin(bare, target)
@@ -405,32 +435,6 @@ class Http:
             return self._network
 
 
-class _Pace:
-    """Whether bytes come at all; a server that sends one every now and then is never silent long enough."""
-
-    def __init__(self, position: int) -> None:
-        self._position = position
-        self._until = time.monotonic() + _WINDOW
-
-    def check(self, position: int) -> None:
-        """Raise `BrokenError` when too few came since the last look."""
-        if time.monotonic() < self._until:
-            return
-        if position - self._position < _LEAST:
-            raise BrokenError(
-                Failure(reason=f"fewer than {_LEAST} bytes came in {_WINDOW:.0f} seconds", again=True)
-            )
-        self._position, self._until = position, time.monotonic() + _WINDOW
-
-
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.rpartition("@")[2].lower()
-
-
-def _strong_validator(headers: Mapping[str, str]) -> list[str]:
-    """RFC 9110, section 13.1.5: what `If-Range` may carry."""
-    tag = headers.get("ETag", "")
-    if tag and not tag.startswith("W/"):
-        return [tag]
-    return [headers["Last-Modified"]] if "Last-Modified" in headers else []

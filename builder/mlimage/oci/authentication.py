@@ -7,7 +7,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -28,9 +28,10 @@ class RegistryAuthentication:
     Args:
         http: fetches tokens.
         place: where the registry is.
-        scope: what is asked for, `repository:PATH:pull`.
+        scopes: what is asked for where the registry does not say, `repository:PATH:pull`.
         login: gives the user's login when the registry asks for one.
         note: is told why the user's login could not be used.
+        plain: whether the user wants passwords to go there without encryption.
     """
 
     def __init__(
@@ -38,15 +39,17 @@ class RegistryAuthentication:
         http: Http,
         place: Location,
         *,
-        scope: str,
+        scopes: Sequence[str],
         login: Callable[[], Login | None],
         note: Callable[[str], None],
+        plain: bool = False,
     ) -> None:
         self._http = http
         self._place = place
-        self._scope = scope
+        self._scopes = tuple(scopes)
         self._find = login
         self._note = note
+        self._plain = plain
         self._lock = threading.Lock()
         self._header: str | None = None
         self._login: Login | None = None
@@ -96,7 +99,7 @@ class RegistryAuthentication:
             except UsageError as error:  # public images need none
                 self._trouble = str(error)
                 self._note(f"no login is used at `{self._place}`: {error}")
-        if self._login is None or self._login.identity or self._place.plain:
+        if self._login is None or self._login.identity or (self._place.plain and not self._plain):
             return None
         return "Basic " + base64.b64encode(f"{self._login.user}:{self._login.password}".encode()).decode()
 
@@ -106,9 +109,11 @@ class RegistryAuthentication:
             raise RegistryError(
                 f"`{self._place}` sends for a token to `{redact(realm)}`, which is not encrypted"
             )
-        query = {"scope": parameters.get("scope") or self._scope}
+        asked = parameters.get("scope")
+        scopes = self._scopes if asked is None or asked in self._scopes else (asked, *self._scopes[1:])
+        query = [("scope", scope) for scope in scopes]
         if "service" in parameters:
-            query = {"service": parameters["service"]} | query
+            query.insert(0, ("service", parameters["service"]))
         basic = self._basic()
         try:
             answer = self._ask(realm, query, basic)
@@ -128,16 +133,19 @@ class RegistryAuthentication:
             raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
         return token
 
-    def _ask(self, realm: str, query: Mapping[str, str], basic: str | None) -> HttpResponse:
+    def _ask(self, realm: str, query: Sequence[tuple[str, str]], basic: str | None) -> HttpResponse:
         if self._login is not None and self._login.identity:
             form = {
                 "grant_type": "refresh_token",
                 "client_id": "mlimage",
                 "refresh_token": self._login.password,
             }
-            return self._http.get(realm, form={**form, **query}, auth=_Fixed(None), limit=_TOKEN_LIMIT)
+            scopes = " ".join(scope for name, scope in query if name == "scope")
+            return self._http.get(
+                realm, form={**form, **dict(query), "scope": scopes}, auth=Fixed(None), limit=_TOKEN_LIMIT
+            )
         url = f"{realm}{'&' if urlsplit(realm).query else '?'}{urlencode(query)}"
-        return self._http.get(url, auth=_Fixed(basic), limit=_TOKEN_LIMIT)
+        return self._http.get(url, auth=Fixed(basic), limit=_TOKEN_LIMIT)
 
 
 def _is_private(url: str) -> bool:
@@ -149,18 +157,24 @@ def _is_private(url: str) -> bool:
         return False
 
 
-class _Fixed:
+class Fixed:
     """One header, whatever the server says of it."""
 
     def __init__(self, value: str | None) -> None:
         self._value = value
 
     def header(self) -> str | None:
+        """That one."""
         return self._value
 
     def answer(self, challenge: str, used: str | None) -> bool:
+        """There is no other."""
         del challenge, used
         return False
+
+
+NOBODY: Final = Fixed(None)
+"""Says nothing: for places that a registry sends to, which have no business with its credentials."""
 
 
 def challenges(text: str) -> Mapping[str, Mapping[str, str]]:

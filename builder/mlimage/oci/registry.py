@@ -30,7 +30,7 @@ from mlimage.spec.registry import DOCKER_HUB, Reference
 
 MAX_DOCUMENT: Final = 4 << 20
 """Bytes of the largest manifest or configuration; what the specification lets registries refuse beyond."""
-_HOST_OF_HUB: Final = f"registry-1.{DOCKER_HUB}"
+HOST_OF_HUB: Final = f"registry-1.{DOCKER_HUB}"
 _JUDGED: Final = frozenset({400, 401, 403, 404, 405, 410, 451})
 _TOO_MANY: Final = 429
 _T = TypeVar("_T")
@@ -111,7 +111,7 @@ class Repository:
         parts = urlsplit(location.url)
         user, at, host = parts.netloc.rpartition("@")
         bare = Location(urlunsplit((parts.scheme, host, "", "", "")))
-        known = host if host != _HOST_OF_HUB else DOCKER_HUB
+        known = host if host != HOST_OF_HUB else DOCKER_HUB
 
         def login() -> Login | None:
             if at:
@@ -125,7 +125,7 @@ class Repository:
             url=f"{bare.url}/v2/{path}",
             host=known,
             auth=RegistryAuthentication(
-                self._http, bare, scope=f"repository:{path}:pull", login=login, note=self._progress.detail
+                self._http, bare, scopes=[f"repository:{path}:pull"], login=login, note=self._progress.detail
             ),
         )
 
@@ -145,7 +145,7 @@ class Repository:
         headers = {"Accept": ", ".join(ACCEPTED)}
         answer = self._get(place, f"manifests/{selector}", headers=headers)
         if answer.status != 200:
-            raise self._refusal(place, answer.status, selector, _said(answer.body))
+            raise self._refusal(place, answer.status, selector, said(answer.body))
         digest = Digest.of(answer.body)
         for promised in (selector, answer.headers.get("docker-content-digest", "")):
             if promised.startswith("sha256:") and promised != digest:
@@ -158,7 +158,7 @@ class Repository:
     def _blob(self, place: _Place, digest: Digest) -> bytes:
         answer = self._get(place, f"blobs/{digest}")
         if answer.status != 200:
-            raise self._refusal(place, answer.status, digest, _said(answer.body))
+            raise self._refusal(place, answer.status, digest, said(answer.body))
         if Digest.of(answer.body) != digest:
             raise RegistryError(
                 f"`{place.name}` gives another blob than was asked for: expected {digest}, "
@@ -228,12 +228,12 @@ class Repository:
 def default_place(registry: str) -> Location:
     """Where a registry is when nobody says otherwise: over TLS, but for one on this machine."""
     if registry == DOCKER_HUB:
-        return Location(f"https://{_HOST_OF_HUB}")
+        return Location(f"https://{HOST_OF_HUB}")
     plain = Location(f"http://{registry}")
     return Location(f"https://{registry}") if plain.plain else plain
 
 
-def _said(body: bytes) -> str:
+def said(body: bytes) -> str:
     """What the registry tells people, in one line: the errors' messages."""
     try:
         errors = json.loads(body)["errors"]

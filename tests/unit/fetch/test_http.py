@@ -459,7 +459,7 @@ def test_a_range_without_end() -> None:
 
 
 def test_a_download_that_drips_is_broken_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mlimage.fetch.http._WINDOW", 0.1)
+    monkeypatch.setattr("mlimage.fetch.pace._WINDOW", 0.1)
     with (
         Dripping("200 OK", byte=b"x", pause=0.03) as server,
         Http(read_timeout=5, retry=Retry(attempts=2, sleep=lambda _: None)) as http,

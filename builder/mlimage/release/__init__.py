@@ -1,0 +1,1 @@
+"""Sealed images to registries, and back."""

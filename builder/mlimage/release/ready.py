@@ -1,0 +1,56 @@
+"""Which images of the store are what a spec and its locks ask for now, and so may be pushed."""
+
+import json
+from collections.abc import Sequence
+
+from mlimage.errors import BuildError
+from mlimage.lock.model import Lock
+from mlimage.oci.store import Store
+from mlimage.plan.config import spec_digest
+from mlimage.release.index import DRIVER, Member
+from mlimage.spec.load import LoadedSpec
+from mlimage.spec.tags import ImageTag
+from mlimage.spec.variants import accelerator_of
+
+
+def members_of(
+    loaded: LoadedSpec, locks: Sequence[tuple[ImageTag, Lock]], store: Store
+) -> tuple[Member, ...]:
+    """The built images of a spec.
+
+    Args:
+        loaded: the spec.
+        locks: tags of the images, each with its lock.
+        store: where they were built.
+
+    Raises:
+        BuildError: one was not built, or of another lock or spec.
+    """
+    tags = store.tags()
+    found = []
+    for tag, lock in locks:
+        name = f"{loaded.spec.name}:{tag}"
+        if name not in tags:
+            raise BuildError(f"`{name}` is not built yet", hint=_build(loaded, tag))
+        image = store.load(tags[name], name=name)
+        labels = json.loads(store.read(image.config)).get("config", {}).get("Labels") or {}
+        wanted = {"lock": lock.digest, "spec": spec_digest(loaded.spec, tag.variant)}
+        stale = [what for what, digest in wanted.items() if labels.get(f"dev.mlimage.{what}") != digest]
+        if stale:
+            raise BuildError(
+                f"`{name}` was built of another {' and another '.join(stale)}", hint=_build(loaded, tag)
+            )
+        found.append(
+            Member(
+                image=image,
+                tag=tag,
+                accelerator=accelerator_of(loaded.spec, tag.variant),
+                driver=labels.get(DRIVER),
+            )
+        )
+    return tuple(found)
+
+
+def _build(loaded: LoadedSpec, tag: ImageTag) -> str:
+    several = len(loaded.spec.variants) > 1
+    return f"`mlimage build {loaded.spec.name}{f' --variant {tag.variant}' if several else ''}` builds it"

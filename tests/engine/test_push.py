@@ -1,0 +1,74 @@
+"""A push to Debian's own registry; Docker, Podman and skopeo get the image that they can run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mlimage.cache import Cache
+from support.machine import Engine
+from support.programs import program
+from support.steps import SPEC, Steps, locked_project, project_of
+
+pytestmark = [pytest.mark.network, pytest.mark.engine]
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Path:
+    return locked_project(tmp_path_factory.mktemp("push"), shared_cache)
+
+
+@pytest.fixture
+def project(locked: Path, tmp_path: Path, warm_cache: Cache, engine: Engine) -> Steps:
+    return project_of(locked, tmp_path / "project", warm_cache, engine.environ)
+
+
+def push(project: Steps, to: str, *options: str) -> dict[str, object]:
+    done = project.run("push", "--to", to, "--json", *options)
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads(done.stdout)
+    return dict(found)
+
+
+def test_docker_gets_the_image_for_the_cpu(project: Steps, registry: str, tmp_path: Path) -> None:
+    to = f"{registry}/push-{tmp_path.name.lower()}"
+    built = project.build()
+    first = push(project, to, "--tag", "latest")
+    reference = f"{to}/steps@{first['digest']}"
+    assert first["repository"] == f"{to}/steps"
+    project.docker("pull", "--quiet", f"{to}/steps:latest")
+    [inspected] = json.loads(project.docker("image", "inspect", f"{to}/steps:latest"))
+    assert inspected["RepoDigests"] == [reference]
+    assert project.docker("run", "--rm", f"{to}/steps:latest", "train") == "trained\n"
+    said = json.loads(program("skopeo", "inspect", "--tls-verify=false", f"docker://{to}/steps:latest"))
+    assert said["Digest"] == first["digest"]
+    raw = program("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{reference}")
+    [entry] = json.loads(raw)["manifests"]
+    assert entry["digest"] == built["digest"]
+    assert entry["platform"] == {"os": "linux", "architecture": "amd64"}
+    project.docker("image", "rm", "--force", f"{to}/steps:latest")
+    # The application changed: nothing else travels.
+    (project.root / "images/steps/app/train.py").write_text("print('trained anew')\n")
+    project.build()
+    second = push(project, to, "--tag", "latest")
+    assert second["digest"] != first["digest"]
+    sizes = second["bytes"]
+    assert isinstance(sizes, dict)
+    assert 0 < sizes["sent"] < 20_000 < sizes["there"]
+    assert push(project, to)["bytes"] == {"sent": 0, "mounted": 0, "there": sizes["sent"] + sizes["there"]}
+
+
+def test_what_is_not_built_is_not_pushed(project: Steps, registry: str) -> None:
+    to = f"{registry}/never"
+    done = project.run("push", "--to", to)
+    assert (done.returncode, done.stderr) == (
+        7,
+        "error: `steps:cpu` is not built yet\nhint: `mlimage build steps` builds it\n",
+    )
+    project.build()
+    (project.root / "images/steps/mlimage.yaml").write_text(SPEC + "env: {A: b}\n")
+    done = project.run("push", "--to", to)
+    assert (done.returncode, done.stderr) == (
+        7,
+        "error: `steps:cpu` was built of another spec\nhint: `mlimage build steps` builds it\n",
+    )
