@@ -1,6 +1,7 @@
 """A push to Debian's own registry; Docker, Podman and skopeo get the image that they can run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,26 @@ def test_docker_gets_the_image_for_the_cpu(project: Steps, registry: str, tmp_pa
     assert isinstance(sizes, dict)
     assert 0 < sizes["sent"] < 20_000 < sizes["there"]
     assert push(project, to)["bytes"] == {"sent": 0, "mounted": 0, "there": sizes["sent"] + sizes["there"]}
+
+
+def test_what_was_pushed_is_pulled_and_run(
+    project: Steps, registry: str, tmp_path: Path, shared_cache: Cache
+) -> None:
+    to = f"{registry}/pull-{tmp_path.name.lower()}"
+    built = project.build()
+    push(project, to, "--tag", "latest")
+    laptop = replace(project, cache=Cache(tmp_path / "laptop"))
+    done = laptop.run("pull", f"{to}/steps:latest", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["name"], found["digest"], found["there"]) == ("steps:cpu", built["digest"], 0)
+    assert json.loads(laptop.run("pull", f"{to}/steps:latest", "--json").stdout)["fetched"] == 0
+    for reference in ("steps", f"{to}/steps:latest"):
+        done = laptop.run("run", "--runtime", "docker", reference, "--", "python", "train.py")
+        assert (done.returncode, done.stdout) == (0, "trained\n"), done.stderr
+    done = laptop.run("pull", f"{to}/steps:latest", "--load")
+    assert done.returncode == 0, done.stderr
+    assert laptop.docker("run", "--rm", "steps:cpu", "train") == "trained\n"
 
 
 def test_what_is_not_built_is_not_pushed(project: Steps, registry: str) -> None:

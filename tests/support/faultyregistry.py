@@ -15,10 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-Fault = Literal["cut", "late", "status", "lost", "expired", "slow down", "other digest"]
+Fault = Literal[
+    "cut", "late", "status", "lost", "expired", "slow down", "other digest", "short", "corrupt"
+]  # fmt: skip
 """What happens to a request: the connection breaks while it is read, or after it was obeyed; the registry is
 overloaded; it forgets the upload; the token runs out; it wants to be left alone for a moment; it stores
-something else than was sent, which no registry may."""
+something else than was sent, which no registry may; a blob ends in the middle, or has a wrong bit."""
 
 _BLOB = re.compile(r"/v2/(?P<name>.+)/blobs/(?P<digest>sha256:[0-9a-f]{64})\Z")
 _UPLOADS = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<upload>[0-9a-f-]*)\Z")
@@ -54,6 +56,11 @@ class FaultyRegistry:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - to be repeatable
+
+    def reseed(self, seed: int, *, rate: float, needs_token: bool) -> None:
+        """Fail in another way from now on."""
+        self._random.seed(seed)
+        self.rate, self.needs_token = rate, needs_token
 
     def draw(self) -> tuple[Fault | None, float]:
         """What happens to the next request, and where in it."""
@@ -164,12 +171,26 @@ class _Handler(BaseHTTPRequestHandler):
         elif found := _BLOB.match(parts.path):
             self._read()
             content = held.blobs.get((found["name"], found["digest"]))
-            self._answer(404 if content is None else 200, {}, content or b"")
+            if content is None:
+                self._answer(404, {}, b"")
+            else:
+                self._send_blob(content)
         elif found := _MANIFEST.match(parts.path):
             self._manifest(found["name"], found["selector"])
         else:
             self._read()
             self._answer(404, {}, b"")
+
+    def _send_blob(self, content: bytes) -> None:
+        """A blob, or what is asked for of it; it may be damaged, or too short, or end in the middle."""
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked else 0
+        headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if asked else {}
+        body = content[start:]
+        at = int(len(body) * self._where)
+        if self._fault == "corrupt" and body:
+            body = body[:at] + bytes([body[min(at, len(body) - 1)] ^ 1]) + body[at + 1 :]
+        self._answer(206 if asked else 200, headers, body, cut=at if self._fault == "short" else None)
 
     def _upload(self, name: str, upload: str, query: dict[str, str]) -> None:
         held = self.held
@@ -241,7 +262,7 @@ class _Handler(BaseHTTPRequestHandler):
         digest = f"sha256:{hashlib.sha256(found[1]).hexdigest()}"
         self._answer(200, {"Content-Type": found[0], "Docker-Content-Digest": digest}, found[1])
 
-    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def _answer(self, status: int, headers: dict[str, str], body: bytes, *, cut: int | None = None) -> None:
         if getattr(self, "_fault", None) == "late":
             raise _BrokenError
         self.send_response(status)
@@ -250,7 +271,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            self.wfile.write(body[:cut])
+        if cut is not None:
+            raise _BrokenError
 
 
 def _errors(message: str) -> bytes:

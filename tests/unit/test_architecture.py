@@ -10,7 +10,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent.parent / "builder" / "mlimage"
 
-FOUNDATION = {"errors", "digest", "platforms", "process", "atomic", "progress", "resources", "cache"}
+FOUNDATION = {
+    "errors", "digest", "platforms", "process", "atomic", "progress", "parallel", "resources", "cache",
+}  # fmt: skip
 
 ORDER = (
     {"runtime"},

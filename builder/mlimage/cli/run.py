@@ -17,7 +17,7 @@ def run(
         str,
         typer.Argument(
             metavar="IMAGE",
-            help="NAME, NAME:TAG, or the beginning of a digest.",
+            help="NAME, NAME:TAG, or the beginning of a digest; or REGISTRY/PATH/NAME, which is pulled.",
             show_default=False,
         ),
     ],
@@ -112,9 +112,11 @@ def run(
       mlimage run churn train -- --epochs 3       arguments of the role
       mlimage run churn serve --port 9000
       mlimage run churn shell
+      mlimage run ghcr.io/acme/churn:latest serve
       mlimage run churn --runtime sandbox -- python -c 'import numpy'
     """
     from mlimage.cache import default_cache
+    from mlimage.cli.pull import pulled_from
     from mlimage.cli.screen import Screen
     from mlimage.host.choose import choose
     from mlimage.host.contract import User, read_contract
@@ -133,7 +135,11 @@ def run(
     store = Store(cache.store)
     asked = arguments[0] if arguments else None
     role: RoleName | None = "train" if asked == "train" else "serve" if asked == "serve" else None
-    found = resolve(store, with_variant(image, variant), role=role, platform=host_platform())
+    if "/" in image:
+        with cache.in_use():
+            found = pulled_from(image, screen, cache, variant=variant or "auto", role=role).image
+    else:
+        found = resolve(store, with_variant(image, variant), role=role, platform=host_platform())
     wishes = Wishes(
         arguments=tuple(arguments or ()),
         data=tuple(data or ()),

@@ -20,6 +20,7 @@ VERBS: Final = {
     "render": "Write the Dockerfile of each variant, to read and commit",
     "build": "Turn spec and lock into one sealed image, with or without Docker",
     "push": "Push what was built to a registry, one index of all variants",
+    "pull": "Get the image that suits this machine from a registry",
     "run": "Train, serve or open a shell in an image",
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",

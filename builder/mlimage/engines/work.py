@@ -14,7 +14,7 @@ from mlimage.atomic import scratch_folder
 from mlimage.content.base import assemble
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
-from mlimage.engines.fetches import NOTHING, Fetches, Guarded, StoppedError
+from mlimage.engines.fetches import Fetches
 from mlimage.engines.layers import Job
 from mlimage.engines.sources import Compilation, base_files, library_files, package_files, wheel_files
 from mlimage.lock.inputs import Item
@@ -24,6 +24,7 @@ from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
+from mlimage.parallel import NOTHING, Guarded, StoppedError
 from mlimage.plan.model import (
     AppLayer,
     AptLayer,

@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
 from mlimage.lock.root import discard_root, has_root, image_root_folder, interpreter_of, write_image_root
 from mlimage.lock.sources import Sources
+from mlimage.parallel import at_once
 from mlimage.process import Runner
 from mlimage.progress import Progress, Task
 from mlimage.spec.suites import PYTHON_OF_SUITE
@@ -103,35 +103,13 @@ def _unpacked(layers: Sequence[ImageLayer], sources: Sources, *, name: str) -> P
 
 def _fetch(layers: Sequence[ImageLayer], images: Images, progress: Progress, name: str) -> None:
     distinct = {layer.digest: layer for layer in layers}.values()
-    with (
-        progress.task(f"pulling {name}", total=sum(layer.size for layer in distinct), unit="bytes") as task,
-        ThreadPoolExecutor(_FETCHES) as pool,
-    ):
-        guarded = _Guarded(task)
-        try:
-            for _ in pool.map(lambda layer: images.fetch(layer, guarded), distinct):
-                pass
-        except BaseException:
-            guarded.stopped = True  # the others end with their next bytes, and what they have is kept
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
+    def fetch(layer: ImageLayer, task: Task) -> None:
+        images.fetch(layer, task)
 
-class _StoppedError(Exception):
-    """Another layer failed or the user interrupted; ends a thread, and is never seen."""
-
-
-class _Guarded:
-    """Counts for a task until it is stopped."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self.stopped = False
-
-    def advance(self, amount: int) -> None:
-        if self.stopped:
-            raise _StoppedError
-        self._task.advance(amount)
+    size = sum(layer.size for layer in distinct)
+    with progress.task(f"pulling {name}", total=size, unit="bytes") as task:
+        at_once(fetch, distinct, jobs=_FETCHES, task=task)
 
 
 def _resolve(

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -12,6 +11,7 @@ from mlimage.errors import BuildError, RegistryError
 from mlimage.oci.destination import Destination
 from mlimage.oci.model import INDEX, MANIFEST, Descriptor, SealedImage
 from mlimage.oci.store import Store
+from mlimage.parallel import at_once
 from mlimage.progress import Progress, Task
 
 UPLOADS: Final = 4
@@ -110,23 +110,6 @@ class _Fates:
             self.bytes[fate] += size
 
 
-class _StoppedError(Exception):
-    """Another blob failed, or the user interrupted; ends a thread, and is never seen."""
-
-
-class _Guarded:
-    """Counts for a task until it is stopped."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self.stopped = False
-
-    def advance(self, amount: int) -> None:
-        if self.stopped:
-            raise _StoppedError
-        self._task.advance(amount)
-
-
 def _send_all(
     blobs: Sequence[Descriptor],
     destination: Destination,
@@ -135,24 +118,14 @@ def _send_all(
     title: str,
     fates: _Fates,
 ) -> None:
-    with (
-        progress.task(f"pushing {title}", total=sum(blob.size for blob in blobs), unit="bytes") as task,
-        ThreadPoolExecutor(UPLOADS, "push") as pool,
-    ):
-        guarded = _Guarded(task)
+    def send(blob: Descriptor, task: Task) -> None:
+        fates.add(_send(blob, destination, store, task), blob.size)
 
-        def send(blob: Descriptor) -> None:
-            guarded.advance(0)
-            fates.add(_send(blob, destination, store, guarded), blob.size)
-
-        try:
-            # The largest first, so that no thread is left alone with it at the end.
-            for _ in pool.map(send, sorted(blobs, key=lambda blob: -blob.size)):
-                pass
-        except BaseException:
-            guarded.stopped = True
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # The largest first, so that no thread is left alone with it at the end.
+    ordered = sorted(blobs, key=lambda blob: -blob.size)
+    size = sum(blob.size for blob in blobs)
+    with progress.task(f"pushing {title}", total=size, unit="bytes") as task:
+        at_once(send, ordered, jobs=UPLOADS, task=task)
 
 
 def _send(blob: Descriptor, destination: Destination, store: Store, task: Task) -> Fate:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from mlimage.platforms import ARCHITECTURES, PLATFORMS, Platform
+from mlimage.spec.registry import is_reference
 from mlimage.spec.requirements import check_requirement
 
 REFUSED: Final = "mlimage"
@@ -27,10 +28,6 @@ _PACKAGE: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
 _SECRET: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]*"  # noqa: S105 - of names
 _USER: Final = r"[0-9]+(?::[0-9]+)?"
 _URL: Final = r"https?://[^\s/?#@]+(?:/[^\s?#]*)?"
-_IMAGE: Final = (
-    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
 _SIZE: Final = r"([0-9]+(?:\.[0-9]+)?) ?(B|kB|KB|MB|GB|KiB|MiB|GiB)?"
 _UNITS: Final = {
     "B": 1,
@@ -93,7 +90,7 @@ def _deb(value: str) -> str:
 
 
 def _image(value: str) -> str:
-    if not re.fullmatch(_IMAGE, value):
+    if not is_reference(value):
         raise refuse(f"`{value}` is not a reference to an image", "write it as `python:3.11-slim-bookworm`")
     return value
 

@@ -1,5 +1,6 @@
 """References to images of registries, as people write them: `python:3.11`, `HOST/PATH:TAG@DIGEST`."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,10 @@ DOCKER_HUB: Final = "docker.io"
 _OFFICIAL: Final = "library"
 """Where Docker Hub has the images whose names have one part."""
 _LATEST: Final = "latest"
+_FORM: Final = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +51,13 @@ class Reference:
         return f"{self.registry}/{self.name}"
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text has the form of a reference to an image."""
+    return _FORM.fullmatch(text) is not None
+
+
 def parse_reference(text: str) -> Reference:
-    """The reference, whole; the text has the form that the spec demands of `base.image`.
+    """The reference, whole; the text is one (`is_reference`).
 
     The first part is a registry when it has a dot or a port, or is `localhost` (distribution/reference,
     `splitDockerDomain`); without one it is Docker Hub.

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlimage.digest import Digest
-from mlimage.spec.fields import _IMAGE
-from mlimage.spec.registry import Reference, parse_reference
+from mlimage.spec.registry import _FORM, Reference, is_reference, parse_reference
 
 DIGEST = Digest.of(b"")
 
@@ -37,7 +36,8 @@ def test_parts() -> None:
     assert found.name == f"org/base:1@{DIGEST}"
 
 
-@given(st.from_regex(_IMAGE, fullmatch=True))
+@given(st.from_regex(_FORM, fullmatch=True))
 def test_a_whole_reference_means_itself(text: str) -> None:
+    assert is_reference(text)
     found = parse_reference(text)
     assert parse_reference(str(found)) == found

@@ -1,0 +1,140 @@
+"""Which image of an index this machine gets, and why. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from packaging.version import InvalidVersion, Version
+
+from mlimage.errors import RegistryError, UsageError
+from mlimage.oci.model import Descriptor
+from mlimage.oci.read import read_descriptor, read_object
+from mlimage.platforms import Platform
+from mlimage.release.index import ACCELERATOR, DRIVER, ROLE, VARIANT
+from mlimage.spec.tags import RoleName
+from mlimage.spec.variants import CPU
+
+AUTO: Final = "auto"
+_CUDA: Final = "cuda"
+_MOST: Final = 1000
+"""Images of an index that are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An image of an index.
+
+    Attributes:
+        manifest: its manifest.
+        platform: `os/architecture`, as the index says it.
+        variant: name of the variant; empty where mlimage did not write the index.
+        accelerator: the hardware that it is for.
+        role: what it is for, where each role has an image; else None.
+        driver: the oldest driver that runs it, where it needs one.
+    """
+
+    manifest: Descriptor
+    platform: str
+    variant: str
+    accelerator: str
+    role: str | None
+    driver: str | None
+
+
+def read_offers(content: bytes) -> tuple[Offer, ...]:
+    """What an index offers, in its order; raises `ValueError` where it is none."""
+    document = read_object(content)
+    entries = document.get("manifests")
+    if not isinstance(entries, list) or len(entries) > _MOST or "layers" in document:  # CVE-2021-41190
+        raise ValueError("no index of images")
+    return tuple(_offer(entry) for entry in entries if isinstance(entry, dict))
+
+
+def _offer(entry: dict[str, Any]) -> Offer:
+    platform, said = entry.get("platform"), entry.get("annotations")
+    platform = platform if isinstance(platform, dict) else {}
+    said = said if isinstance(said, dict) else {}
+    return Offer(
+        manifest=read_descriptor(entry),
+        platform=f"{platform.get('os')}/{platform.get('architecture')}",
+        variant=str(said.get(VARIANT, "")),
+        accelerator=str(said.get(ACCELERATOR, "")),
+        role=said.get(ROLE),
+        driver=said.get(DRIVER),
+    )
+
+
+def choose(
+    offers: Sequence[Offer],
+    *,
+    platform: Platform,
+    variant: str,
+    role: RoleName | None,
+    driver: str | None,
+    name: str,
+) -> tuple[Offer, str]:
+    """The image that a machine gets, and why, for people.
+
+    Args:
+        offers: what there is.
+        platform: of the machine.
+        variant: name of one, or of an accelerator; `auto`: that for CUDA where the driver is new enough, else
+            that for the CPU.
+        role: what it is wanted for.
+        driver: version of the machine's NVIDIA driver; None where it has none.
+        name: of the image, for messages.
+
+    Raises:
+        RegistryError: there is none for the platform.
+        UsageError: there is none of the variant or for the role, or none that this machine runs.
+    """
+    there = [offer for offer in offers if offer.platform == str(platform)]
+    if not there:
+        known = _listed(offers, lambda offer: offer.platform)
+        raise RegistryError(f"`{name}` is not there for `{platform}`", hint=f"it is there for {known}")
+    if role is not None:
+        fitting = [offer for offer in there if offer.role in {None, role}]
+        if not fitting:
+            known = _listed(there, lambda offer: offer.role)
+            raise UsageError(f"`{name}` has no image for the role `{role}`", hint=f"it has {known}")
+        there = fitting
+    if variant != AUTO:
+        chosen = next((offer for offer in there if variant in {offer.variant, offer.accelerator}), None)
+        if chosen is None:
+            known = _listed(there, lambda offer: offer.variant)
+            raise UsageError(f"`{name}` has no variant `{variant}`", hint=f"it has {known}")
+        return chosen, "as asked for"
+    return _for_machine(there, driver, name)
+
+
+def _for_machine(there: Sequence[Offer], driver: str | None, name: str) -> tuple[Offer, str]:
+    cuda = [offer for offer in there if offer.accelerator == _CUDA]
+    rest = [offer for offer in there if offer.accelerator in {CPU, ""}]
+    if driver is not None:
+        for offer in cuda:
+            if offer.driver is None or _version(driver) >= _version(offer.driver):
+                return offer, f"driver {driver} is here, {offer.driver or 'any'} or newer is needed"
+    if driver is None:
+        why = "no NVIDIA driver is here"
+    elif cuda:
+        why = f"driver {driver} is older than {cuda[0].driver}, which `{cuda[0].variant}` needs"
+    else:
+        why = "there is none for CUDA"
+    if not rest:
+        known = _listed(there, lambda offer: offer.variant)
+        raise UsageError(
+            f"`{name}` has no image for the CPU, and {why}", hint=f"`--variant` takes one anyway: {known}"
+        )
+    return rest[0], why if cuda else "there is none for CUDA"
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return Version("0")
+
+
+def _listed(offers: Sequence[Offer], of: Callable[[Offer], object]) -> str:
+    values = dict.fromkeys(of(offer) for offer in offers)
+    return ", ".join(f"`{value}`" for value in values if value) or "none"

@@ -1,0 +1,152 @@
+"""Brings an image of a registry into the store: only what it lacks, verified, under a name here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from mlimage.errors import BuildError, RegistryError
+from mlimage.oci.manifests import Manifest as ReadManifest
+from mlimage.oci.manifests import ManifestError, NoPlatformError, layers_of, read_config, read_manifest
+from mlimage.oci.model import CONFIG, MANIFEST, Descriptor, SealedImage
+from mlimage.oci.registry import Document, Repository
+from mlimage.oci.seal import MAX_LAYERS
+from mlimage.oci.store import Store
+from mlimage.parallel import at_once
+from mlimage.platforms import Platform
+from mlimage.progress import Progress, Task
+from mlimage.release.index import ROLE, VARIANT
+from mlimage.release.offers import choose, read_offers
+from mlimage.spec.tags import ROLES, ImageTag, RoleName
+
+DOWNLOADS: Final = 4
+"""Layers on their way at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """What a pull did.
+
+    Attributes:
+        image: in the store, under its name there.
+        why: this one of several was taken.
+        fetched: bytes that came.
+        there: bytes of layers that the store had.
+    """
+
+    image: SealedImage
+    why: str
+    fetched: int
+    there: int
+
+
+def pull(
+    selector: str,
+    *,
+    repository: Repository,
+    name: str,
+    variant: str,
+    role: RoleName | None,
+    platform: Platform,
+    driver: str | None,
+    store: Store,
+    progress: Progress,
+) -> Pulled:
+    """Pull the image that suits this machine. It has its name in the store when all of it is there.
+
+    Args:
+        selector: tag or digest.
+        repository: where from.
+        name: of the image in the store.
+        variant: as `offers.choose` takes it.
+        role: what it is wanted for.
+        platform: of the machine.
+        driver: version of the machine's NVIDIA driver; None where it has none.
+        store: where to.
+        progress: where it is shown.
+
+    Raises:
+        RegistryError: the registry refuses, does not have it, or has what is no image of mlimage.
+        FetchError: it cannot be reached, or gives something else than it says.
+        UsageError: there is no such variant or role.
+    """
+    first = repository.document(selector)
+    try:
+        document, why = _chosen(first, repository, name, variant, role, platform, driver)
+        manifest = read_manifest(document.content, document.media_type, platform)
+        if not isinstance(manifest, ReadManifest):
+            raise ManifestError("is an index of indexes")  # noqa: TRY301 - as the others are told
+        config = repository.blob(manifest.config.digest)
+        layers = layers_of(manifest, read_config(config, platform))
+        labels = _labels(config)
+        if VARIANT not in labels:
+            raise ManifestError("was not made by mlimage")  # noqa: TRY301
+        if len(layers) > MAX_LAYERS:
+            raise ManifestError(f"has {len(layers)} layers")  # noqa: TRY301
+        tag = _tag(labels, platform)
+    except NoPlatformError as error:
+        there = ", ".join(f"`{each}`" for each in error.platforms)
+        raise RegistryError(
+            f"`{name}` is not there for `{platform}`", hint=f"it is there for {there}" if there else None
+        ) from error
+    except ManifestError as error:
+        raise RegistryError(f"`{name}` {error}", hint="`docker pull` takes images of any kind") from error
+    blobs = {
+        layer.digest: Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
+        for layer in layers
+    }
+    missing = [blob for blob in blobs.values() if not store.holds(blob)]
+    _fetch(missing, repository, store, progress, name)
+    store.put(config, CONFIG)
+    stored = store.put(document.content, MANIFEST)
+    try:
+        image = store.load(stored, name=f"{name}:{tag}")
+    except BuildError as error:
+        raise RegistryError(f"`{name}`: {error.message}") from error
+    store.tag(image)
+    fetched = sum(blob.size for blob in missing)
+    return Pulled(
+        image=image, why=why, fetched=fetched, there=sum(blob.size for blob in blobs.values()) - fetched
+    )
+
+
+def _chosen(
+    first: Document,
+    repository: Repository,
+    name: str,
+    variant: str,
+    role: RoleName | None,
+    platform: Platform,
+    driver: str | None,
+) -> tuple[Document, str]:
+    """The manifest of the image, and why it is this one."""
+    try:
+        offers = read_offers(first.content)
+    except ValueError:
+        return first, "it is the only one"
+    offer, why = choose(offers, platform=platform, variant=variant, role=role, driver=driver, name=name)
+    return repository.document(offer.manifest.digest), f"`{offer.variant}`: {why}" if offer.variant else why
+
+
+def _labels(config: bytes) -> dict[str, str]:
+    settings = json.loads(config).get("config")
+    labels = settings.get("Labels") if isinstance(settings, dict) else None
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def _tag(labels: dict[str, str], platform: Platform) -> ImageTag:
+    role = next((each for each in ROLES if each == labels.get(ROLE)), None)
+    return ImageTag(variant=labels[VARIANT], role=role, platform=platform)
+
+
+def _fetch(
+    blobs: Sequence[Descriptor], repository: Repository, store: Store, progress: Progress, name: str
+) -> None:
+    def fetch(blob: Descriptor, task: Task) -> None:
+        repository.download(blob.digest, blob.size, to=store.blob(blob.digest), task=task)
+
+    if blobs:
+        ordered = sorted(blobs, key=lambda blob: -blob.size)
+        size = sum(blob.size for blob in blobs)
+        with progress.task(f"pulling {name}", total=size, unit="bytes") as task:
+            at_once(fetch, ordered, jobs=DOWNLOADS, task=task)

@@ -1,0 +1,42 @@
+"""A pull of the small image that `support.pushing` pushes."""
+
+from mlimage.fetch import Http
+from mlimage.mirrors import Mirrors
+from mlimage.oci.login import Logins
+from mlimage.oci.registry import Repository
+from mlimage.oci.store import Store
+from mlimage.platforms import LINUX_AMD64
+from mlimage.process import Command, Completed
+from mlimage.progress import SILENT
+from mlimage.release.pull import Pulled, pull
+from mlimage.spec.registry import parse_reference
+from support.faultyregistry import FaultyRegistry
+
+
+def pulled(
+    registry: FaultyRegistry, http: Http, store: Store, *, tag: str = "latest", variant: str = "auto"
+) -> Pulled:
+    """Pull `team/demo` into the store."""
+    reference = parse_reference(f"{registry.host}/team/demo:{tag}")
+    repository = Repository(
+        reference,
+        http=http,
+        mirrors=Mirrors(configured={}),
+        logins=Logins({}, run=_none),
+        progress=SILENT,
+    )
+    return pull(
+        reference.selector,
+        repository=repository,
+        name="demo",
+        variant=variant,
+        role=None,
+        platform=LINUX_AMD64,
+        driver=None,
+        store=store,
+        progress=SILENT,
+    )
+
+
+def _none(_: Command) -> Completed:
+    raise AssertionError

@@ -1,0 +1,120 @@
+"""Which image of an index a machine gets, and why."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlimage.digest import Digest
+from mlimage.errors import MlimageError, RegistryError, UsageError
+from mlimage.oci.model import MANIFEST, Descriptor
+from mlimage.platforms import LINUX_AMD64, LINUX_ARM64
+from mlimage.release.offers import Offer, choose, read_offers
+
+
+def offer(variant: str, platform: str = "linux/amd64", **more: Any) -> Offer:
+    accelerator = variant.rstrip("0123456789")
+    made = Offer(
+        manifest=Descriptor(media_type=MANIFEST, digest=Digest.of(variant.encode()), size=1),
+        platform=platform,
+        variant=variant,
+        accelerator=accelerator,
+        role=None,
+        driver="525.60.13" if accelerator == "cuda" else None,
+    )
+    return replace(made, **more)
+
+
+BOTH = (offer("cpu"), offer("cuda12"), offer("cpu", "linux/arm64"))
+ROLES = (offer("cpu", role="serve"), offer("cpu", role="train"))
+
+
+@pytest.mark.parametrize(
+    ("offers", "wishes", "variant", "why"),
+    [
+        (BOTH, {}, "cpu", "no NVIDIA driver is here"),
+        (BOTH, {"driver": "535.104.05"}, "cuda12", "driver 535.104.05 is here, 525.60.13 or newer is needed"),
+        (BOTH, {"driver": "525.60.13"}, "cuda12", "driver 525.60.13 is here, 525.60.13 or newer is needed"),
+        (
+            BOTH,
+            {"driver": "470.82.01"},
+            "cpu",
+            "driver 470.82.01 is older than 525.60.13, which `cuda12` needs",
+        ),
+        (BOTH, {"driver": "535.1", "platform": LINUX_ARM64}, "cpu", "there is none for CUDA"),
+        (BOTH, {"variant": "cuda"}, "cuda12", "as asked for"),
+        (BOTH, {"variant": "cpu", "driver": "535.1"}, "cpu", "as asked for"),
+        (
+            (offer("cuda13", driver="580"), offer("cuda12"), offer("cpu")),
+            {"driver": "550.1"},
+            "cuda12",
+            "driver 550.1 is here, 525.60.13 or newer is needed",
+        ),
+        ((offer("", accelerator=""),), {"driver": "535.1"}, "", "there is none for CUDA"),
+    ],
+)
+def test_what_a_machine_gets(
+    offers: tuple[Offer, ...], wishes: dict[str, Any], variant: str, why: str
+) -> None:
+    asked = {"platform": LINUX_AMD64, "variant": "auto", "role": None, "driver": None, **wishes}
+    chosen, told = choose(offers, name="churn", **asked)
+    assert (chosen.variant, told) == (variant, why)
+    assert chosen.platform == str(asked["platform"])
+
+
+def test_the_role_decides_where_each_has_an_image() -> None:
+    for role in ("train", "serve"):
+        chosen, _ = choose(ROLES, platform=LINUX_AMD64, variant="auto", role=role, driver=None, name="churn")
+        assert chosen.role == role
+    chosen, _ = choose(ROLES, platform=LINUX_AMD64, variant="auto", role=None, driver=None, name="churn")
+    assert chosen.role == "serve"
+
+
+@pytest.mark.parametrize(
+    ("offers", "wishes", "message", "hint"),
+    [
+        (
+            BOTH[:2],
+            {"platform": LINUX_ARM64},
+            "`churn` is not there for `linux/arm64`",
+            "it is there for `linux/amd64`",
+        ),
+        (BOTH, {"variant": "rocm"}, "`churn` has no variant `rocm`", "it has `cpu`, `cuda12`"),
+        (ROLES[:1], {"role": "train"}, "`churn` has no image for the role `train`", "it has `serve`"),
+        (
+            BOTH[1:2],
+            {},
+            "`churn` has no image for the CPU, and no NVIDIA driver is here",
+            "`--variant` takes one anyway: `cuda12`",
+        ),
+        ((), {}, "`churn` is not there for `linux/amd64`", "it is there for none"),
+    ],
+)
+def test_what_it_does_not_get(
+    offers: tuple[Offer, ...], wishes: dict[str, Any], message: str, hint: str
+) -> None:
+    asked = {"platform": LINUX_AMD64, "variant": "auto", "role": None, "driver": None, **wishes}
+    with pytest.raises((UsageError, RegistryError)) as caught:
+        choose(offers, name="churn", **asked)
+    assert (str(caught.value), caught.value.hint) == (message, hint)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=8), each, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.dictionaries(st.sampled_from(["platform", "annotations", "digest", "size"]), JSON))
+def test_any_index_is_read_or_refused(anything: object, more: dict[str, object]) -> None:
+    entry = {"mediaType": MANIFEST, "digest": Digest.of(b""), "size": 1, **more}
+    for document in (anything, {"manifests": anything}, {"manifests": [entry]}):
+        try:
+            offers = read_offers(json.dumps(document).encode())
+            choose(offers, platform=LINUX_AMD64, variant="auto", role=None, driver=None, name="x")
+        except (ValueError, MlimageError):
+            pass
