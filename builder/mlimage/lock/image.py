@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
 from mlimage.lock.root import discard_root, has_root, image_root_folder, interpreter_of, write_image_root
 from mlimage.lock.sources import Sources
+from mlimage.lock.waiting import at_once
 from mlimage.process import Runner
 from mlimage.progress import Progress, Task
 from mlimage.spec.suites import PYTHON_OF_SUITE
@@ -103,17 +103,14 @@ def _unpacked(layers: Sequence[ImageLayer], sources: Sources, *, name: str) -> P
 
 def _fetch(layers: Sequence[ImageLayer], images: Images, progress: Progress, name: str) -> None:
     distinct = {layer.digest: layer for layer in layers}.values()
-    with (
-        progress.task(f"pulling {name}", total=sum(layer.size for layer in distinct), unit="bytes") as task,
-        ThreadPoolExecutor(_FETCHES) as pool,
-    ):
+    total = sum(layer.size for layer in distinct)
+    with progress.task(f"pulling {name}", total=total, unit="bytes") as task:
         guarded = _Guarded(task)
         try:
-            for _ in pool.map(lambda layer: images.fetch(layer, guarded), distinct):
+            for _ in at_once(lambda layer: images.fetch(layer, guarded), distinct, threads=_FETCHES):
                 pass
         except BaseException:
             guarded.stopped = True  # the others end with their next bytes, and what they have is kept
-            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 

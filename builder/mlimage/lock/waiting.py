@@ -1,0 +1,45 @@
+"""Several requests at once, on threads for which nobody waits: a silent server holds up no Ctrl-C."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import TypeVar
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+def at_once(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = 8
+) -> Iterator[_Result]:
+    """The results in the order of the items; raises what the work raised.
+
+    A `ThreadPoolExecutor` would wait for its threads, at the end of the program too. Here nothing further is
+    begun when the caller stops, and what is under way ends with the program at the latest.
+    """
+    waiting: SimpleQueue[tuple[_Item, Future[_Result]]] = SimpleQueue()
+    results = []
+    for item in items:
+        results.append(Future[_Result]())
+        waiting.put((item, results[-1]))
+    stopped = Event()
+
+    def loop() -> None:
+        while not stopped.is_set():
+            try:
+                item, result = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                result.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - it goes to whoever wants the result
+                result.set_exception(error)
+
+    for _ in range(min(threads, len(results))):
+        Thread(target=loop, daemon=True).start()
+    try:
+        for result in results:
+            yield result.result()
+    finally:
+        stopped.set()
