@@ -1,13 +1,15 @@
-"""Several things at once on threads, which all end when one of them fails or the user interrupts."""
+"""Several things at once, on threads for which nobody waits: a silent server holds up no Ctrl-C."""
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from typing import Final, TypeVar
 
 from mlimage.progress import Task
 
-_T = TypeVar("_T")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 class StoppedError(Exception):
@@ -37,27 +39,56 @@ NOTHING: Final[Task] = _Nothing()
 """A task that nobody sees."""
 
 
-def at_once(work: Callable[[_T, Task], None], items: Iterable[_T], *, jobs: int, task: Task) -> None:
-    """Do some work for each item, several at once, and raise the first error.
+def at_once(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = 8
+) -> Iterator[_Result]:
+    """The results in the order of the items; raises what the work raised.
+
+    A `ThreadPoolExecutor` would wait for its threads, at the end of the program too. Here nothing further is
+    begun when the caller stops, and what is under way ends with the program at the latest.
+    """
+    waiting: SimpleQueue[tuple[_Item, Future[_Result]]] = SimpleQueue()
+    results = []
+    for item in items:
+        results.append(Future[_Result]())
+        waiting.put((item, results[-1]))
+    stopped = Event()
+
+    def loop() -> None:
+        while not stopped.is_set():
+            try:
+                item, result = waiting.get_nowait()
+            except Empty:
+                return
+            try:
+                result.set_result(work(item))
+            except BaseException as error:  # noqa: BLE001 - it goes to whoever wants the result
+                result.set_exception(error)
+
+    for _ in range(min(threads, len(results))):
+        Thread(target=loop, daemon=True).start()
+    try:
+        for result in results:
+            yield result.result()
+    finally:
+        stopped.set()
+
+
+def transfer(
+    work: Callable[[_Item, Task], None], items: Iterable[_Item], *, threads: int, task: Task
+) -> None:
+    """Move each item, several at once, and raise the first error; those under way end with their next bytes.
 
     Args:
-        work: is given an item and what to count with, which ends it when another item failed.
+        work: is given an item and what to count with.
         items: in the order in which they are begun.
-        jobs: how many at once.
+        threads: how many at once.
         task: counts for all.
     """
     stop = Event()
     guarded = Guarded(task, stop)
-
-    def do(item: _T) -> None:
-        guarded.advance(0)
-        work(item, guarded)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for _ in pool.map(do, items):
-                pass
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    try:
+        for _ in at_once(lambda item: work(item, guarded), items, threads=threads):
+            pass
+    finally:
+        stop.set()

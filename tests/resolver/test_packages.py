@@ -1,52 +1,31 @@
 """Locks packages from real indexes on loopback, with the real pip-compile and uv, on this python."""
 
 import io
-import os
-import re
 import sys
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import pytest
-from packaging.version import Version
 
-from mlimage.cache import Cache
-from mlimage.errors import FetchError, MlimageError, ResolveError
+from mlimage.errors import ResolveError
 from mlimage.lock.changes import Upgrade
-from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.model import Lock, LockedPackage
-from mlimage.lock.packages import lock_packages
 from mlimage.lock.resolver import Resolver
-from mlimage.lock.sources import Sources
-from mlimage.lock.uv import Uv, find_uv
 from mlimage.lock.writer import render_requirements
 from mlimage.process import Command, run
-from mlimage.progress import SILENT
-from mlimage.spec.model import ImageSpec
-from mlimage.spec.requirements import SpecRequirement
 from support import locks
-from support.hostpython import host_python
-from support.webserver import Fault, Offered, WebServer, web_server
+from support.resolving import RESOLVERS, Index
+from support.webserver import WebServer, web_server
 from support.wheels import make_wheel
-
-AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 @pytest.fixture(params=["json", "html"])
 def style(request: pytest.FixtureRequest) -> Literal["json", "html"]:
     kind: Literal["json", "html"] = request.param
     return kind
-
-
-RESOLVERS: Mapping[str, Resolver] = {
-    "pip-compile": PIP_COMPILE,
-    "uv": Uv(program=find_uv(os.environ["PATH"])),
-}
 
 
 @pytest.fixture(params=RESOLVERS)
@@ -62,94 +41,8 @@ def web(style: Literal["json", "html"]) -> Iterator[WebServer]:
 
 
 @pytest.fixture
-def index(web: WebServer, resolver: Resolver, tmp_path: Path) -> "Index":
+def index(web: WebServer, resolver: Resolver, tmp_path: Path) -> Index:
     return Index(web, resolver, tmp_path)
-
-
-class Index:
-    """A small world of packages: `app` needs `lib`, which has versions 1.0 and 2.0."""
-
-    def __init__(self, web: WebServer, resolver: Resolver, folder: Path) -> None:
-        self.web = web
-        self.resolver = resolver
-        self.folder = folder
-        self.add("lib", "1.0")
-        self.add("lib", "2.0")
-        self.add("app", "1.0", requires=["lib>=1"])
-
-    def add(
-        self,
-        name: str,
-        version: str,
-        *,
-        requires: Sequence[str] = (),
-        tag: str = "py3-none-any",
-        headers: Sequence[str] = (),
-        **says: object,
-    ) -> Offered:
-        wheel = make_wheel(
-            self.folder / "wheels",
-            name,
-            version,
-            {f"{name}.py": b"x = 1\n"},
-            requires=requires,
-            tag=tag,
-            headers=headers,
-        )
-        return self.web.offer(name, wheel.name, wheel.read_bytes(), **says)
-
-    def lock(
-        self,
-        *texts: str,
-        previous: Lock | None = None,
-        upgrade: Upgrade | None = None,
-        constraints: Mapping[str, str] = MappingProxyType({}),
-        indexes: str = "",
-    ) -> tuple[tuple[LockedPackage, ...], dict[str, str]]:
-        spec = ImageSpec.model_validate(
-            {
-                "name": "digits",
-                "python": "3.11",
-                "base": {"debian": "bookworm"},
-                "train": {"command": ("python", "train.py")},
-                "indexes": {"team": {"url": indexes, "packages": ("inner",)}} if indexes else {},
-            },
-            strict=False,
-        )
-        requirements = [
-            SpecRequirement(
-                text=text, place="dependencies", path="images/digits/mlimage.yaml", line=line, column=5
-            )
-            for line, text in enumerate(texts, 10)
-        ]
-        environ = {"MLIMAGE_MIRROR_DEFAULT": self.web.index, "HOME": str(self.folder)}
-        cache = Cache(self.folder / "cache")
-        with Sources(spec, "cpu", cache=cache, environ=environ, progress=SILENT) as sources:
-            packages, notes = lock_packages(
-                requirements,
-                host_python(),
-                host_python().describe(run),
-                image="digits",
-                previous=previous,
-                constraints={name: Version(version) for name, version in constraints.items()},
-                upgrade=upgrade or Upgrade(),
-                as_of=AS_OF,
-                resolver=self.resolver,
-                sources=sources,
-                run=run,
-            )
-        return packages, dict(notes)
-
-    def pins(
-        self, *texts: str, previous: Lock | None = None, upgrade: Upgrade | None = None
-    ) -> dict[str, str]:
-        packages, _ = self.lock(*texts, previous=previous, upgrade=upgrade)
-        return {package.name: str(package.version) for package in packages}
-
-    def error(self, *texts: str) -> MlimageError:
-        with pytest.raises(MlimageError) as caught:
-            self.lock(*texts)
-        return caught.value
 
 
 def test_pins_files_and_who_asks(index: Index) -> None:
@@ -251,20 +144,6 @@ def test_the_date_of_the_lock(index: Index, style: str) -> None:
         assert "newer than this lock" in str(error)
 
 
-def test_bound_packages_come_from_their_index_only(index: Index) -> None:
-    index.add("inner", "9.9")
-    with web_server(style="json") as team:
-        wheel = make_wheel(index.folder / "team", "inner", "1.0", {"inner.py": b""}, requires=["lib"])
-        team.offer("inner", wheel.name, wheel.read_bytes())
-        evil = make_wheel(index.folder / "team", "lib", "99.0", {"lib.py": b""})
-        team.offer("lib", evil.name, evil.read_bytes())
-        packages, _ = index.lock("inner", indexes=f"http://127.0.0.1:{team.origin.rpartition(':')[2]}/simple")
-    assert [(p.name, str(p.version), p.index) for p in packages] == [
-        ("inner", "1.0", "team"),
-        ("lib", "2.0", "default"),
-    ]
-
-
 def test_errors_in_the_users_words(index: Index) -> None:
     error = index.error("app", "lib<1.5", "lib>1.5")
     assert isinstance(error, ResolveError)
@@ -296,14 +175,6 @@ def test_an_index_without_digests(index: Index) -> None:
     assert str(error) == (
         "index `default` gives no sha256 for `plain-1.0-py3-none-any.whl`, so it cannot be locked"
     )
-
-
-def test_an_unreachable_index_is_no_unknown_package(index: Index) -> None:
-    index.web.spoil("/simple/lib", Fault(status=403))
-    error = index.error("app")
-    assert isinstance(error, FetchError)
-    assert "403" in str(error)
-    assert re.search(r"no package|from versions", str(error)) is None
 
 
 def test_the_configuration_of_this_machine_does_not_count(

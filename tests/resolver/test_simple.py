@@ -50,7 +50,7 @@ def test_pip_compile_resolves_by_it_without_fetching_wheels(
     web.offer("lib", "lib-2.7.tar.gz", b"source")
     offer(web, wheel(tmp_path, "private", "9.0"))
     offer(own, wheel(tmp_path, "private", "1.0"))
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         status, text, errors = compile_(served.url, tmp_path, "demo", "lib<3")
     assert (status, errors) == (0, "")
     assert text == "demo==1.0\nlib==2.0\nprivate==1.0\n"
@@ -64,7 +64,7 @@ def test_pip_compile_ends_soon_when_the_index_is_down(
     web: WebServer, indexes: Indexes, tmp_path: Path
 ) -> None:
     web.spoil("/simple/", Fault(status=503))
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         status, text, _ = compile_(served.url, tmp_path, "demo")
     assert (status, text) == (1, "")
     assert len(served.failures) == 1

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from mlimage.lock.inputs import Inputs
 from mlimage.lock.model import AssembledBase, BaseLock, Deb, Wanted
 from mlimage.lock.root import has_root, interpreter_of, root_folder, write_root
 from mlimage.lock.sources import Sources
+from mlimage.parallel import at_once
 from mlimage.platforms import Platform
 from mlimage.process import Runner
 from mlimage.progress import Progress
@@ -30,7 +30,6 @@ from mlimage.spec.suites import PYTHON_OF_SUITE
 
 IMAGE_PLACE: Final = "base.image"
 """By which name `package_places` tells where the image stands; no package has it."""
-_FETCHES = 8
 
 
 def requested(wanted: Wanted) -> tuple[str, ...]:
@@ -163,11 +162,8 @@ def package_places(content: bytes, path: str) -> Mapping[str, str]:
 
 def _with_scripts(debs: Sequence[Deb], inputs: Inputs, progress: Progress) -> tuple[Deb, ...]:
     total = sum(deb.size for deb in debs if not inputs.has(deb))
-    with (
-        progress.task("fetching debs", total=total, unit="bytes") as task,
-        ThreadPoolExecutor(_FETCHES) as pool,
-    ):
-        paths = list(pool.map(lambda deb: inputs.get(deb, task), debs))
+    with progress.task("fetching debs", total=total, unit="bytes") as task:
+        paths = list(at_once(lambda deb: inputs.get(deb, task), debs))
     return tuple(_with_script(deb, path) for deb, path in zip(debs, paths, strict=True))
 
 

@@ -56,7 +56,9 @@ class PipCompile:
             "--strip-extras",
             "--newline", "LF",
             "--index-url", question.index_url,
-            "--pip-args", "--only-binary=:all: --no-cache-dir --no-input --progress-bar=off",
+            # The index tries again itself, and takes its time.
+            "--pip-args", "--only-binary=:all: --no-cache-dir --no-input --progress-bar=off --retries=0 "
+            "--timeout=600",
             *(f"--upgrade-package={name}" for name in sorted(question.upgrade_packages)),
             *(("--constraint", str(question.constraint_file)) if question.constraints else ()),
             "--output-file", str(question.output),

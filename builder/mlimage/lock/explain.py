@@ -38,6 +38,11 @@ def explain(output: str, situation: Situation) -> ResolveError:
             "pip gave up: too many versions could fit together, and it tried very many of them",
             hint="give lower bounds to the packages that you ask for, as `numpy>=2`",
         )
+    if "RecursionError: " in output:  # resolvelib's `_has_route_to_root`, when it turned away from a circle
+        return ResolveError(
+            "pip gave up on packages that ask for each other, in a circle: that is a defect of pip's",
+            hint=f"`mlimage lock {situation.image} --resolver uv` does not have it",
+        )
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR: ")] or lines[-1:]
     said = "\n".join(f"  {line.removeprefix('ERROR: ')}" for line in errors)

@@ -19,7 +19,7 @@ from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
 from mlimage.lock.root import discard_root, has_root, image_root_folder, interpreter_of, write_image_root
 from mlimage.lock.sources import Sources
-from mlimage.parallel import at_once
+from mlimage.parallel import transfer
 from mlimage.process import Runner
 from mlimage.progress import Progress, Task
 from mlimage.spec.suites import PYTHON_OF_SUITE
@@ -109,7 +109,7 @@ def _fetch(layers: Sequence[ImageLayer], images: Images, progress: Progress, nam
 
     size = sum(layer.size for layer in distinct)
     with progress.task(f"pulling {name}", total=size, unit="bytes") as task:
-        at_once(fetch, distinct, jobs=_FETCHES, task=task)
+        transfer(fetch, distinct, threads=_FETCHES, task=task)
 
 
 def _resolve(

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from mlimage.lock.simple import serve_simple
 from mlimage.lock.sources import Sources
 from mlimage.lock.unfulfilled import Situation
 from mlimage.lock.wheels import Candidate, Chosen, candidates, choose
+from mlimage.parallel import at_once
 from mlimage.process import Runner
 from mlimage.spec.requirements import SpecRequirement
 
@@ -141,6 +141,7 @@ def _resolve(
             sources.indexes,
             as_of=situation.as_of,
             tags=_tags(situation.target),
+            python=situation.target.version,
             expected=[Requirement(item.text).name for item in requirements],
         ) as server,
         tempfile.TemporaryDirectory(prefix="mlimage-resolve-") as scratch,
@@ -230,12 +231,9 @@ def _sizes(files: Sequence[IndexFile], kept: Iterable[LockedPackage], sources: S
     def size_of(file: IndexFile) -> int:
         return known[file.sha256] if file.sha256 in known else sources.indexes.size(file)
 
-    with (
-        sources.progress.task("sizes of the files", total=len(files)) as task,
-        ThreadPoolExecutor(8) as pool,
-    ):
+    with sources.progress.task("sizes of the files", total=len(files)) as task:
         sizes: dict[str, int] = {}
-        for file, size in zip(files, pool.map(size_of, files), strict=True):
+        for file, size in zip(files, at_once(size_of, files), strict=True):
             sizes[file.filename] = size
             task.advance(1)
     return sizes

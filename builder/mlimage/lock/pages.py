@@ -33,6 +33,7 @@ _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|
 _MARKUP = re.compile(r"<[^<>]*+>?")
 _TITLE = re.compile(r"<title>\s*([^<]{1,60})", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z")
+_INDEX_HINT: Final = "is that the address of a package index? open it in a browser"
 _LOGIN_HINT: Final = "is a login, or a proxy, in between? open the URL in a browser"
 
 
@@ -219,7 +220,7 @@ def _moment(text: object) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _refused(page: Page, what: str, hint: str | None = None) -> FetchError:
+def _refused(page: Page, what: str, hint: str = _INDEX_HINT) -> FetchError:
     return FetchError(f"`{redact(page.url)}` {what} (asked for `{page.project}`)", hint=hint)
 
 

@@ -14,7 +14,6 @@ from email.parser import BytesHeaderParser
 from typing import Final, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
@@ -34,13 +33,16 @@ class Prefetch:
         indexes: keeps what comes, for who asks later.
         as_of: nothing that came later is looked at.
         tags: what the target's interpreter takes.
+        python: its version.
     """
 
-    def __init__(self, indexes: Indexes, *, as_of: datetime | None, tags: AbstractSet[Tag]) -> None:
+    def __init__(
+        self, indexes: Indexes, *, as_of: datetime | None, tags: AbstractSet[Tag], python: str
+    ) -> None:
         self._indexes = indexes
         self._as_of = as_of
         self._tags = tags
-        self._python = _python_of(tags)
+        self._python = python
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._ended = threading.Event()
@@ -78,27 +80,20 @@ class Prefetch:
     def _walk(self, project: str) -> None:
         try:
             files = self._indexes.files(project)
-            newest = self._newest(offered(files, as_of=self._as_of, tags=self._tags))
+            newest = _newest(offered(files, as_of=self._as_of, tags=self._tags, python=self._python))
             if newest is not None and not self._ended.is_set():
                 self.want(_required(self._indexes.metadata(newest)))
         except Exception:  # noqa: BLE001 - a guess; who really needs it meets the same error, and reports it
             return
 
-    def _newest(self, files: Iterable[IndexFile]) -> IndexFile | None:
-        stable = {
-            version: file
-            for file in files
-            if not (version := parse_wheel_filename(file.filename)[1]).is_prerelease
-            and file.yanked is None
-            and self._fits(file.requires_python)
-        }
-        return stable[max(stable)] if stable else None
 
-    def _fits(self, requires_python: str | None) -> bool:
-        try:
-            return self._python is None or SpecifierSet(requires_python or "").contains(self._python)
-        except InvalidSpecifier:
-            return False
+def _newest(files: Iterable[IndexFile]) -> IndexFile | None:
+    stable = {
+        version: file
+        for file in files
+        if not (version := parse_wheel_filename(file.filename)[1]).is_prerelease and file.yanked is None
+    }
+    return stable[max(stable)] if stable else None
 
 
 def _required(metadata: bytes) -> set[str]:
@@ -112,12 +107,3 @@ def _required(metadata: bytes) -> set[str]:
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             found.add(requirement.name)
     return found
-
-
-def _python_of(tags: AbstractSet[Tag]) -> str | None:
-    versions = {
-        (int(tag.interpreter[2]), int(tag.interpreter[3:]))
-        for tag in tags
-        if tag.interpreter.startswith("cp") and tag.interpreter[3:].isdecimal() and tag.abi == tag.interpreter
-    }
-    return "{}.{}".format(*max(versions)) if versions else None

@@ -39,11 +39,18 @@ class SimpleIndex:
     """
 
     def __init__(
-        self, indexes: Indexes, *, as_of: datetime | None, tags: AbstractSet[Tag], prefetch: Prefetch
+        self,
+        indexes: Indexes,
+        *,
+        as_of: datetime | None,
+        tags: AbstractSet[Tag],
+        python: str,
+        prefetch: Prefetch,
     ) -> None:
         self._indexes = indexes
         self._as_of = as_of
         self._tags = tags
+        self._python = python
         self._prefetch = prefetch
         self._lock = threading.Lock()
         self._secret = secrets.token_urlsafe(12)
@@ -93,7 +100,7 @@ class SimpleIndex:
 
     def _offer(self, project: NormalizedName) -> tuple[IndexFile, ...]:
         self._prefetch.want([project])
-        files = offered(self._indexes.files(project), as_of=self._as_of, tags=self._tags)
+        files = offered(self._indexes.files(project), as_of=self._as_of, tags=self._tags, python=self._python)
         with self._lock:
             self._offered[project] = files
         return files
@@ -110,6 +117,7 @@ def serve_simple(
     *,
     as_of: datetime | None,
     tags: AbstractSet[Tag],
+    python: str,
     expected: Iterable[str] = (),
 ) -> Iterator[SimpleIndex]:
     """Serve while the block runs.
@@ -118,12 +126,13 @@ def serve_simple(
         indexes: the real indexes.
         as_of: nothing that came later is offered.
         tags: what the target's interpreter takes; nothing else is offered.
+        python: its version.
         expected: projects that will be asked for first.
     """
     with ExitStack() as stack:
-        prefetch = stack.enter_context(Prefetch(indexes, as_of=as_of, tags=tags))
+        prefetch = stack.enter_context(Prefetch(indexes, as_of=as_of, tags=tags, python=python))
         prefetch.want(expected)
-        index = SimpleIndex(indexes, as_of=as_of, tags=tags, prefetch=prefetch)
+        index = SimpleIndex(indexes, as_of=as_of, tags=tags, python=python, prefetch=prefetch)
         server = stack.enter_context(_Server(index))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

@@ -41,10 +41,11 @@ class Chosen:
 
 
 def offered(
-    files: Iterable[IndexFile], *, as_of: datetime | None, tags: AbstractSet[Tag]
+    files: Iterable[IndexFile], *, as_of: datetime | None, tags: AbstractSet[Tag], python: str
 ) -> tuple[IndexFile, ...]:
-    """The wheels that the resolver may see; it compares `requires_python` itself.
+    """The wheels that the resolver may see.
 
+    What the target's python is too new for is left out here, since uv does not count upper bounds of it.
     A wheel without a sha256 stays in: dropping it would quietly give an older version, while choosing it is
     an error that the lock can explain.
 
@@ -52,10 +53,16 @@ def offered(
         files: of one project; of several with one name the first counts.
         as_of: nothing that came later is offered; a file whose date the index does not tell stays in.
         tags: what the target's interpreter takes.
+        python: its version.
     """
     kept: dict[str, IndexFile] = {}
     for file in files:
-        if file.filename not in kept and not _newer(file, as_of) and _fits(file, tags):
+        if (
+            file.filename not in kept
+            and not _newer(file, as_of)
+            and _fits(file, tags)
+            and accepts(file.requires_python, python)
+        ):
             kept[file.filename] = file
     return tuple(kept.values())
 

@@ -12,7 +12,7 @@ from mlimage.oci.model import CONFIG, MANIFEST, Descriptor, SealedImage
 from mlimage.oci.registry import Document, Repository
 from mlimage.oci.seal import MAX_LAYERS
 from mlimage.oci.store import Store
-from mlimage.parallel import at_once
+from mlimage.parallel import transfer
 from mlimage.platforms import Platform
 from mlimage.progress import Progress, Task
 from mlimage.release.index import ROLE, VARIANT
@@ -149,4 +149,4 @@ def _fetch(
         ordered = sorted(blobs, key=lambda blob: -blob.size)
         size = sum(blob.size for blob in blobs)
         with progress.task(f"pulling {name}", total=size, unit="bytes") as task:
-            at_once(fetch, ordered, jobs=DOWNLOADS, task=task)
+            transfer(fetch, ordered, threads=DOWNLOADS, task=task)

@@ -11,7 +11,7 @@ from mlimage.errors import BuildError, RegistryError
 from mlimage.oci.destination import Destination
 from mlimage.oci.model import INDEX, MANIFEST, Descriptor, SealedImage
 from mlimage.oci.store import Store
-from mlimage.parallel import at_once
+from mlimage.parallel import transfer
 from mlimage.progress import Progress, Task
 
 UPLOADS: Final = 4
@@ -125,7 +125,7 @@ def _send_all(
     ordered = sorted(blobs, key=lambda blob: -blob.size)
     size = sum(blob.size for blob in blobs)
     with progress.task(f"pushing {title}", total=size, unit="bytes") as task:
-        at_once(send, ordered, jobs=UPLOADS, task=task)
+        transfer(send, ordered, threads=UPLOADS, task=task)
 
 
 def _send(blob: Descriptor, destination: Destination, store: Store, task: Task) -> Fate:

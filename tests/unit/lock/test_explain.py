@@ -296,6 +296,14 @@ def test_too_many_versions() -> None:
     assert str(error).startswith("pip gave up")
 
 
+def test_a_circle() -> None:
+    error = explain("Traceback\n  x\nRecursionError: maximum recursion depth exceeded\n", situation("numpy"))
+    assert str(error) == (
+        "pip gave up on packages that ask for each other, in a circle: that is a defect of pip's"
+    )
+    assert error.hint == "`mlimage lock digits --resolver uv` does not have it"
+
+
 def test_anything_else_is_quoted() -> None:
     error = explain("Traceback\n  x\nOSError: No space left on device\n", situation("numpy"))
     assert str(error) == "pip-compile failed:\n  OSError: No space left on device"

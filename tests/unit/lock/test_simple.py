@@ -24,7 +24,7 @@ def test_a_page_in_json(http: Http, web: WebServer, indexes: Indexes, tmp_path: 
     offer(web, path, yanked="", requires_python=">=3.9", upload_time="2026-01-01T00:00:00Z")
     offer(web, wheel(tmp_path, "demo", "2.0"), upload_time="2026-07-01T00:00:00Z")
     web.offer("demo", "demo-1.0.tar.gz", b"source")
-    with serve_simple(indexes, as_of=datetime(2026, 6, 1, tzinfo=UTC), tags=TAGS) as served:
+    with serve_simple(indexes, as_of=datetime(2026, 6, 1, tzinfo=UTC), tags=TAGS, python="3.11.2") as served:
         answer = http.get(served.url + "Demo/", headers=JSON)
         assert http.get(served.url + "nothing/", headers=JSON).status == 404
     assert answer.headers["content-type"] == "application/vnd.pypi.simple.v1+json"
@@ -59,7 +59,7 @@ class Anchors(HTMLParser):
 
 def test_a_page_in_html(http: Http, web: WebServer, indexes: Indexes, tmp_path: Path) -> None:
     offer(web, wheel(tmp_path, "demo", "1.0"), yanked='a "reason"', requires_python=">=3.9,<4")
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         reader = Anchors()
         reader.feed(http.get(served.url + "demo/").body.decode())
     assert reader.found == [
@@ -77,7 +77,7 @@ def test_metadata_comes_through_and_wheels_do_not(
 ) -> None:
     path = wheel(tmp_path, "demo", "1.0+local", "numpy")
     offer(web, path)
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         (entry,) = json.loads(http.get(served.url + "demo/", headers=JSON).body)["files"]
         url = urljoin(served.url + "demo/", entry["url"])
         assert http.get(url + ".metadata").body == metadata_of("demo", "1.0+local", requires=["numpy"])
@@ -91,7 +91,7 @@ def test_a_bound_package_is_only_in_its_index(
     offer(web, wheel(tmp_path, "private", "9.0"))
     offer(own, wheel(tmp_path, "private", "1.0"))
     offer(own, wheel(tmp_path, "demo", "9.0"))
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         page = json.loads(http.get(served.url + "private/", headers=JSON).body)
         assert http.get(served.url + "demo/", headers=JSON).status == 404
     assert [entry["url"] for entry in page["files"]] == [
@@ -101,7 +101,7 @@ def test_a_bound_package_is_only_in_its_index(
 
 def test_the_secret_part_is_needed(http: Http, web: WebServer, indexes: Indexes, tmp_path: Path) -> None:
     offer(web, wheel(tmp_path, "demo", "1.0"))
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         origin = served.url.split("/")[2]
         assert http.get(f"http://{origin}/guess/simple/demo/", headers=JSON).status == 404
         assert http.get(f"http://{origin}/simple/demo/", headers=JSON).status == 404
@@ -112,7 +112,7 @@ def test_an_unreachable_index_is_kept_as_the_true_reason(
     http: Http, web: WebServer, indexes: Indexes, tmp_path: Path
 ) -> None:
     web.spoil("/simple/", Fault(status=500))
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         assert http.get(served.url + "demo/", headers=JSON).status == 404
         assert http.get(served.url + "other/", headers=JSON).status == 404
     [(project, error)] = served.failures
@@ -125,7 +125,7 @@ def test_an_unreachable_index_is_kept_as_the_true_reason(
 
 def test_a_wheel_without_metadata_is_a_failure(http: Http, web: WebServer, indexes: Indexes) -> None:
     web.offer("demo", WHEEL, b"no wheel")
-    with serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
         http.get(served.url + "demo/", headers=JSON)
         url = urljoin(served.url + "demo/", f"../../files/default/demo/{WHEEL}")
         assert http.get(url + ".metadata").status == 404
@@ -138,5 +138,8 @@ def test_a_defect_is_not_swallowed(http: Http, indexes: Indexes, monkeypatch: py
         raise ZeroDivisionError
 
     monkeypatch.setattr(indexes, "files", defect)
-    with pytest.raises(ZeroDivisionError), serve_simple(indexes, as_of=None, tags=TAGS) as served:
+    with (
+        pytest.raises(ZeroDivisionError),
+        serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served,
+    ):
         http.get(served.url + "demo/", headers=JSON)

@@ -129,10 +129,11 @@ def test_what_the_resolver_may_see() -> None:
         offered("demo.whl"),
         offered("other-1.0-py3-none-any.whl", project=canonicalize_name("demo")),
         offered("demo-1.0.exe"),
+        offered("demo-1.3-py3-none-any.whl", requires_python="<3.11"),
         replace(good, sha256=digest_of("the first with a name counts")),
     ]
     tags = frozenset(tag for text in TARGET.tags for tag in parse_tag(text))
     as_of = datetime(2026, 6, 1, tzinfo=UTC)
     files = [good, *rest, undated, for_target]
-    assert wheels.offered(files, as_of=as_of, tags=tags) == (good, undated, for_target)
-    assert rest[1] in wheels.offered(files, as_of=None, tags=tags)
+    assert wheels.offered(files, as_of=as_of, tags=tags, python="3.11.2") == (good, undated, for_target)
+    assert rest[1] in wheels.offered(files, as_of=None, tags=tags, python="3.11.2")
