@@ -23,6 +23,7 @@ class Cache:
     `inputs/sha256/…`     fetched wheels and debs, each named by the digest of its bytes
     `metadata/…`          metadata of wheels, by the wheel's digest
     `roots/<digest>/`     unpacked bases, whose interpreters resolve and compile
+    `bytecode/<digest>/`  what the interpreter of an unpacked base imports to resolve, compiled
     `layers/<key>.json`   what a layer plan gave: diff_id, digest and sizes, by the key of its inputs
     `store/`              the local store of sealed images, an OCI image layout
     `unpacked/<digest>/`  root file systems of images that the sandbox runs
@@ -50,6 +51,11 @@ class Cache:
     def roots(self) -> Path:
         """Unpacked bases."""
         return self.root / "roots"
+
+    @property
+    def bytecode(self) -> Path:
+        """Compiled modules of resolvers, by the name of the unpacked base."""
+        return self.root / "bytecode"
 
     @property
     def layers(self) -> Path:

@@ -161,6 +161,7 @@ def _lock(
     from mlimage.lock.chain import lock_all
     from mlimage.lock.changes import Upgrade
     from mlimage.lock.resolvers import resolver_for
+    from mlimage.lock.shared import Shared
     from mlimage.lock.sources import Sources
     from mlimage.lock.text import write_lock
     from mlimage.oci.images import RegistryImages
@@ -171,6 +172,7 @@ def _lock(
     cache = default_cache(os.environ)
     now = datetime.now(UTC)
     host = native_platform()
+    shared = Shared(environ=os.environ, progress=screen.progress)
     results = []
     for loaded, tags in _by_image(chosen):
         folder = project.lock_folder(loaded.spec.name)
@@ -190,6 +192,7 @@ def _lock(
                     environ=os.environ,
                     progress=screen.progress,
                     open_images=RegistryImages,
+                    shared=shared,
                 ),
                 run=run,
                 resolvers=partial(

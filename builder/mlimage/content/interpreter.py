@@ -57,12 +57,14 @@ class Interpreter:
         platform: of the base.
         installed: path of the program in a base that somebody else made (`content.installation`); None in an
             assembled one, where all is in its Debian place.
+        bytecode: folder where it keeps what it imports compiled, for its next start; None: nowhere.
     """
 
     root: Path
     python: str
     platform: Platform
     installed: str | None = None
+    bytecode: Path | None = None
 
     @property
     def loader(self) -> Path:
@@ -109,7 +111,7 @@ class Interpreter:
                 str(self.program),
                 "-S",
                 "-s",
-                "-B",
+                *(("-X", f"pycache_prefix={self.bytecode}") if self.bytecode else ("-B",)),
                 *args,
             ),
             env={

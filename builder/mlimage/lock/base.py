@@ -17,7 +17,7 @@ from mlimage.lock.apt import STAND_INS, Apt, archives_of, default_packages, find
 from mlimage.lock.aptfiles import status
 from mlimage.lock.inputs import Inputs
 from mlimage.lock.model import AssembledBase, BaseLock, Deb, Wanted
-from mlimage.lock.root import has_root, interpreter_of, root_folder, write_root
+from mlimage.lock.root import has_root, resolving_interpreter, root_folder, write_root
 from mlimage.lock.sources import Sources
 from mlimage.parallel import at_once
 from mlimage.platforms import Platform
@@ -48,6 +48,26 @@ def reusable(previous: BaseLock | None, wanted: Wanted) -> AssembledBase | None:
         requested(wanted),
     )
     return previous if same else None
+
+
+def assembled(
+    wanted: Wanted,
+    *,
+    previous: BaseLock | None,
+    places: Callable[[], Mapping[str, str]],
+    sources: Sources,
+    run: Runner,
+) -> AssembledBase:
+    """The base that is wanted: that of the lock before, or of another image of this run, or else by apt.
+
+    Raises as `resolve_base` does.
+    """
+    for known in (previous, *sources.shared.bases):
+        if base := reusable(known, wanted):
+            return base
+    base = resolve_base(wanted, places=places, sources=sources, run=run)
+    sources.shared.bases.append(base)
+    return base
 
 
 def resolve_base(
@@ -193,4 +213,4 @@ def unpacked(base: AssembledBase, sources: Sources) -> Interpreter:
             if not root_folder(cache, base).is_dir():
                 paths = [sources.inputs.get(deb, task) for deb in base.debs]
                 write_root(cache, base, assemble(paths, scratch=scratch, platform=base.platform))
-    return interpreter_of(cache, base)
+    return resolving_interpreter(cache, base)

@@ -17,7 +17,13 @@ from mlimage.lock.base import IMAGE_PLACE, opened_apt
 from mlimage.lock.compile import OLDEST_PYTHON
 from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
-from mlimage.lock.root import discard_root, has_root, image_root_folder, interpreter_of, write_image_root
+from mlimage.lock.root import (
+    discard_root,
+    has_root,
+    image_root_folder,
+    resolving_interpreter,
+    write_image_root,
+)
 from mlimage.lock.sources import Sources
 from mlimage.parallel import transfer
 from mlimage.process import Runner
@@ -83,7 +89,7 @@ def unpacked_python(base: ImageBase, sources: Sources, run: Runner) -> Interpret
     """
     has_root(sources.cache, base, run=run)  # else it was damaged, and is gone now
     _unpacked(base.layers, sources, name=base.repository)
-    return interpreter_of(sources.cache, base)
+    return resolving_interpreter(sources.cache, base)
 
 
 def _unpacked(layers: Sequence[ImageLayer], sources: Sources, *, name: str) -> Path:

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from packaging.utils import NormalizedName, canonicalize_name
+from packaging.utils import canonicalize_name
 
 from mlimage.atomic import write_atomically
 from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, reason_of
-from mlimage.fetch import Http, NoRangesError, UnreachableError, fetch_input, is_sound, local_path
+from mlimage.fetch import Http, NoRangesError, fetch_input, is_sound, local_path
 from mlimage.lock.files import IndexFile
-from mlimage.lock.folder import files_in
 from mlimage.lock.metadata import TAIL, RangedFile, check_metadata, read_metadata
-from mlimage.lock.pages import ACCEPT, Page, parse_page
+from mlimage.lock.projects import Projects
 from mlimage.mirrors import DEFAULT_INDEX, Location, Mirrors
 from mlimage.progress import SILENT, Progress
 
@@ -37,6 +36,7 @@ class Indexes:
         urls: what the spec gives as the URL of an index, by the index's name.
         bound: the index of each bound project.
         progress: where it says that it had to use another mirror.
+        projects: what was asked of indexes before, and keeps what is asked now; None: nothing was.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Indexes:
         urls: Mapping[str, str] = _NONE,
         bound: Mapping[str, str] = _NONE,
         progress: Progress = SILENT,
+        projects: Projects | None = None,
     ) -> None:
         self._http = http
         self._cache = cache
@@ -56,9 +57,8 @@ class Indexes:
         self._bound = {canonicalize_name(project): index for project, index in bound.items()}
         self._progress = progress
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._pages: dict[tuple[Location, NormalizedName], tuple[IndexFile, ...] | None] = {}
-        self._down: dict[Location, FetchError] = {}
-        self._warned: set[Location] = set()
+        self._projects = projects or Projects(http, progress)
+        self._places: dict[str, tuple[Location, ...]] = {}
         self._sizes: dict[str, int] = {}
 
     def index_of(self, project: str) -> str:
@@ -72,7 +72,7 @@ class Indexes:
             UsageError: nothing says where the index is.
         """
         index = self.index_of(project)
-        place = self._mirrors.index(index, self._urls.get(index))[0]
+        place = self._places_of(index)[0]
         return str(place) if place.folder is not None else f"{place}/{canonicalize_name(project)}/"
 
     def files(self, project: str) -> tuple[IndexFile, ...]:
@@ -96,9 +96,9 @@ class Indexes:
         name = canonicalize_name(project)
         failed: list[FetchError] = []
         found = False
-        for place in self._mirrors.index(index, self._urls.get(index)):
+        for place in self._places_of(index):
             try:
-                files = self._page(place, index, name)
+                files = self._projects.files(place, index, name)
             except FetchError as error:
                 failed.append(error)
                 self._progress.detail(f"index `{index}`: {error}")
@@ -159,42 +159,10 @@ class Indexes:
                 self._http, self._cache, file.url, digest=file.sha256, size=file.size, task=task
             )
 
-    def _page(self, place: Location, index: str, project: NormalizedName) -> tuple[IndexFile, ...] | None:
-        with self._locks[f"{place.url}/{project}/"]:
-            if place in self._down:
-                raise self._down[place]
-            key = (place, project)
-            if key not in self._pages:
-                self._warn_if_plain(place, index)
-                self._pages[key] = self._ask(place, index, project)
-            return self._pages[key]
-
-    def _ask(self, place: Location, index: str, project: NormalizedName) -> tuple[IndexFile, ...] | None:
-        if place.folder is not None:
-            return files_in(place.folder, index=index, project=project)
-        try:
-            answer = self._http.get(f"{place.url}/{project}/", headers={"Accept": ACCEPT}, known_as=place.url)
-        except UnreachableError as error:
-            self._down[place] = error  # tried often enough; every further project would wait as long
-            raise
-        if answer.status != 200:
-            return None
-        return parse_page(
-            Page(
-                content=answer.body,
-                content_type=answer.headers.get("content-type", ""),
-                url=answer.url,
-                index=index,
-                project=project,
-            )
-        )
-
-    def _warn_if_plain(self, place: Location, index: str) -> None:
-        if place.plain and place not in self._warned:
-            self._warned.add(place)
-            self._progress.note(
-                f"index `{index}` is read without encryption: whoever is in between can change it"
-            )
+    def _places_of(self, index: str) -> tuple[Location, ...]:
+        if index not in self._places:  # pip's configuration is read for the default one
+            self._places[index] = self._mirrors.index(index, self._urls.get(index))
+        return self._places[index]
 
     def _kept_at(self, wheel: Digest) -> Path:
         return self._cache.metadata / wheel.hex[:2] / wheel.hex

@@ -12,7 +12,7 @@ from packaging.version import Version
 import mlimage
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import LockError, ResolveError
-from mlimage.lock.base import resolve_base, reusable, unpacked
+from mlimage.lock.base import assembled, unpacked
 from mlimage.lock.changes import Change, Upgrade, changes
 from mlimage.lock.check import contradictions, differences, requirements_of, wanted_by
 from mlimage.lock.compile import PIP_COMPILE
@@ -162,7 +162,7 @@ def _base(
     native = wanted.platform == host
     base: BaseLock
     if wanted.image is None:
-        base = reusable(previous, wanted) or resolve_base(wanted, places=places, sources=sources, run=run)
+        base = assembled(wanted, previous=previous, places=places, sources=sources, run=run)
         interpreter = unpacked(base, sources) if native else interpreter_of(sources.cache, base)
     else:
         image = reusable_image(previous, wanted)

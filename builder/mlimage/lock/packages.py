@@ -135,6 +135,7 @@ def _resolve(
     sources: Sources,
     run: Runner,
 ) -> tuple[Pin, ...]:
+    seeds = {package.name: package.version for package in previous.packages} if previous else {}
     with (
         sources.progress.task(f"resolving packages with {resolver.name}"),
         serve_simple(
@@ -142,7 +143,7 @@ def _resolve(
             as_of=situation.as_of,
             tags=_tags(situation.target),
             python=situation.target.version,
-            expected=[Requirement(item.text).name for item in requirements],
+            expected=[*(Requirement(item.text).name for item in requirements), *seeds],
         ) as server,
         tempfile.TemporaryDirectory(prefix="mlimage-resolve-") as scratch,
     ):
@@ -153,9 +154,7 @@ def _resolve(
                     target=situation.target,
                     requirements=[normalized(item.text) for item in requirements],
                     index_url=server.url,
-                    seeds={package.name: package.version for package in previous.packages}
-                    if previous
-                    else {},
+                    seeds=seeds,
                     constraints=constraints,
                     upgrade_packages=[canonicalize_name(name) for name in upgrade.packages],
                     scratch=Path(scratch),

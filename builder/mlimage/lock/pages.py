@@ -199,7 +199,7 @@ def _link(base: str, reference: str) -> str | None:
 
 
 def _is_name(filename: str) -> bool:
-    return filename.isprintable() and bool(filename) and not {"/", "\\"} & set(filename)
+    return bool(filename) and filename.isprintable() and "/" not in filename and "\\" not in filename
 
 
 def _digest(text: object) -> Digest | None:

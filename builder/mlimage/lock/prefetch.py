@@ -8,18 +8,14 @@ import queue
 import threading
 import time
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
-from datetime import datetime
 from email.parser import BytesHeaderParser
 from typing import Final, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from mlimage.lock.files import IndexFile
-from mlimage.lock.index import Indexes
-from mlimage.lock.wheels import offered
+from mlimage.lock.offer import Offer
 
 _WORKERS: Final = 8
 _GRACE: Final = 1.0
@@ -30,19 +26,11 @@ class Prefetch:
     """A few threads that walk ahead while the block runs.
 
     Args:
-        indexes: keeps what comes, for who asks later.
-        as_of: nothing that came later is looked at.
-        tags: what the target's interpreter takes.
-        python: its version.
+        offer: keeps what comes, for who asks later.
     """
 
-    def __init__(
-        self, indexes: Indexes, *, as_of: datetime | None, tags: AbstractSet[Tag], python: str
-    ) -> None:
-        self._indexes = indexes
-        self._as_of = as_of
-        self._tags = tags
-        self._python = python
+    def __init__(self, offer: Offer) -> None:
+        self._offer = offer
         self._lock = threading.Lock()
         self._asked: set[str] = set()
         self._ended = threading.Event()
@@ -79,10 +67,9 @@ class Prefetch:
 
     def _walk(self, project: str) -> None:
         try:
-            files = self._indexes.files(project)
-            newest = _newest(offered(files, as_of=self._as_of, tags=self._tags, python=self._python))
+            newest = _newest(self._offer.files(project))
             if newest is not None and not self._ended.is_set():
-                self.want(_required(self._indexes.metadata(newest)))
+                self.want(_required(self._offer.metadata(newest)))
         except Exception:  # noqa: BLE001 - a guess; who really needs it meets the same error, and reports it
             return
 

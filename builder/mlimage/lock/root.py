@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -81,3 +82,12 @@ def interpreter_of(cache: Cache, base: BaseLock) -> Interpreter:
         platform=base.platform,
         installed=base.installation.program if isinstance(base, ImageBase) else None,
     )
+
+
+def resolving_interpreter(cache: Cache, base: BaseLock) -> Interpreter:
+    """The python of the unpacked base, as a resolver runs it: what it imports is kept compiled.
+
+    A resolver then starts in a third of the time. The bytecode of images never comes from this one, since
+    CPython writes other bytes where it has read some.
+    """
+    return replace(interpreter_of(cache, base), bytecode=cache.bytecode / root_folder(cache, base).name)

@@ -21,12 +21,11 @@ from packaging.tags import Tag
 from packaging.utils import NormalizedName, canonicalize_name
 
 from mlimage.errors import MlimageError
-from mlimage.lock.files import IndexFile
 from mlimage.lock.index import Indexes
 from mlimage.lock.metadata import index_only
+from mlimage.lock.offer import Offer
 from mlimage.lock.pages import HTML_TYPE, JSON_TYPE, as_html, as_json
 from mlimage.lock.prefetch import Prefetch
-from mlimage.lock.wheels import offered
 
 
 class SimpleIndex:
@@ -38,25 +37,13 @@ class SimpleIndex:
             a package is not there: when it fails, the first of these is the true reason.
     """
 
-    def __init__(
-        self,
-        indexes: Indexes,
-        *,
-        as_of: datetime | None,
-        tags: AbstractSet[Tag],
-        python: str,
-        prefetch: Prefetch,
-    ) -> None:
-        self._indexes = indexes
-        self._as_of = as_of
-        self._tags = tags
-        self._python = python
+    def __init__(self, offer: Offer, prefetch: Prefetch) -> None:
+        self._offer = offer
         self._prefetch = prefetch
         self._lock = threading.Lock()
         self._secret = secrets.token_urlsafe(12)
         self._failures: dict[str, tuple[NormalizedName, MlimageError]] = {}
         self._defects: list[Exception] = []
-        self._offered: dict[NormalizedName, tuple[IndexFile, ...]] = {}
         self.url = ""
 
     @property
@@ -88,22 +75,16 @@ class SimpleIndex:
     def _answer(self, parts: list[str], accept: str) -> tuple[str, bytes] | None:
         match parts:
             case [self._secret, "simple", project]:
-                files = self._offer(canonicalize_name(project))
+                self._prefetch.want([project])
+                files = self._offer.files(project)
                 if not files:
                     return None
                 return (JSON_TYPE, as_json(files)) if JSON_TYPE in accept else (HTML_TYPE, as_html(files))
             case [self._secret, "files", _, project, wanted]:
-                for file in self._offered.get(canonicalize_name(project), ()):
+                for file in self._offer.files(project):
                     if wanted == f"{file.filename}.metadata":
-                        return "application/octet-stream", index_only(self._indexes.metadata(file))
+                        return "application/octet-stream", index_only(self._offer.metadata(file))
         return None
-
-    def _offer(self, project: NormalizedName) -> tuple[IndexFile, ...]:
-        self._prefetch.want([project])
-        files = offered(self._indexes.files(project), as_of=self._as_of, tags=self._tags, python=self._python)
-        with self._lock:
-            self._offered[project] = files
-        return files
 
 
 def _project_of(parts: list[str]) -> NormalizedName:
@@ -130,9 +111,10 @@ def serve_simple(
         expected: projects that will be asked for first.
     """
     with ExitStack() as stack:
-        prefetch = stack.enter_context(Prefetch(indexes, as_of=as_of, tags=tags, python=python))
+        offer = Offer(indexes, as_of=as_of, tags=tags, python=python)
+        prefetch = stack.enter_context(Prefetch(offer))
         prefetch.want(expected)
-        index = SimpleIndex(indexes, as_of=as_of, tags=tags, python=python, prefetch=prefetch)
+        index = SimpleIndex(offer, prefetch)
         server = stack.enter_context(_Server(index))
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()

@@ -5,11 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from mlimage.cache import Cache
-from mlimage.fetch import Http, Keyring
 from mlimage.lock.images import Images, OpenImages
 from mlimage.lock.index import Indexes
 from mlimage.lock.inputs import Inputs
-from mlimage.mirrors import load_mirrors
+from mlimage.lock.shared import Shared
 from mlimage.progress import Progress
 from mlimage.spec.model import ImageSpec, RegistryBase
 from mlimage.spec.registry import parse_reference
@@ -22,6 +21,7 @@ class Sources:
     Attributes:
         cache: where fetched files and unpacked bases are kept.
         environ: environment variables, of which apt gets the proxies.
+        shared: what further specs of the run have too; made here for one that is alone.
         progress: where it is shown.
         mirrors: where indexes and archives are.
         indexes: the package indexes of the variant.
@@ -38,26 +38,30 @@ class Sources:
         environ: Mapping[str, str],
         progress: Progress,
         open_images: OpenImages | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.cache = cache
         self.environ = environ
         self.progress = progress
-        self._http = Http(environ=environ, keyring=Keyring(environ))
+        self.shared = shared or Shared(environ=environ, progress=progress)
+        self._alone = shared is None
+        http = self.shared.http
         indexes = indexes_of(spec, variant)
-        self.mirrors = load_mirrors(environ)
+        self.mirrors = self.shared.mirrors
         self.indexes = Indexes(
-            http=self._http,
+            http=http,
             cache=cache,
             mirrors=self.mirrors,
             urls={name: index.url for name, index in indexes.items()},
             bound={package: name for name, index in indexes.items() for package in index.packages},
             progress=progress,
+            projects=self.shared.projects,
         )
         self.images: Images | None = None
         if isinstance(spec.base, RegistryBase) and open_images is not None:
             self.images = open_images(
                 parse_reference(spec.base.image),
-                http=self._http,
+                http=http,
                 mirrors=self.mirrors,
                 cache=cache,
                 environ=environ,
@@ -65,7 +69,7 @@ class Sources:
             )
         self.inputs = Inputs(
             cache=cache,
-            http=self._http,
+            http=http,
             mirrors=self.mirrors,
             indexes=self.indexes,
             images=self.images,
@@ -81,4 +85,5 @@ class Sources:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._http.close()
+        if self._alone:
+            self.shared.http.close()

@@ -1,9 +1,10 @@
 """Which files of an index the target can install, and which one of a version pip would take."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
@@ -56,9 +57,11 @@ def offered(
         python: its version.
     """
     kept: dict[str, IndexFile] = {}
+    tagged = _Tagged({str(tag) for tag in tags})
     for file in files:
         if (
             file.filename not in kept
+            and tagged(file.filename)
             and not _newer(file, as_of)
             and _fits(file, tags)
             and accepts(file.requires_python, python)
@@ -76,10 +79,12 @@ def candidates(files: Iterable[IndexFile], target: Target, as_of: datetime | Non
         as_of: files known to be newer do not count; None: all count.
     """
     ranks = {tag: rank for rank, tag in enumerate(target.tags)}
+    tagged = _Tagged(ranks)
     return tuple(
         candidate
         for file in files
         if file.is_wheel
+        and tagged(file.filename)
         and not _newer(file, as_of)
         and accepts(file.requires_python, target.version)
         and (candidate := _candidate(file, ranks)) is not None
@@ -107,6 +112,24 @@ def choose(found: Sequence[Candidate], version: Version) -> Chosen | None:
     # The digests of other files are for pip, which may prefer one of them elsewhere.
     hashes = {candidate.file.sha256 for candidate in ordered if candidate.file.sha256 is not None}
     return Chosen(file=best, sha256=best.sha256, hashes=tuple(sorted(hashes)))
+
+
+class _Tagged:
+    """Whether a wheel's name ends with one of the tags: said soon, and most of a page's thousands do not.
+
+    Whether it is the name of a wheel at all is for others.
+    """
+
+    def __init__(self, tags: Container[str]) -> None:
+        self._tags = tags
+        self._known: dict[tuple[str, ...], bool] = {}
+
+    def __call__(self, filename: str) -> bool:
+        parts = tuple(filename.removesuffix(".whl").lower().rsplit("-", 3)[1:])
+        if parts not in self._known:
+            written = product(*(part.split(".") for part in parts))
+            self._known[parts] = any("-".join(tag) in self._tags for tag in written)
+        return self._known[parts]
 
 
 def _fits(file: IndexFile, tags: AbstractSet[Tag]) -> bool:

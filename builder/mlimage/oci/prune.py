@@ -44,8 +44,8 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
     """What to delete.
 
     Without `everything`: blobs that no named image needs, records of layers that are gone, unpacked images
-    that are not in the store, and what killed processes left. With it also images, fetched files, metadata
-    and bases: all of it can be had again.
+    that are not in the store, compiled modules for bases that are gone, and what killed processes left. With
+    it also images, fetched files, metadata and bases: all of it can be had again.
 
     Args:
         cache: the cache.
@@ -74,6 +74,8 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         )
         found += _files("metadata", _old(cache.metadata, before))
         found += _files("base", _old(cache.roots, before))
+    bases = {path.name for path in things_in(cache.roots)} - {removal.path.name for removal in found}
+    found += _files("compiled modules", _old(cache.bytecode, before), spare=bases)
     for folder in (
         cache.root,
         cache.inputs,

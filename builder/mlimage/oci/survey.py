@@ -33,6 +33,7 @@ def survey(cache: Cache) -> tuple[Part, ...]:
         ),
         ("metadata", "metadata of wheels", cache.metadata, len(things_in(cache.metadata))),
         ("roots", "unpacked bases", cache.roots, len(things_in(cache.roots))),
+        ("bytecode", "compiled modules of resolvers", cache.bytecode, len(things_in(cache.bytecode))),
         ("layers", "records of layers", cache.layers, len(things_in(cache.layers))),
         ("store", "images' blobs", cache.store, len(things_in(store.blobs))),
         ("unpacked", "unpacked images", cache.unpacked, len(things_in(cache.unpacked))),

@@ -1,6 +1,7 @@
 """The command that runs an unpacked base's python, and how its answer is read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,18 @@ def test_the_command(interpreter: Interpreter, tmp_path: Path) -> None:
         stdin=b"in",
     )
     assert not command.inherit
+
+
+def test_what_it_imports_is_kept_compiled(interpreter: Interpreter, tmp_path: Path) -> None:
+    plain = interpreter.command("-c", "pass")
+    keeping = replace(interpreter, bytecode=tmp_path / "bytecode").command("-c", "pass")
+    at = plain.argv.index("-B")
+    assert keeping.argv == (
+        *plain.argv[:at],
+        *("-X", f"pycache_prefix={tmp_path}/bytecode"),
+        *plain.argv[at + 1 :],
+    )
+    assert keeping.env == plain.env
 
 
 def test_its_description(interpreter: Interpreter) -> None:

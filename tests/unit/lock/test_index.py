@@ -10,6 +10,7 @@ from mlimage.errors import FetchError
 from mlimage.fetch import Http, Retry
 from mlimage.lock.files import IndexFile
 from mlimage.lock.index import Indexes
+from mlimage.lock.projects import Projects
 from mlimage.mirrors import Location, Mirrors
 from mlimage.progress import SILENT
 from support.webserver import LOGIN_PAGE, Fault, web_server
@@ -92,6 +93,20 @@ def test_a_page_is_asked_for_once(http: Http, tmp_path: Path, notes: Notes, whee
         assert found.files("nothing") == ()
         assert found.files("nothing") == ()
         assert web.paths() == ["/simple/demo/", "/simple/nothing/"]
+
+
+def test_a_page_is_asked_for_once_by_all(http: Http, tmp_path: Path, notes: Notes, wheel: bytes) -> None:
+    with web_server() as web:
+        web.offer("demo", WHEEL, wheel)
+        mirrors = Mirrors(configured={name: (Location(web.index),) for name in ("default", "other")})
+        projects = Projects(http, notes)
+        one, two, three = (
+            Indexes(http=http, cache=Cache(tmp_path), mirrors=mirrors, bound=bound, projects=projects)
+            for bound in ({}, {}, {"demo": "other"})
+        )
+        assert one.files("demo") is two.files("demo")
+        assert web.paths() == ["/simple/demo/"]
+        assert [file.index for file in three.files("demo")] == ["other"]
 
 
 def test_a_bound_package_comes_from_its_index_only(

@@ -8,6 +8,7 @@ from packaging.tags import parse_tag
 from mlimage.cache import Cache
 from mlimage.fetch import Http, Retry
 from mlimage.lock.index import Indexes
+from mlimage.lock.offer import Offer
 from mlimage.lock.prefetch import Prefetch
 from mlimage.mirrors import Location, Mirrors
 from support.webserver import Fault, WebServer, web_server
@@ -48,7 +49,7 @@ def test_the_newest_fitting_wheels_are_walked(web: WebServer, indexes: Indexes, 
     offer(web, tmp_path, "one", "4.0", "bad", requires_python=">=3.12")
     offer(web, tmp_path, "one", "5.0rc1", "bad")
     offer(web, tmp_path, "two", "2.0", "one", "gone")
-    with Prefetch(indexes, as_of=None, tags=TAGS, python="3.11.2") as prefetch:
+    with Prefetch(Offer(indexes, as_of=None, tags=TAGS, python="3.11.2")) as prefetch:
         prefetch.want(["One"])
         assert wait_for(web, 5) == [
             "/files/one-2.0-py3-none-any.whl",
@@ -62,7 +63,7 @@ def test_the_newest_fitting_wheels_are_walked(web: WebServer, indexes: Indexes, 
 def test_nobody_waits_for_a_silent_server(web: WebServer, indexes: Indexes) -> None:
     web.spoil("/simple/", Fault(hang=True))
     started = time.monotonic()
-    with Prefetch(indexes, as_of=None, tags=TAGS, python="3.11.2") as prefetch:
+    with Prefetch(Offer(indexes, as_of=None, tags=TAGS, python="3.11.2")) as prefetch:
         prefetch.want(["one"])
         wait_for(web, 1)
     assert time.monotonic() - started < 4

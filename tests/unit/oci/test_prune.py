@@ -77,15 +77,24 @@ def test_a_dry_run_deletes_nothing(cache: Cache, store: Store, image: SealedImag
 
 
 def test_everything(cache: Cache, store: Store, image: SealedImage) -> None:
-    for folder in (cache.roots / "abc/usr", cache.metadata):
+    for folder in (cache.roots / "abc/usr", cache.bytecode / "abc/usr", cache.metadata):
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"1")
     kinds = {kind for kind, _ in run(cache, store, everything=True)}
-    assert kinds == {"blob", "record of a layer", "unpacked image", "fetched file", "metadata", "base"}
+    assert kinds == {
+        *("blob", "record of a layer", "unpacked image", "fetched file", "metadata", "base"),
+        "compiled modules",
+    }
     assert store.tags() == {}
     assert {part.name: part.count for part in survey(cache)} == dict.fromkeys(
-        ("inputs", "metadata", "roots", "layers", "store", "unpacked"), 0
+        ("inputs", "metadata", "roots", "bytecode", "layers", "store", "unpacked"), 0
     )
+
+
+def test_compiled_modules_go_with_their_base(cache: Cache, store: Store) -> None:
+    for folder in (cache.roots / "abc/usr", cache.bytecode / "abc/usr", cache.bytecode / "def/usr"):
+        folder.mkdir(parents=True)
+    assert run(cache, store) == [("compiled modules", "def")]
 
 
 def test_only_what_is_old(cache: Cache, store: Store, image: SealedImage) -> None:
