@@ -28,6 +28,11 @@ def index_url(environ: Mapping[str, str]) -> str:
     configured = settings.get("index-url")
     if configured:
         return configured
+    return built_in_index()
+
+
+def built_in_index() -> str:
+    """The URL of the index that pip takes when nothing configures one."""
     # pip has no public name for its default; the import is pinned by the range in pyproject.toml and tested.
     from pip._internal.models.index import PyPI
 

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from mlimage.cache import Cache
+from support.wheels import make_wheel
 
 SOURCES = {
     "requirements.txt": "idna<4\n",
@@ -17,9 +20,12 @@ SOURCES = {
 }
 
 
-def _mlimage(project: Path, cache: Cache, *arguments: str, status: int = 0) -> tuple[str, str]:
+def _mlimage(
+    project: Path, cache: Cache, *arguments: str, status: int = 0, mirrors: Mapping[str, str] | None = None
+) -> tuple[str, str]:
     environment = {
         **os.environ,
+        **(mirrors or {}),
         "PYTHONPATH": os.pathsep.join(sys.path),
         "MLIMAGE_CACHE": str(cache.root),
     }
@@ -66,3 +72,30 @@ def test_a_new_image_is_locked_built_and_trained(tmp_path: Path, warm_cache: Cac
             "idna",
             "numpy",
         ]
+
+
+@pytest.mark.network
+def test_a_freeze_with_builds_for_cuda_is_locked(tmp_path: Path, warm_cache: Cache) -> None:
+    """Both variants get the release of the freeze, each in the build of its own index."""
+    for build in ("cpu", "cu121"):
+        make_wheel(tmp_path / build, "torch", f"2.3.1+{build}", {"torch.py": build.encode()})
+    (tmp_path / "requirements.txt").write_text(
+        "idna==3.10\nnumpy==2.2.6\nnvidia-cublas-cu12==12.1.3.1\ntorch==2.3.1+cu121\ntriton==2.3.1\n"
+    )
+    mirrors = {f"MLIMAGE_MIRROR_PYTORCH_{build.upper()}": str(tmp_path / build) for build in ("cpu", "cu121")}
+    _, said = _mlimage(tmp_path, warm_cache, "init", "churn", "--from", "requirements.txt")
+    assert said == (
+        "warning: `variants`: `cpu` takes PyTorch from https://download.pytorch.org/whl/cpu and `cuda` takes "
+        "PyTorch from https://download.pytorch.org/whl/cu121; remove the one that you do not need\n"
+        "warning: `torch==2.3.1+cu121`: became `torch==2.3.1`; which build, each variant's index says\n"
+        "warning: left out `nvidia-cublas-cu12==12.1.3.1, triton==2.3.1`: follows from the framework, and "
+        "`mlimage lock` finds the versions that fit\n"
+    )
+    _mlimage(tmp_path, warm_cache, "lock", "churn", mirrors=mirrors)
+    for variant, build in (("cpu", "cpu"), ("cuda", "cu121")):
+        lock = tomllib.loads((tmp_path / "lockfiles" / "churn" / f"{variant}.toml").read_text())
+        assert {package["name"]: package["version"] for package in lock["package"]} == {
+            "idna": "3.10",
+            "numpy": "2.2.6",
+            "torch": f"2.3.1+{build}",
+        }

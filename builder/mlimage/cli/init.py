@@ -15,7 +15,7 @@ def init(
         Path | None,
         typer.Option(
             "--from",
-            metavar="FILE",
+            metavar="PATH",
             help="Take dependencies and python from a requirements.txt, environment.yml, pyproject.toml, "
             "or the folder of a virtual environment.",
             show_default=False,
@@ -38,8 +38,9 @@ def init(
     from mlimage import resources
     from mlimage.cli.screen import Screen
     from mlimage.errors import UsageError
+    from mlimage.spec.imports import read_import
     from mlimage.spec.project import find_project
-    from mlimage.spec.scaffold import read_import, scaffold, write_scaffold, write_schema
+    from mlimage.spec.scaffold import scaffold, write_scaffold, write_schema
 
     screen = Screen(json=json, verbose=verbose)
     imported = read_import(source) if source else None

@@ -1,4 +1,4 @@
-"""Import of a virtual environment: what somebody asked for in it, with the versions that are there."""
+"""Import of an environment: what somebody asked for in it, with the versions that are there."""
 
 import json
 import re
@@ -11,50 +11,132 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from mlimage.errors import UsageError
-from mlimage.spec.imported import Collected, Imported
+from mlimage.errors import UsageError, reason_of
+from mlimage.spec.accelerated import is_of_accelerator
+from mlimage.spec.collected import Collected
+from mlimage.spec.import_indexes import pytorch_wheel
+from mlimage.spec.imported import Imported
 
-_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv"})
+_TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute"})
+_SITES = ("lib/python3.*/site-packages", "lib64/python3.*/site-packages", "Lib/site-packages")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """One installed package: `needs` are the normalized names of what it requires, extras aside."""
+    """One installed package: `needs` are the normalized names of what it requires, extras aside.
+
+    `place` is where it came from when that is no index; empty when it is one.
+    """
 
     name: str
     version: str
     needs: frozenset[str]
     requested: bool
-    local: bool
+    place: str = ""
+
+
+def is_environment(folder: Path) -> bool:
+    """Whether a folder is a virtual environment, or conda's, be it a damaged one."""
+    return (
+        (folder / "pyvenv.cfg").exists()
+        or (folder / "conda-meta").is_dir()
+        or any(next(folder.glob(site), None) for site in _SITES)
+    )
 
 
 def from_venv(folder: Path) -> Imported:
-    """Read a virtual environment's `site-packages`.
+    """Read an environment's `site-packages`.
 
     What nothing else in it requires is taken, and what its installer noted as asked for (PEP 376:
     `REQUESTED`); where all is noted so, somebody installed a lock, and the note says nothing.
 
     Raises:
-        UsageError: there is no `site-packages` with packages.
+        UsageError: there is no `site-packages` with packages, or it cannot be read.
     """
-    sites = sorted(folder.glob("lib*/python3.*/site-packages"))
-    installed = [one for site in sites for info in sorted(site.glob("*.dist-info")) if (one := _read(info))]
-    if not installed:
-        raise UsageError(
-            f"`{folder}` has no packages in `lib/python3.X/site-packages`",
-            hint="is it a virtual environment?",
-        )
+    configured = _configuration(folder / "pyvenv.cfg")
+    site = _site(folder, configured.get("version", configured.get("version_info", "")))
     collected = Collected()
-    version = re.search(r"python(3\.[0-9]+)$", sites[0].parent.name)
-    collected.python = f"=={version.group(1)}.*" if version else ""
-    for package in wanted(installed):
-        if package.local:
+    collected.python = _python(site, configured)
+    try:
+        entries = sorted(site.iterdir())
+    except OSError as error:
+        raise UsageError(f"`{site}` cannot be read: {reason_of(error)}") from error
+    installed = []
+    for entry in entries:
+        if entry.suffix not in {".dist-info", ".egg-info", ".egg-link"}:
+            continue
+        one = _read(entry)
+        if one is None:
             collected.leave_out(
-                f"{package.name} {package.version}", "installed from a place, which cannot be locked"
+                entry.name,
+                "damaged, with no name and version in it; install it anew, or add it to `dependencies:`",
             )
         else:
-            collected.add(f"{package.name}=={package.version}")
+            installed.append(one)
+    if not {one.name for one in installed} - _TOOLS:
+        damaged = f" but {len(collected.left_out)} damaged ones" if collected.left_out else ""
+        raise UsageError(
+            f"`{site}` has no packages{damaged}", hint="install them into it, or name a requirements file"
+        )
+    if configured.get("include-system-site-packages", "").lower() == "true":
+        collected.leave_out(
+            "packages of the system's python",
+            "are seen by the environment and not in it; add those that it uses to `dependencies:`",
+        )
+    _take(installed, collected)
     return collected.done()
+
+
+def _take(installed: list[Installed], collected: Collected) -> None:
+    asked = {package.name for package in wanted(installed)}
+    brought = 0
+    for package in {one.name: one for one in sorted(installed, key=lambda one: one.name)}.values():
+        if package.name in asked and package.place:
+            collected.leave_out(
+                f"{package.name} {package.version}".rstrip(),
+                f"installed from {package.place}, which cannot be locked; own code goes into the app folder",
+            )
+        elif package.name in asked or is_of_accelerator(package.name, package.version):
+            collected.add(f"{package.name}=={package.version}")
+        elif package.name not in _TOOLS:
+            brought += 1
+    if brought:
+        collected.change(
+            f"{brought} packages that others brought" if brought > 1 else "a package that another brought",
+            "`mlimage lock` chooses their versions; to keep those of now, import what `pip freeze` writes",
+        )
+
+
+def _configuration(file: Path) -> dict[str, str]:
+    """What `pyvenv.cfg` says; nothing where there is none."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}
+
+
+def _site(folder: Path, version: str) -> Path:
+    """The `site-packages` of the environment's own python; an upgraded one may have those of others too."""
+    sites = [site for pattern in _SITES for site in sorted(folder.glob(pattern))]
+    own = ".".join(version.split(".")[:2])
+    chosen = next(
+        (site for site in sites if own and site.parent.name == f"python{own}"), sites[0] if sites else None
+    )
+    if chosen is None:
+        raise UsageError(
+            f"`{folder}` is an environment whose `lib/python3.X/site-packages` is missing",
+            hint="make it anew, or name the requirements file that it was made from",
+        )
+    return chosen
+
+
+def _python(site: Path, configured: dict[str, str]) -> str:
+    found = re.search(r"python(3\.[0-9]+)$", site.parent.name) or re.match(
+        r"(3\.[0-9]+)", configured.get("version", configured.get("version_info", ""))
+    )
+    return f"=={found.group(1)}.*" if found else ""
 
 
 def wanted(installed: Iterable[Installed]) -> tuple[Installed, ...]:
@@ -87,9 +169,14 @@ def _reach(roots: Iterable[Installed], packages: dict[str, Installed]) -> set[st
 
 
 def _read(info: Path) -> Installed | None:
-    """One `.dist-info`; None when it is damaged beyond a name and a version."""
+    """One installed package; None when it is damaged beyond a name and a version."""
+    if info.suffix == ".egg-link":
+        # What `setup.py develop` leaves in place of a package.
+        linked = str(canonicalize_name(info.stem))
+        return Installed(name=linked, version="", needs=frozenset(), requested=True, place="a folder")
+    file = info / "METADATA" if info.suffix == ".dist-info" else info / "PKG-INFO" if info.is_dir() else info
     try:
-        metadata = BytesParser(policy=compat32).parsebytes((info / "METADATA").read_bytes(), headersonly=True)
+        metadata = BytesParser(policy=compat32).parsebytes(file.read_bytes(), headersonly=True)
     except OSError:
         return None
     name, version = metadata.get("Name"), metadata.get("Version")
@@ -100,7 +187,7 @@ def _read(info: Path) -> Installed | None:
         version=str(version),
         needs=frozenset(_needs(map(str, metadata.get_all("Requires-Dist", [])))),
         requested=(info / "REQUESTED").exists(),
-        local=_is_local(info / "direct_url.json"),
+        place=_place(info),
     )
 
 
@@ -114,9 +201,22 @@ def _needs(texts: Iterable[str]) -> Iterable[str]:
             yield str(canonicalize_name(requirement.name))
 
 
-def _is_local(direct_url: Path) -> bool:
-    """PEP 610: there when the package came from a URL, a folder or version control."""
+def _place(info: Path) -> str:
+    """Where a package came from, when that is no index (PEP 610: `direct_url.json`)."""
     try:
-        return isinstance(json.loads(direct_url.read_bytes()), dict)
+        if (info / "INSTALLER").read_text().strip() == "conda":
+            # It names the folder on the machine that built conda's package.
+            return ""
+    except (OSError, UnicodeDecodeError):
+        pass
+    try:
+        origin = json.loads((info / "direct_url.json").read_bytes())
     except (OSError, ValueError):
-        return False
+        return ""
+    if not isinstance(origin, dict):
+        return ""
+    if pytorch_wheel(str(origin.get("url", ""))):
+        return ""
+    if "vcs_info" in origin:
+        return "version control"
+    return "a folder" if "dir_info" in origin else "a file"

@@ -1,26 +1,23 @@
 """New image folders: what `mlimage init` writes, which builds, trains and serves as it is."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Final
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from mlimage.atomic import atomic_folder, write_atomically
 from mlimage.errors import SpecError, UsageError
-from mlimage.spec.imported import Imported, Note, names_of
+from mlimage.spec.imported import Imported, ImportedIndex, Note, names_of
 from mlimage.spec.load import FILE, parse_spec
+from mlimage.spec.pythons import BaseChoice, base_for
 from mlimage.spec.reference import flow
-from mlimage.spec.suites import PYTHON_OF_SUITE
 
 APP_NEEDS: Final = "numpy"
 """What the scaffold's own app imports."""
 
 _SCHEMA: Final = "mlimage.schema.json"
-_IMPORTS: Final = "name a requirements.txt, environment.yml, pyproject.toml or the folder of a virtual env"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,43 +28,6 @@ class Scaffold:
     files: Mapping[str, str]
     changed: tuple[Note, ...]
     left_out: tuple[Note, ...]
-
-
-def read_import(source: Path) -> Imported:
-    """What `--from` names: a virtual environment's folder, or a file of one of three kinds.
-
-    Raises:
-        UsageError: it does not exist, is of no known kind, or cannot be read.
-    """
-    if source.is_dir():
-        from mlimage.spec.import_venv import from_venv
-
-        return from_venv(source)
-    if not source.is_file():
-        raise UsageError(
-            f"`{source}` is no file" if source.exists() else f"`{source}` does not exist",
-            hint=_IMPORTS,
-        )
-    return _reader(source)(source)
-
-
-def _reader(source: Path) -> Callable[[Path], Imported]:
-    if source.suffix in {".yml", ".yaml"}:
-        from mlimage.spec.import_conda import from_conda
-
-        return from_conda
-    if source.suffix == ".toml":
-        from mlimage.spec.import_pyproject import from_pyproject
-
-        return from_pyproject
-    if source.suffix in {".txt", ".in"}:
-        from mlimage.spec.import_requirements import from_requirements
-
-        return from_requirements
-    raise UsageError(
-        f"`{source.name}` is of no kind that can be imported",
-        hint=_IMPORTS,
-    )
 
 
 def scaffold(name: str, imported: Imported | None, *, templates: Path) -> Scaffold:
@@ -82,13 +42,16 @@ def scaffold(name: str, imported: Imported | None, *, templates: Path) -> Scaffo
         UsageError: the name cannot be one of an image.
     """
     imported = imported or Imported()
-    suite, notes = suite_for(imported.python)
+    choice, notes = base_for(imported.python)
+    changed = (*notes, *imported.changed)
     files = {
         FILE: Template((templates / FILE).read_text(encoding="utf-8")).substitute(
             name=flow(name),
-            suite=suite,
-            python=PYTHON_OF_SUITE[suite],
-            dependencies=_dependencies(imported),
+            python=choice.python,
+            of=f"Debian {choice.suite}" if choice.suite else f"the image {choice.image}",
+            base=_base(choice),
+            dependencies=_dependencies(imported, changed),
+            rest=_rest(imported),
         ),
         "app/.dockerignore": (templates / "app" / "dockerignore").read_text(encoding="utf-8"),
     }
@@ -99,41 +62,58 @@ def scaffold(name: str, imported: Imported | None, *, templates: Path) -> Scaffo
     except SpecError as error:
         problem = error.problems[0]
         raise UsageError(problem.message, hint=problem.hint) from error
-    return Scaffold(name=name, files=files, changed=(*notes, *imported.changed), left_out=imported.left_out)
+    return Scaffold(name=name, files=files, changed=changed, left_out=imported.left_out)
 
 
-def suite_for(python: str) -> tuple[str, tuple[Note, ...]]:
-    """The oldest suite whose python is asked for, or the oldest of all with a note.
-
-    Args:
-        python: a version specifier, empty for any.
-    """
-    first = next(iter(PYTHON_OF_SUITE))
-    try:
-        wanted = SpecifierSet(python)
-    except InvalidSpecifier:
-        return first, (
-            Note(
-                text=f"python {python}", reason=f"not understood; python {PYTHON_OF_SUITE[first]} was taken"
-            ),
+def _base(choice: BaseChoice) -> str:
+    if choice.suite:
+        return (
+            f"  debian: {choice.suite}\n"
+            "  packages:  # Debian packages; these two are what most wheels with compiled code look for\n"
+            "    - libgomp1\n"
+            "    - libstdc++6"
         )
-    for suite, version in PYTHON_OF_SUITE.items():
-        # Somebody who asks for 3.11.4 is served with the 3.11 of the suite.
-        if any(wanted.contains(f"{version}.{patch}") for patch in range(40)):
-            return suite, ()
-    known = ", ".join(f"{version} ({suite})" for suite, version in PYTHON_OF_SUITE.items())
-    reason = f"no Debian suite has it; python {PYTHON_OF_SUITE[first]} was taken; known: {known}"
-    return first, (Note(text=f"python {python}", reason=reason),)
+    return (
+        f"  image: {flow(choice.image)}\n"
+        "  # packages: [libgomp1]  # Debian packages that wheels need; the docker engine installs them"
+    )
 
 
-def _dependencies(imported: Imported) -> str:
+def _dependencies(imported: Imported, changed: tuple[Note, ...]) -> str:
     lines = [f"  - {flow(text)}" for text in imported.dependencies]
     if APP_NEEDS not in names_of(imported.dependencies):
         lines.append(f"  - {APP_NEEDS}" + ("  # the example in app/ needs it" if lines else ""))
-    for title, notes in (("Changed:", imported.changed), ("Not carried over:", imported.left_out)):
+    for title, notes in (("Changed:", changed), ("Not carried over:", imported.left_out)):
         if notes:
             lines += [f"  # {title}", *(f"  #   {_one_line(str(note))}" for note in notes)]
     return "\n".join(lines)
+
+
+def _rest(imported: Imported) -> str:
+    """Indexes and variants, which an image without accelerators has none of."""
+    lines = _indexes(imported.indexes, indent="")
+    if imported.variants:
+        lines += ["", "variants:"]
+    for variant in imported.variants:
+        below = [f"      - {flow(text)}" for text in variant.dependencies]
+        if below:
+            below.insert(0, "    dependencies:")
+        below += _indexes(variant.indexes, indent="    ")[1:]
+        lines += [f"  {flow(variant.name)}:" + ("" if below else " {}"), *below]
+    return "".join(f"\n{line}" for line in lines)
+
+
+def _indexes(indexes: Iterable[ImportedIndex], *, indent: str) -> list[str]:
+    lines = [
+        line
+        for index in indexes
+        for line in (
+            f"{indent}  {flow(index.name)}:",
+            f"{indent}    url: {flow(index.url)}",
+            f"{indent}    packages: {flow(index.packages)}",
+        )
+    ]
+    return ["", f"{indent}indexes:", *lines] if lines else []
 
 
 def _one_line(text: str) -> str:

@@ -54,8 +54,12 @@ def test_init_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert _run("init", "churn", "--from", str(file), "--project", str(tmp_path), "--json") == 0
     captured = capsys.readouterr()
     assert captured.err == (
-        "warning: `torch==2.1.0+cu118`: became `torch==2.1.0`: the part behind `+` is of one index only\n"
-        "warning: left out `-e .`: put your own code into the app folder\n"
+        "warning: `variants`: `cpu` takes PyTorch from https://download.pytorch.org/whl/cpu and `cuda` takes "
+        "PyTorch from https://download.pytorch.org/whl/cu118; remove the one that you do not need\n"
+        "warning: `torch==2.1.0+cu118`: became `torch==2.1.0`; which build, each variant's index says\n"
+        "warning: left out `-e .`: an editable package cannot be locked; put your own code into the app "
+        "folder, "
+        "and what it needs into `dependencies:`\n"
     )
     assert json.loads(captured.out) == {
         "name": "churn",
@@ -69,10 +73,19 @@ def test_init_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         ],
         "notes": [
             {
-                "text": "torch==2.1.0+cu118",
-                "reason": "became `torch==2.1.0`: the part behind `+` is of one index only",
+                "text": "variants",
+                "reason": "`cpu` takes PyTorch from https://download.pytorch.org/whl/cpu and `cuda` takes "
+                "PyTorch from https://download.pytorch.org/whl/cu118; remove the one that you do not need",
             },
-            {"text": "-e .", "reason": "put your own code into the app folder"},
+            {
+                "text": "torch==2.1.0+cu118",
+                "reason": "became `torch==2.1.0`; which build, each variant's index says",
+            },
+            {
+                "text": "-e .",
+                "reason": "an editable package cannot be locked; put your own code into the app folder, and "
+                "what it needs into `dependencies:`",
+            },
         ],
     }
 

@@ -7,15 +7,12 @@ import pytest
 
 from mlimage import resources
 from mlimage.errors import UsageError
-from mlimage.spec.imported import Imported, Note
+from mlimage.spec.imported import Imported, ImportedIndex, ImportedVariant, Note
 from mlimage.spec.load import load_spec
 from mlimage.spec.project import find_project
-from mlimage.spec.scaffold import scaffold, suite_for, write_scaffold, write_schema
+from mlimage.spec.scaffold import scaffold, write_scaffold, write_schema
 from mlimage.spec.schema import schema_text
 
-_NO_SUITE = (
-    "python ==3.10.*: no Debian suite has it; python 3.11 was taken; known: 3.11 (bookworm), 3.13 (trixie)"
-)
 TEMPLATES = resources.templates() / "init"
 
 
@@ -80,6 +77,58 @@ def test_what_was_imported_is_written_with_its_notes(tmp_path: Path) -> None:
     assert spec.dependencies == ("pandas[excel]>=2,<3; python_version < '4'", "torch==2.1", "numpy")
 
 
+def test_variants_and_indexes_are_written() -> None:
+    imported = Imported(
+        dependencies=("torch==2.3.1",),
+        python="==3.12.*",
+        indexes=(ImportedIndex(name="ours", url="https://example.com/simple", packages=("ours", "theirs")),),
+        variants=(
+            ImportedVariant(
+                name="cpu",
+                indexes=(
+                    ImportedIndex(name="pytorch-cpu", url="https://example.com/cpu", packages=("torch",)),
+                ),
+            ),
+            ImportedVariant(name="cuda", dependencies=("jax[cuda12]",)),
+            ImportedVariant(name="tpu"),
+        ),
+    )
+    made = scaffold("churn", imported, templates=TEMPLATES)
+    text = made.files["mlimage.yaml"]
+    assert text[text.index("python:") : text.index("\ntrain:")] == (
+        'python: "3.12"  # the python of the image python:3.12-slim\n'
+        "\n"
+        "base:\n"
+        "  image: python:3.12-slim\n"
+        "  # packages: [libgomp1]  # Debian packages that wheels need; the docker engine installs them\n"
+        "\n"
+        "dependencies:  # what you need; `mlimage lock churn` writes down what you get\n"
+        "  - torch==2.3.1\n"
+        "  - numpy  # the example in app/ needs it\n"
+        "  # Changed:\n"
+        "  #   python ==3.12.*: no Debian suite has it; the base is the image `python:3.12-slim`\n"
+    )
+    assert text[text.index("  health:") :] == (
+        "  health: /ping\n"
+        "\n"
+        "indexes:\n"
+        "  ours:\n"
+        "    url: https://example.com/simple\n"
+        "    packages: [ours, theirs]\n"
+        "\n"
+        "variants:\n"
+        "  cpu:\n"
+        "    indexes:\n"
+        "      pytorch-cpu:\n"
+        "        url: https://example.com/cpu\n"
+        "        packages: [torch]\n"
+        "  cuda:\n"
+        "    dependencies:\n"
+        '      - "jax[cuda12]"\n'
+        "  tpu: {}\n"
+    )
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     folder = tmp_path / "images" / "churn"
     (folder / "app").mkdir(parents=True)
@@ -108,24 +157,3 @@ def test_another_schema_is_kept_and_told(tmp_path: Path) -> None:
 def test_bad_names(name: str) -> None:
     with pytest.raises(UsageError):
         scaffold(name, None, templates=TEMPLATES)
-
-
-@pytest.mark.parametrize(
-    ("python", "suite", "notes"),
-    [
-        ("", "bookworm", []),
-        (">=3.9", "bookworm", []),
-        ("==3.11.4.*", "bookworm", []),
-        ("==3.13.*", "trixie", []),
-        (">=3.12,<4", "trixie", []),
-        (
-            "==3.10.*",
-            "bookworm",
-            [_NO_SUITE],
-        ),
-        ("three", "bookworm", ["python three: not understood; python 3.11 was taken"]),
-    ],
-)
-def test_suite(python: str, suite: str, notes: list[str]) -> None:
-    found, told = suite_for(python)
-    assert (found, [str(note) for note in told]) == (suite, notes)
