@@ -28,6 +28,7 @@ _LEFT_OUT: Final[Mapping[str, str]] = {
     "pip": "an image has no pip",
     "pkg-resources": "a leftover of Debian's, which no index has",
     "appnope": "is for macOS only",
+    "python-apt": "is Debian's, and in no index",
     "pypiwin32": "is for Windows only",
     "pywin32": "is for Windows only",
     "pywinpty": "is for Windows only",

@@ -13,7 +13,9 @@ PYTORCH: Final = "https://download.pytorch.org/whl"
 """Where PyTorch publishes its builds, a folder for each."""
 
 _LABEL: Final = r"cpu|cu[0-9]{2,3}|rocm[0-9](?:\.[0-9]+)*|xpu"
-_BUILDS: Final = re.compile(rf"(?P<base>https://[^\s?#]*/whl(?:/nightly|/test)?)/(?P<label>{_LABEL})(?=/|\Z)")
+_BUILDS: Final = re.compile(
+    rf"(?P<base>https://[^\s?#]*/whl(?:/nightly|/test)?)/(?P<label>{_LABEL})(?:_full)?(?=/|\Z)"
+)
 _ALL_BUILDS: Final = re.compile(r"https://[^\s?#]*/whl/(?:lts/[^/]+/)?torch_(?:stable|nightly)\.html\Z")
 _GIVEN: Final = frozenset({"default", "debian", "debian-security"})
 

@@ -6,6 +6,7 @@ from typing import Any
 from packaging.version import InvalidVersion, Version
 
 from mlimage.spec.collected import Collected
+from mlimage.spec.import_indexes import pytorch_wheel
 from mlimage.spec.tables import entries_of, list_of, table_of
 
 PLACES = frozenset({"path", "git", "url", "file", "workspace"})
@@ -72,6 +73,8 @@ def _python(value: object, collected: Collected) -> None:
 
 def _package(name: str, entry: dict[str, Any], collected: Collected, sources: dict[str, str]) -> None:
     if _source(name, entry, collected, sources):
+        if pytorch_wheel(str(entry.get("url", ""))) and not entry.get("optional"):
+            collected.add(f"{name} @ {entry['url']}")
         return
     wanted = str(entry.get("version", "*"))
     versions = constraint(wanted)
@@ -94,6 +97,8 @@ def _package(name: str, entry: dict[str, Any], collected: Collected, sources: di
 def _source(name: str, entry: dict[str, Any], collected: Collected, sources: dict[str, str]) -> bool:
     """Where a package comes from; tells whether that is no index."""
     place = PLACES & entry.keys()
+    if pytorch_wheel(str(entry.get("url", ""))):
+        return True
     if place:
         collected.skip(name, f"{name} = {entry[min(place)]}", min(place))
         return True

@@ -9,6 +9,7 @@ from packaging.markers import InvalidMarker, Marker
 
 from mlimage.errors import UsageError
 from mlimage.spec.collected import Collected
+from mlimage.spec.import_indexes import pytorch_wheel
 from mlimage.spec.import_poetry import OPTIONAL, PLACES, add_poetry
 from mlimage.spec.import_requirements import LinesReader
 from mlimage.spec.imported import IMPORTS, Imported, read_text
@@ -133,7 +134,10 @@ def _uv(uv: dict[str, Any], collected: Collected) -> None:
             place = PLACES & entry.keys()
             if not _on_linux(entry.get("marker")):
                 continue
-            if place:
+            wheel = str(entry.get("url", ""))
+            if pytorch_wheel(wheel):
+                collected.add(f"{name} @ {wheel}")
+            elif place:
                 collected.skip(name, f"{name} = {entry[min(place)]}", min(place))
             elif entry.get("index") in indexes:
                 index = str(entry["index"])

@@ -64,9 +64,16 @@ def _read_folder(folder: Path) -> Imported:
 
     if is_environment(folder):
         return from_venv(folder)
-    found = [name for name in _WELL_KNOWN if (folder / name).exists()]
-    hint = f"name `{folder / found[0]}`" if found else IMPORTS
+    found = [folder / name for name in _WELL_KNOWN if (folder / name).exists()]
+    inside = _environment_of(folder)
+    named = [*([inside] if inside else []), *found]
+    hint = f"name `{named[0]}`" if named else IMPORTS
     raise UsageError(f"the folder `{folder}` is no virtual environment", hint=hint)
+
+
+def _environment_of(path: Path) -> Path | None:
+    """The virtual environment that a path is in, as its python or its `site-packages` is."""
+    return next((folder for folder in path.parents[:4] if (folder / "pyvenv.cfg").is_file()), None)
 
 
 def _reader(source: Path) -> Callable[[Path], Imported]:
@@ -84,4 +91,6 @@ def _reader(source: Path) -> Callable[[Path], Imported]:
         from mlimage.spec.import_requirements import from_requirements
 
         return from_requirements
-    raise UsageError(f"`{source.name}` is of no kind that can be imported", hint=IMPORTS)
+    inside = _environment_of(source)
+    hint = f"name `{inside}`" if inside else IMPORTS
+    raise UsageError(f"`{source.name}` is of no kind that can be imported", hint=hint)

@@ -73,7 +73,7 @@ def test_requirements(tmp_path: Path) -> None:
         f"--extra-index-url {built_in_index()}: is the default index, where packages come from anyway",
         "tensorflow-macos==2.15: became `tensorflow==2.15`",
         (
-            "scipy==1.13 --config-settings=x=y: `--config-settings=x=y` alone: an option of pip's, which "
+            "scipy==1.13 --config-settings=x=y: `--config-settings` alone: an option of pip's, which "
             "`mlimage "
             "lock` decides"
         ),
@@ -742,6 +742,17 @@ def test_folders_that_cannot_be_imported(tmp_path: Path, there: tuple[str, ...])
         read_import(tmp_path)
     expected = hint.format(path=tmp_path) if hint else None
     assert (str(caught.value), caught.value.hint) == (message.format(path=tmp_path), expected)
+
+
+@pytest.mark.parametrize("inside", ["bin", "bin/python", "lib/python3.11/site-packages"])
+def test_a_path_in_an_environment(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "pyvenv.cfg").touch()
+    path = tmp_path / inside
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch() if path.name == "python" else path.mkdir()
+    with pytest.raises(UsageError) as caught:
+        read_import(path)
+    assert caught.value.hint == f"name `{tmp_path}`"
 
 
 def test_a_pipe_is_no_file(tmp_path: Path) -> None:
