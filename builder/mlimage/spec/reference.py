@@ -31,6 +31,8 @@ work; merge keys (`<<`) and tags do not.
 A requirements file has one PEP 508 requirement in a line, comments, and `-r OTHER` for more files in the
 image's folder. Options of pip's (`--index-url`, `--hash`, `-e`, …) are refused, each with what to do instead.
 
+Where indexes are, and where their logins come from, is told in [indexes.md](indexes.md).
+
 What `run:` and `dockerfile:` do to an image is told in [dockerfiles.md](dockerfiles.md).
 
 Editors complete and check the file with [the schema](mlimage.schema.json): `mlimage schema` prints it.
