@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from mlimage.mirrors import DEFAULT_INDEX, variable
 from mlimage.spec.accelerated import sort_requirements
@@ -122,6 +123,10 @@ class Collected:
             name = located[1]
             if canonicalize_name(name) in _LEFT_OUT:
                 return name
+            pinned = _wheel_of(located[2])
+            if pinned:
+                self.change(text, f"became `{pinned}`: that is the wheel's version")
+                return pinned
             if _CONDA_BUILDS.search(located[2]):
                 # `pip freeze` in a conda environment writes the files of the machine that built the package.
                 self.change(
@@ -282,3 +287,12 @@ def _add(notes: list[Note], text: str, reason: str) -> None:
 
 def _hidden(notes: tuple[Note, ...]) -> tuple[Note, ...]:
     return tuple(Note(text=without_credentials(note.text), reason=note.reason) for note in notes)
+
+
+def _wheel_of(place: str) -> str | None:
+    """`NAME==VERSION` of the wheel that a place names; None where it names something else."""
+    try:
+        name, version, *_ = parse_wheel_filename(unquote(urlsplit(place).path.rpartition("/")[2]))
+    except InvalidWheelFilename:
+        return None
+    return f"{name}=={version.public}"

@@ -841,3 +841,12 @@ def test_whatever_is_imported_becomes_a_spec(text: str, kind: str) -> None:
             return
     made = scaffold("x", imported, templates=resources.templates() / "init")
     assert "hunter2" not in made.files["mlimage.yaml"]
+
+
+def test_the_file_of_a_wheel_tells_its_version(tmp_path: Path) -> None:
+    conda = "file:///home/conda/feedstock_root/build_artifacts/numpy_1/work/dist"
+    text = f"numpy @ {conda}/numpy-1.26.4-cp311-cp311-linux_x86_64.whl"
+    (tmp_path / "requirements.txt").write_text(f"{text}\n")
+    imported = from_requirements(tmp_path / "requirements.txt")
+    assert imported.dependencies == ("numpy==1.26.4",)
+    assert _notes(imported) == [f"{text}: became `numpy==1.26.4`: that is the wheel's version"]
