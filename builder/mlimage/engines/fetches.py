@@ -14,39 +14,13 @@ from mlimage.digest import Digest
 from mlimage.lock.inputs import Inputs, Item
 from mlimage.lock.model import ImageLayer
 from mlimage.oci.store import Store
-from mlimage.progress import Progress, Task
+from mlimage.progress import NOTHING, Guarded, Progress, StoppedError, Task
 
 FETCHES: Final = 8
 """Files that are fetched at once: the network waits, the processor does not."""
 
 _LOOK: Final = 0.2
 """Seconds after which who waits for a file looks whether the build was stopped."""
-
-
-class StoppedError(Exception):
-    """Another job failed or the user interrupted: the way out of a thread, never seen by users."""
-
-
-class Guarded:
-    """Counts for a task, and ends the thread that counts when the build is stopped."""
-
-    def __init__(self, task: Task, stop: Event) -> None:
-        self._task = task
-        self._stop = stop
-
-    def advance(self, amount: int) -> None:
-        """Count; raises `StoppedError` when the build is stopped."""
-        if self._stop.is_set():
-            raise StoppedError
-        self._task.advance(amount)
-
-
-class _Nothing:
-    def advance(self, amount: int) -> None:
-        pass
-
-
-NOTHING: Final[Task] = _Nothing()
 
 
 class Fetches:

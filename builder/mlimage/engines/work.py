@@ -14,7 +14,7 @@ from mlimage.atomic import scratch_folder
 from mlimage.content.base import assemble
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
-from mlimage.engines.fetches import NOTHING, Fetches, Guarded, StoppedError
+from mlimage.engines.fetches import Fetches
 from mlimage.engines.layers import Job
 from mlimage.engines.sources import Compilation, base_files, library_files, package_files, wheel_files
 from mlimage.lock.inputs import Item
@@ -36,6 +36,7 @@ from mlimage.plan.model import (
     StepsLayer,
 )
 from mlimage.process import Command, Completed, run
+from mlimage.progress import NOTHING, Guarded, StoppedError
 
 
 class Made(Protocol):

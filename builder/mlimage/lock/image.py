@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from typing import Final
 
 from packaging.version import Version
@@ -21,7 +22,7 @@ from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installatio
 from mlimage.lock.root import discard_root, has_root, image_root_folder, interpreter_of, write_image_root
 from mlimage.lock.sources import Sources
 from mlimage.process import Runner
-from mlimage.progress import Progress, Task
+from mlimage.progress import Guarded, Progress
 from mlimage.spec.suites import PYTHON_OF_SUITE
 
 _FETCHES: Final = 4
@@ -107,31 +108,15 @@ def _fetch(layers: Sequence[ImageLayer], images: Images, progress: Progress, nam
         progress.task(f"pulling {name}", total=sum(layer.size for layer in distinct), unit="bytes") as task,
         ThreadPoolExecutor(_FETCHES) as pool,
     ):
-        guarded = _Guarded(task)
+        stop = Event()
+        guarded = Guarded(task, stop)
         try:
             for _ in pool.map(lambda layer: images.fetch(layer, guarded), distinct):
                 pass
         except BaseException:
-            guarded.stopped = True  # the others end with their next bytes, and what they have is kept
+            stop.set()  # the others end with their next bytes, and what they have is kept
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-class _StoppedError(Exception):
-    """Another layer failed or the user interrupted; ends a thread, and is never seen."""
-
-
-class _Guarded:
-    """Counts for a task until it is stopped."""
-
-    def __init__(self, task: Task) -> None:
-        self._task = task
-        self.stopped = False
-
-    def advance(self, amount: int) -> None:
-        if self.stopped:
-            raise _StoppedError
-        self._task.advance(amount)
 
 
 def _resolve(
