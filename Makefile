@@ -42,7 +42,7 @@ format: $(READY) ## Format the code and fix what ruff can fix
 test: $(READY) ## All tests that this machine can hold; says what was left out (MLIMAGE_TEST_ALL=1: nothing may be)
 	@$(PYTEST) --fitting -n auto tests
 
-test-heavy: $(READY) ## The tests that `make test` leaves out because their images are large
+test-heavy: $(READY) ## The tests that `make test` leaves out: large images, built with Docker
 	@$(PYTEST) --fitting -n auto -m heavy tests
 
 demo: $(READY) ## Lock, build, train, serve and ask for a prediction (IMAGE=digits-jax, …-pytorch, …-tensorflow)

@@ -7,4 +7,5 @@ pytest_plugins = (
     "support.fitting",
     "support.properties",
     "support.loopback",
+    "support.steps",
 )

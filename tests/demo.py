@@ -16,24 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from support.building import IMAGE, IMAGES
+from support.digits import ZERO
 from support.indexes import mirrors_of_wheels
 
 ROOT = Path(__file__).parent.parent
 MLIMAGE = Path(sys.executable).with_name("mlimage")
 PATIENCE = 120.0
 """Seconds that the server may take to become healthy."""
-
-ZERO = (
-    (0, 0, 5, 13, 9, 1, 0, 0),
-    (0, 0, 13, 15, 10, 15, 5, 0),
-    (0, 3, 15, 2, 0, 11, 8, 0),
-    (0, 4, 12, 0, 0, 8, 8, 0),
-    (0, 5, 8, 0, 0, 9, 8, 0),
-    (0, 4, 11, 0, 1, 12, 7, 0),
-    (0, 2, 14, 5, 10, 12, 0, 0),
-    (0, 0, 6, 13, 10, 0, 0, 0),
-)
-"""The first image of scikit-learn's digits; 16 is ink."""
 
 
 def main() -> None:

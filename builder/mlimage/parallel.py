@@ -4,39 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from mlimage.progress import Task
+from mlimage.progress import Guarded, Task
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-class StoppedError(Exception):
-    """Something else failed, or the user interrupted: the way out of a thread, never seen by users."""
-
-
-class Guarded:
-    """Counts for a task, and ends the thread that counts once all are to stop."""
-
-    def __init__(self, task: Task, stop: Event) -> None:
-        self._task = task
-        self._stop = stop
-
-    def advance(self, amount: int) -> None:
-        """Count; raises `StoppedError` when all are to stop."""
-        if self._stop.is_set():
-            raise StoppedError
-        self._task.advance(amount)
-
-
-class _Nothing:
-    def advance(self, amount: int) -> None:
-        pass
-
-
-NOTHING: Final[Task] = _Nothing()
-"""A task that nobody sees."""
 
 
 def at_once(

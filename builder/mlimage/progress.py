@@ -1,7 +1,8 @@
 """How long work tells what it does, without knowing who shows it."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, Protocol
+from threading import Event
+from typing import Final, Literal, Protocol
 
 Unit = Literal["bytes", "items"]
 
@@ -45,5 +46,26 @@ class _Silent:
         pass
 
 
-SILENT: Progress = _Silent()
+_SILENT: Final = _Silent()
+SILENT: Final[Progress] = _SILENT
 """Shows nothing."""
+NOTHING: Final[Task] = _SILENT
+"""A bar that nobody sees."""
+
+
+class StoppedError(Exception):
+    """Another job failed or the user interrupted: the way out of a thread, never seen by users."""
+
+
+class Guarded:
+    """Counts for a task, and ends the thread that counts when the work is stopped."""
+
+    def __init__(self, task: Task, stop: Event) -> None:
+        self._task = task
+        self._stop = stop
+
+    def advance(self, amount: int) -> None:
+        """Count; raises `StoppedError` when the work is stopped."""
+        if self._stop.is_set():
+            raise StoppedError
+        self._task.advance(amount)

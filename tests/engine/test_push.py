@@ -7,21 +7,15 @@ from pathlib import Path
 import pytest
 
 from mlimage.cache import Cache
-from support.machine import Engine
 from support.programs import program
-from support.steps import SPEC, Steps, locked_project, project_of
+from support.steps import SPEC, Steps
 
 pytestmark = [pytest.mark.network, pytest.mark.engine]
 
 
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Path:
-    return locked_project(tmp_path_factory.mktemp("push"), shared_cache)
-
-
 @pytest.fixture
-def project(locked: Path, tmp_path: Path, warm_cache: Cache, engine: Engine) -> Steps:
-    return project_of(locked, tmp_path / "project", warm_cache, engine.environ)
+def project(steps: Steps) -> Steps:
+    return steps
 
 
 def push(project: Steps, to: str, *options: str) -> dict[str, object]:

@@ -1,12 +1,10 @@
-"""`mlimage run` as a user has it: a small image, and the shipped one, in every engine and in the sandbox."""
+"""`mlimage run` as a user has it: a small image in every engine and in the sandbox."""
 
 import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -16,20 +14,15 @@ import pytest
 from mlimage.cache import Cache
 from mlimage.host.docker import RUN_LABEL
 from mlimage.oci.store import Store
-from support.building import IMAGE, MLIMAGE, SHIPPED, build, project_at
 from support.cutting import way_to
-from support.machine import DOCKERS, PODMANS, need_engine, share_fetched
-from support.running import free_port, small_image
-
-IN_ENGINES = [pytest.param(name, marks=pytest.mark.engine) for name in (*DOCKERS, *PODMANS)]
-SANDBOX = pytest.param("sandbox", marks=pytest.mark.namespaces)
-RUNTIMES = [*IN_ENGINES, SANDBOX]
+from support.machine import need_engine
+from support.running import small_image
+from support.runs import IN_ENGINES, RUNTIMES, command, environment, run
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Cache:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     found = Cache(tmp_path_factory.mktemp("cache"))
-    share_fetched(shared_cache, found)
     found.root.parent.chmod(0o755)
     found.root.chmod(0o755)
     small_image(Store(found.store))
@@ -42,29 +35,6 @@ def folder(tmp_path: Path) -> Path:
     for path in (tmp_path, tmp_path.parent):
         path.chmod(0o755)
     return tmp_path
-
-
-def command(runtime: str, *arguments: str) -> Sequence[str]:
-    if runtime == "sandbox":
-        return (MLIMAGE, "run", "--runtime", "sandbox", *arguments)
-    return (*need_engine(runtime).enter, MLIMAGE, "run", "--runtime", "docker", *arguments)
-
-
-def environment(cache: Cache, runtime: str) -> dict[str, str]:
-    environ = os.environ if runtime == "sandbox" else need_engine(runtime).environ
-    return {**environ, "MLIMAGE_CACHE": str(cache.root)}
-
-
-def run(cache: Cache, folder: Path, runtime: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(runtime, *arguments),
-        cwd=folder,
-        env=environment(cache, runtime),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
 
 
 def containers(runtime: str, label: str) -> list[object]:
@@ -224,98 +194,3 @@ def test_what_cannot_be(cache: Cache, folder: Path, arguments: tuple[str, ...], 
     done = run(cache, folder, "sandbox", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(error)
-
-
-@contextmanager
-def served(
-    cache: Cache, project: Path, runtime: str, image: str, port: int
-) -> Iterator["subprocess.Popen[str]"]:
-    with subprocess.Popen(
-        command(runtime, image, "serve", "--port", str(port)),
-        cwd=project,
-        env=environment(cache, runtime),
-        stderr=subprocess.PIPE,
-        stdout=sys.stderr,
-        text=True,
-    ) as process:
-        try:
-            assert process.stderr
-            lines = []
-            for line in process.stderr:
-                lines.append(line)
-                if line.startswith("serving "):
-                    break
-            assert lines[-1:] == [
-                f"serving {image}:cpu on http://127.0.0.1:{port}  (health /ping, Ctrl-C stops)\n"
-            ], "".join(lines)
-            yield process
-        finally:
-            process.kill()
-
-
-ZERO = (
-    (0, 0, 5, 13, 9, 1, 0, 0),
-    (0, 0, 13, 15, 10, 15, 5, 0),
-    (0, 3, 15, 2, 0, 11, 8, 0),
-    (0, 4, 12, 0, 0, 8, 8, 0),
-    (0, 5, 8, 0, 0, 9, 8, 0),
-    (0, 4, 11, 0, 1, 12, 7, 0),
-    (0, 2, 14, 5, 10, 12, 0, 0),
-    (0, 0, 6, 13, 10, 0, 0, 0),
-)
-"""The first image of scikit-learn's digits; 16 is ink."""
-
-
-def _shipped() -> Iterator[object]:
-    """One image in every runtime, the others in one engine and in the sandbox."""
-    for image in SHIPPED:
-        [name] = image.values
-        for runtime in RUNTIMES if name == IMAGE else (IN_ENGINES[0], SANDBOX):
-            yield pytest.param(name, *runtime.values, marks=[*image.marks, *runtime.marks])
-
-
-@pytest.mark.network
-@pytest.mark.parametrize(("image", "runtime"), [*_shipped()])
-def test_shipped_images_train_serve_and_predict(cache: Cache, folder: Path, image: str, runtime: str) -> None:
-    project = project_at(folder / "project", image)
-    build(project, cache, image=image)
-    trained = run(cache, project, runtime, image, "train")
-    assert trained.returncode == 0, trained.stderr
-    metrics = json.loads((project / "models" / image / "metrics.json").read_text())
-    assert metrics["accuracy"] > 0.95
-    assert f"accuracy {metrics['accuracy']:.4f}" in trained.stdout
-    port = free_port().number
-    flat = [pixel for row in ZERO for pixel in row]
-    with served(cache, project, runtime, image, port) as process:
-        status, answer = post(runtime, port, {"instances": [flat, ZERO]})
-        assert status == 200
-        assert [one["digit"] for one in answer["predictions"]] == [0, 0]
-        assert post(runtime, port, {"instances": [flat[:63]]})[0] == 422
-        process.send_signal(signal.SIGINT)
-        assert process.stderr
-        process.stderr.read()
-        assert process.wait() == 0
-
-
-POST = """
-import http.client, sys
-connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), timeout=30)
-connection.request("POST", "/invocations", sys.stdin.read(), headers={"Content-Type": "application/json"})
-response = connection.getresponse()
-print(response.status, response.read().decode())
-"""
-
-
-def post(runtime: str, port: int, value: object) -> tuple[int, dict[str, list[dict[str, float]]]]:
-    """Ask from where the engine publishes its ports."""
-    enter = () if runtime == "sandbox" else need_engine(runtime).enter
-    said = subprocess.run(
-        (*enter, sys.executable, "-c", POST, str(port)),
-        input=json.dumps(value),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout
-    status, _, answer = said.partition(" ")
-    return int(status), json.loads(answer)

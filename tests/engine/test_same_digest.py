@@ -11,7 +11,7 @@ from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
 from mlimage.verify.compare import compare_images
 from mlimage.verify.explain import explain
-from support.building import SHIPPED, build, project_at
+from support.building import WITH_DOCKER, build, project_at
 from support.machine import ROOT, Engine
 
 pytestmark = pytest.mark.network
@@ -23,7 +23,7 @@ def expected(image: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("image", SHIPPED)
+@pytest.mark.parametrize("image", WITH_DOCKER)
 def test_docker_gives_the_image_that_direct_gives(
     image: str, tmp_path: Path, warm_cache: Cache, shared_cache: Cache, engine: Engine
 ) -> None:

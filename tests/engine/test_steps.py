@@ -5,21 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mlimage.cache import Cache
-from support.machine import Engine
-from support.steps import Steps, locked_project, project_of
+from support.steps import Steps
 
 pytestmark = pytest.mark.network
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Path:
-    return locked_project(tmp_path_factory.mktemp("steps"), shared_cache)
-
-
-@pytest.fixture
-def project(locked: Path, tmp_path: Path, warm_cache: Cache, engine: Engine) -> Steps:
-    return project_of(locked, tmp_path / "project", warm_cache, engine.environ)
 
 
 NOISY = """\
@@ -33,16 +21,16 @@ ln /etc/settings /etc/hard
 """
 
 
-def test_steps_without_chance_are_reproducible(project: Steps) -> None:
-    project.write([
+def test_steps_without_chance_are_reproducible(steps: Steps) -> None:
+    steps.write([
         "echo early > /opt/early", NOISY,
         {"command": "python -c 'import idna; print(idna.__version__)' > /opt/idna", "network": "none"},
         {"command": "cat /app/train.py > /opt/copy", "at": "after-app"},
     ])  # fmt: skip
-    first = project.build("--record")
-    again = project.build("--no-cache", "--strict-reproducible")
+    first = steps.build("--record")
+    again = steps.build("--no-cache", "--strict-reproducible")
     assert (again["digest"], again["not_reproducible"]) == (first["digest"], [])
-    record = (project.root / "lockfiles/steps/cpu.steps").read_text()
+    record = (steps.root / "lockfiles/steps/cpu.steps").read_text()
     left = [line.partition("\t") for line in record.splitlines() if "\t" in line]
     assert [path for what, _, path in left if not what.endswith("folder")] == [
         "/etc/debian_version",
@@ -54,7 +42,7 @@ def test_steps_without_chance_are_reproducible(project: Steps) -> None:
         "/opt/early",
         "/opt/idna",
     ]
-    said = project.inside(
+    said = steps.inside(
         "cat /etc/hard /opt/early /opt/copy; stat -c %a /srv; ls /etc/debian_version 2>&1 || :"
     )
     assert said == (
@@ -63,88 +51,88 @@ def test_steps_without_chance_are_reproducible(project: Steps) -> None:
     )
 
 
-def test_what_is_not_reproducible_is_named(project: Steps) -> None:
-    project.write(["head -c 8 /dev/urandom > /opt/chance; date +%N > '/opt/the time'; echo same > /opt/same"])
-    assert project.build()["not_reproducible"] == []
-    strict = project.run("build", "--no-load", "--strict-reproducible")
+def test_what_is_not_reproducible_is_named(steps: Steps) -> None:
+    steps.write(["head -c 8 /dev/urandom > /opt/chance; date +%N > '/opt/the time'; echo same > /opt/same"])
+    assert steps.build()["not_reproducible"] == []
+    strict = steps.run("build", "--no-load", "--strict-reproducible")
     assert strict.returncode == 7
     assert strict.stderr.splitlines()[-2:] == [
         "error: nothing is recorded to hold the steps of `steps:cpu` against (steps)",
         "hint: `mlimage build steps --record` notes what they leave; build it again elsewhere",
     ]
-    recorded = project.build("--record")
-    again = project.run("build", "--no-load", "--no-cache")
+    recorded = steps.build("--record")
+    again = steps.run("build", "--no-load", "--no-cache")
     assert again.returncode == 0
     assert [line for line in again.stdout.splitlines() if "not reproducible" in line] == [
         "  not reproducible: /opt/chance",
         "  not reproducible: /opt/the time",
     ]
-    [image] = json.loads(project.run("inspect", "--json").stdout)
-    labels = json.loads(project.run("inspect", "steps", "--json").stdout)["config"]["Labels"]
+    [image] = json.loads(steps.run("inspect", "--json").stdout)
+    labels = json.loads(steps.run("inspect", "steps", "--json").stdout)["config"]["Labels"]
     assert image["digest"] != recorded["digest"]
     assert labels["dev.mlimage.not-reproducible"] == "/opt/chance /opt/the time"
-    before = (project.root / "lockfiles/steps/cpu.steps").read_text()
-    strict = project.run("build", "--no-load", "--no-cache", "--strict-reproducible")
+    before = (steps.root / "lockfiles/steps/cpu.steps").read_text()
+    strict = steps.run("build", "--no-load", "--no-cache", "--strict-reproducible")
     assert strict.returncode == 7
     assert (
         "error: the steps of `steps:cpu` left other files than were recorded:\n"
         "  not reproducible: /opt/chance\n"
         "  not reproducible: /opt/the time\n"
     ) in strict.stderr
-    assert (project.root / "lockfiles/steps/cpu.steps").read_text() == before
+    assert (steps.root / "lockfiles/steps/cpu.steps").read_text() == before
 
 
-def test_a_secret_is_in_no_layer(project: Steps, tmp_path: Path) -> None:
-    project.write([{"command": "wc -c < /run/secrets/token > /opt/length", "secrets": ["token"]}])
-    refused = project.run("build", "--no-load")
+def test_a_secret_is_in_no_layer(steps: Steps, tmp_path: Path) -> None:
+    steps.write([{"command": "wc -c < /run/secrets/token > /opt/length", "secrets": ["token"]}])
+    refused = steps.run("build", "--no-load")
     assert (refused.returncode, refused.stderr.splitlines()[-2:]) == (
         2,
         ["error: a step asks for the secret `token`", "hint: hand it over: `--secret token=FILE`"],
     )
     secret = "hunter2-" + "x" * 40
     (tmp_path / "token").write_text(secret)
-    done = project.run(
+    done = steps.run(
         "build", "--no-load", "--verbose", "--output", "oci:out", f"--secret=token={tmp_path}/token"
     )
     assert done.returncode == 0, done.stderr
-    assert project.inside("cat /opt/length; ls /run/secrets 2>/dev/null || :").strip() == "48"
+    assert steps.inside("cat /opt/length; ls /run/secrets 2>/dev/null || :").strip() == "48"
     assert secret not in done.stderr + done.stdout
-    for file in project.cache.root.rglob("*"):
+    for file in steps.cache.root.rglob("*"):
         if file.is_file() and not file.is_symlink() and "inputs" not in file.parts:
             assert secret.encode() not in file.read_bytes(), file
 
 
-def test_a_step_that_fails_says_what_it_said(project: Steps) -> None:
-    project.write(["echo one; echo two >&2; exit 3"])
-    failed = project.run("build", "--no-load")
+def test_a_step_that_fails_says_what_it_said(steps: Steps) -> None:
+    steps.write(["echo one; echo two >&2; exit 3"])
+    failed = steps.run("build", "--no-load")
     assert failed.returncode == 7
     *_, error, first, second = failed.stderr.splitlines()
     assert error == "error: `[packages 2/3] RUN echo one; echo two >&2; exit 3` ended with status 3"
     assert {first, second} == {"  | one", "  | two"}  # two streams, whose order nobody promises
-    assert project.run("inspect", "steps").returncode == 2
-    project.write(["echo fine > /opt/fine"])
-    project.build()
-    assert project.inside("cat /opt/fine") == "fine\n"
+    assert steps.run("inspect", "steps").returncode == 2
+    steps.write(["echo fine > /opt/fine"])
+    steps.build()
+    assert steps.inside("cat /opt/fine") == "fine\n"
 
 
-def test_a_template_extends_ours(project: Steps) -> None:
-    (project.root / "images/steps/my.Dockerfile.j2").write_text(
+def test_a_template_extends_ours(steps: Steps) -> None:
+    (steps.root / "images/steps/my.Dockerfile.j2").write_text(
         '{% extends "Dockerfile.j2" %}\n'
         "{% block after_packages %}\nRUN echo {{ image }}-{{ variant }} > /opt/name\n{% endblock %}\n"
         "{% block before_app %}\nCOPY {{ folder }}/extra.txt /opt/\n{% endblock %}\n"
     )
-    (project.root / "images/steps/extra.txt").write_text("extra\n")
-    project.write([], dockerfile={"template": "my.Dockerfile.j2"})
-    first = project.build()
-    assert project.inside("cat /opt/name /opt/extra.txt") == "steps-cpu\nextra\n"
-    (project.root / "images/steps/extra.txt").write_text("more\n")
-    assert project.build()["digest"] != first["digest"]
-    assert project.inside("cat /opt/extra.txt") == "more\n"
+    (steps.root / "images/steps/extra.txt").write_text("extra\n")
+    steps.write([], dockerfile={"template": "my.Dockerfile.j2"})
+    first = steps.build()
+    assert steps.inside("cat /opt/name /opt/extra.txt") == "steps-cpu\nextra\n"
+    (steps.root / "images/steps/extra.txt").write_text("more\n")
+    assert steps.build()["digest"] != first["digest"]
+    assert steps.inside("cat /opt/extra.txt") == "more\n"
 
 
-def test_an_unchanged_image_asks_buildkit_for_nothing(project: Steps) -> None:
-    project.write(["date +%N > /opt/chance"])
-    first = project.build()
-    again = project.build()
+def test_an_unchanged_image_asks_buildkit_for_nothing(steps: Steps) -> None:
+    steps.write(["date +%N > /opt/chance"])
+    first = steps.build()
+    again = steps.build()
     assert again["digest"] == first["digest"]
     assert [layer for layer in again["layers"] if layer["made"]] == []  # type: ignore[attr-defined]

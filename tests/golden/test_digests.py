@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from mlimage.cache import Cache
-from support.building import SHIPPED, build, project_at
+from support.building import IMAGES, build, project_at
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("image", SHIPPED)
+@pytest.mark.parametrize("image", IMAGES)
 def test_the_image_is_the_one_that_was_committed(
     image: str, tmp_path: Path, warm_cache: Cache, golden: Callable[[str, bytes | str], None]
 ) -> None:

@@ -22,7 +22,7 @@ IMAGES: Final = sorted(file.parent.name for file in (ROOT / "images").glob("*/ml
 MLIMAGE: Final = str(Path(sys.executable).with_name("mlimage"))
 
 _HEAVY: Final = 200_000_000
-"""Bytes of an image's wheels from which on tests with it have the marker `heavy`."""
+"""Bytes of an image's wheels from which on tests that build it with Docker have the marker `heavy`."""
 
 
 def _is_heavy(image: str) -> bool:
@@ -31,10 +31,10 @@ def _is_heavy(image: str) -> bool:
     return size >= _HEAVY
 
 
-SHIPPED: Final = [
+WITH_DOCKER: Final = [
     pytest.param(image, marks=[pytest.mark.heavy] if _is_heavy(image) else []) for image in IMAGES
 ]
-"""All images, as parameters of tests."""
+"""`IMAGES`, as parameters of tests that build them with Docker."""
 
 
 def project_at(folder: Path, image: str = IMAGE) -> Path:
@@ -60,7 +60,7 @@ def build(
     done = subprocess.run(
         [*prefix, MLIMAGE, "build", image, "--variant", "cpu", "--json", *options],
         cwd=project,
-        env={**os.environ, **mirrors_of_wheels(image), "MLIMAGE_CACHE": str(cache.root), **(env or {})},
+        env={**os.environ, **mirrors_of_wheels(image), **(env or {}), "MLIMAGE_CACHE": str(cache.root)},
         umask=umask,
         capture_output=True,
         text=True,

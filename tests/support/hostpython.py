@@ -1,12 +1,22 @@
-"""This machine's own python in place of an unpacked base's, so that pip-compile runs without any base."""
+"""This machine's own python in place of an unpacked base's, so that no base is needed."""
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from mlimage.content.interpreter import Interpreter
 from mlimage.platforms import LINUX_AMD64
 from mlimage.process import Command
+
+STAND_IN: Final = f"""\
+#!/bin/sh
+while [ "$1" != --argv0 ]; do shift; done
+shift 3
+unset PYTHONHOME
+exec {sys.executable} "$@"
+"""
+"""In the place of a dynamic loader: it starts this machine's python with the same arguments."""
 
 
 class HostPython(Interpreter):

@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+import pytest
+
 from mlimage.cache import Cache
 from support.building import MLIMAGE
+from support.machine import Engine
 from support.programs import program
 
 SPEC = """\
@@ -83,17 +86,25 @@ class Steps:
         return {**self.environ, "MLIMAGE_CACHE": str(self.cache.root)}
 
 
-def locked_project(root: Path, cache: Cache) -> Path:
-    """Make the project and lock it."""
+@pytest.fixture(scope="session")
+def locked_steps(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Path:
+    """The project, locked."""
+    root = tmp_path_factory.mktemp("steps")
     app = root / "images/steps/app"
     app.mkdir(parents=True)
     (root / "lockfiles").mkdir()
     (app / "train.py").write_text("print('trained')\n")
-    made = Steps(root, cache, os.environ)
+    made = Steps(root, shared_cache, os.environ)
     made.write()
     done = made.run("lock")
     assert done.returncode == 0, done.stderr
     return root
+
+
+@pytest.fixture
+def steps(locked_steps: Path, tmp_path: Path, warm_cache: Cache, engine: Engine) -> Steps:
+    """The locked project, to be changed and built by each Docker Engine."""
+    return project_of(locked_steps, tmp_path / "steps", warm_cache, engine.environ)
 
 
 def project_of(locked: Path, root: Path, cache: Cache, environ: Mapping[str, str]) -> Steps:

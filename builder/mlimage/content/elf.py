@@ -1,6 +1,7 @@
 """Reads from shared libraries and programs the little that is asked about them."""
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -44,16 +45,11 @@ def is_elf(head: bytes) -> bool:
 
 def read_program(stream: BinaryIO) -> Program | None:
     """Read a 64-bit little-endian program; None for anything else, a script for instance."""
-    header = stream.read(64)
-    if len(header) < 64 or not is_elf(header):
+    found = _head(stream, {_EXEC, _DYN})
+    if found is None:
         return None
-    kind, machine = struct.unpack_from("<HH", header, 16)
-    (table,) = struct.unpack_from("<Q", header, 32)
-    size, count = struct.unpack_from("<HH", header, 54)
-    if kind not in {_EXEC, _DYN} or size != 56 or count > _SEGMENTS:
-        return None
-    for raw in _records(_read(stream, table, size * count), size):
-        segment_type, _, offset, _, _, length, _, _ = struct.unpack("<IIQQQQQQ", raw)
+    machine, segments = found
+    for segment_type, _, offset, _, _, length, _, _ in segments:
         if segment_type == _PT_INTERP:
             name = _read(stream, offset, min(length, _NAME)).partition(b"\0")[0]
             return Program(machine=machine, loader=name.decode("utf-8", "replace"))
@@ -65,15 +61,10 @@ def read_library(stream: BinaryIO) -> SharedLibrary | None:
 
     Source: System V ABI, chapters 4 and 5; elf(5).
     """
-    header = stream.read(64)
-    if len(header) < 64 or not is_elf(header):
+    found = _head(stream, {_DYN})
+    if found is None:
         return None
-    kind, machine = struct.unpack_from("<HH", header, 16)
-    (table,) = struct.unpack_from("<Q", header, 32)
-    size, count = struct.unpack_from("<HH", header, 54)
-    if kind != _DYN or size != 56 or count > _SEGMENTS:
-        return None
-    segments = [struct.unpack("<IIQQQQQQ", raw) for raw in _records(_read(stream, table, size * count), size)]
+    machine, segments = found
     soname = ""
     for segment_type, _, offset, _, _, length, _, _ in segments:
         if segment_type != _PT_DYNAMIC:
@@ -84,6 +75,21 @@ def read_library(stream: BinaryIO) -> SharedLibrary | None:
             soname = _string(stream, segments, tags[_DT_STRTAB] + tags[_DT_SONAME])
         return SharedLibrary(machine=machine, soname=soname)
     return None
+
+
+def _head(stream: BinaryIO, kinds: Collection[int]) -> tuple[int, list[tuple[int, ...]]] | None:
+    """The machine and the segments of a file of one of these kinds; None for anything else."""
+    header = stream.read(64)
+    if len(header) < 64 or not is_elf(header):
+        return None
+    kind, machine = struct.unpack_from("<HH", header, 16)
+    (table,) = struct.unpack_from("<Q", header, 32)
+    size, count = struct.unpack_from("<HH", header, 54)
+    if kind not in kinds or size != 56 or count > _SEGMENTS:
+        return None
+    return machine, [
+        struct.unpack("<IIQQQQQQ", raw) for raw in _records(_read(stream, table, size * count), size)
+    ]
 
 
 def _read(stream: BinaryIO, offset: int, size: int) -> bytes:

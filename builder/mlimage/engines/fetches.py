@@ -14,8 +14,7 @@ from mlimage.digest import Digest
 from mlimage.lock.inputs import Inputs, Item
 from mlimage.lock.model import ImageLayer
 from mlimage.oci.store import Store
-from mlimage.parallel import NOTHING, Guarded, StoppedError
-from mlimage.progress import Progress, Task
+from mlimage.progress import NOTHING, Guarded, Progress, StoppedError, Task
 
 FETCHES: Final = 8
 """Files that are fetched at once: the network waits, the processor does not."""

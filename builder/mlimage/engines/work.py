@@ -24,7 +24,6 @@ from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
-from mlimage.parallel import NOTHING, Guarded, StoppedError
 from mlimage.plan.model import (
     AppLayer,
     AptLayer,
@@ -37,6 +36,7 @@ from mlimage.plan.model import (
     StepsLayer,
 )
 from mlimage.process import Command, Completed, run
+from mlimage.progress import NOTHING, Guarded, StoppedError
 
 
 class Made(Protocol):

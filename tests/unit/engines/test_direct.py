@@ -33,6 +33,7 @@ from mlimage.platforms import Platform
 from mlimage.progress import SILENT, Progress, Task, Unit
 from support.debs import folder, link, member, write_deb
 from support.elf import elf_library
+from support.hostpython import STAND_IN
 from support.locks import package
 from support.sealing import plan_of
 from support.wheels import make_wheel, write_zip
@@ -43,15 +44,6 @@ LOADER = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}[PLA
 SITE = f"opt/venv/lib/python{PYTHON}/site-packages"
 SECONDS = 20
 """What takes longer hangs."""
-
-STAND_IN = f"""\
-#!/bin/sh
-while [ "$1" != --argv0 ]; do shift; done
-shift 3
-unset PYTHONHOME
-exec {sys.executable} "$@"
-"""
-"""In the place of the dynamic loader: it starts this machine's python with the same arguments."""
 
 
 class FixedInputs(Inputs):

@@ -32,6 +32,7 @@ from mlimage.progress import SILENT
 from mlimage.spec.registry import parse_reference
 from support.bases import Made, image_of, offer, tar_of_entries
 from support.elf import elf_program
+from support.hostpython import STAND_IN
 from support.locks import deb, image_base, package
 from support.sealing import plan_of
 from support.webserver import Fault, WebServer, web_server
@@ -39,13 +40,6 @@ from support.wheels import make_wheel
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PLATFORM = Platform.parse({"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[platform.machine()])
-STAND_IN = f"""\
-#!/bin/sh
-while [ "$1" != --argv0 ]; do shift; done
-shift 3
-unset PYTHONHOME
-exec {sys.executable} "$@"
-"""
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 LIBRARY = f"usr/local/lib/python{PYTHON}"
 MODULES = ("os.py", "json/__init__.py", "test/module.py", "site-packages/pip.py", "README")
