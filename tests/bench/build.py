@@ -1,33 +1,32 @@
-"""`make bench`: how long builds take, against a peer that runs in turn, and how much memory they hold.
+"""How long builds take, against peers that run in turn, and how much memory they hold.
 
-Prints a table and writes `docs/bench.json` and `docs/bench.svg`. Nothing here asserts a time: machines are
-noisy, so ratios of runs in turn are what to look at.
-
-Needs a Docker Engine for the peer (`make engine-up`), and, where the index of torch's CPU wheels is not
-reachable, `MLIMAGE_MIRROR_PYTORCH_CPU` naming a folder with that wheel.
+Needs a Docker Engine for the peers (`make engine-up`).
 """
 
 import json
 import os
-import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from bench.measure import Run, alternate, median, timed
+from bench.measure import COUNT, MLIMAGE, Run, alternate, own, pair, timed
 from bench.peer import Peer
-from bench.picture import draw
 from bench.plain import Plain
 
-_ROOT = Path(__file__).resolve().parents[2]
+TITLES: Final = {
+    "cold": "cold, base included",
+    "one_wheel_changed": "one small wheel changed",
+    "unchanged": "nothing changed",
+    "docker_cold": "docker engine, cold, loaded",
+    "docker_unchanged": "docker engine, nothing changed",
+    "docker_load_changed": "into Docker, one wheel changed",
+    "help": "mlimage --help",
+}
 _PROJECT = Path(__file__).with_name("project")
-_MLIMAGE = str(Path(sys.executable).with_name("mlimage"))
-_COUNT = int(os.environ.get("MLIMAGE_BENCH_RUNS", "3"))
 
 
 class Bench:
@@ -40,7 +39,7 @@ class Bench:
 
     def mlimage(self, *arguments: str) -> Run:
         """Run mlimage in the project."""
-        return timed([_MLIMAGE, *arguments], env={"MLIMAGE_CACHE": str(self.cache)}, cwd=self.project)
+        return timed([MLIMAGE, *arguments], env={"MLIMAGE_CACHE": str(self.cache)}, cwd=self.project)
 
     def forget(self, *, inputs: bool = False) -> None:
         """Empty the cache, but for the fetched files."""
@@ -77,8 +76,8 @@ class Bench:
         return self.mlimage("build", "bench-torch-changed", "--json")
 
 
-def main() -> None:
-    """Measure, print, and write the files."""
+def measure() -> dict[str, Any]:
+    """The medians, and what of an image is new after a change."""
     with tempfile.TemporaryDirectory(prefix="mlimage-bench-") as scratch:
         bench = Bench(Path(scratch), _cache())
         print("locking and fetching (not measured) …", flush=True)
@@ -88,14 +87,14 @@ def main() -> None:
         peer = _peer(bench, first, Path(scratch) / "peer")
         print("building in turn with the peer …", flush=True)
         cold, theirs, changed, theirs_changed = alternate(
-            _COUNT,
+            COUNT,
             bench.cold,
             lambda: peer.cold("bench-torch"),
             bench.changed,
             lambda: peer.cold("bench-torch-changed"),  # one layer has all packages, so nothing of it is left
         )
         again, theirs_again = alternate(
-            2 * _COUNT,
+            2 * COUNT,
             lambda: bench.mlimage("build", "bench-torch-changed", "--json"),
             lambda: peer.again("bench-torch-changed"),
         )
@@ -103,19 +102,16 @@ def main() -> None:
         bench.mlimage("render")
         bench.mlimage("build", "bench-torch")
         plain = Plain(bench.project, "bench-torch", bench.cache, Path(scratch) / "plain")
-        docker, theirs_plain = alternate(_COUNT, bench.docker_cold, plain.cold)
-        docker_again = [bench.docker_unchanged() for _ in range(2 * _COUNT)]
-        docker_changed = [bench.docker_changed() for _ in range(_COUNT)]
-        helped = [timed([_MLIMAGE, "--help"]) for _ in range(2 * _COUNT)]
-        result = {
+        docker, theirs_plain = alternate(COUNT, bench.docker_cold, plain.cold)
+        docker_again = [bench.docker_unchanged() for _ in range(2 * COUNT)]
+        docker_changed = [bench.docker_changed() for _ in range(COUNT)]
+        helped = [timed([MLIMAGE, "--help"]) for _ in range(2 * COUNT)]
+        return {
             **_result(cold, theirs, again, theirs_again, changed, theirs_changed, helped),
-            "docker_cold": _pair(docker, theirs_plain),
-            "docker_unchanged": _own(docker_again),
-            "docker_load_changed": {**_own(docker_changed), **_moved(docker_changed[-1])},
+            "docker_cold": pair(docker, theirs_plain),
+            "docker_unchanged": own(docker_again),
+            "docker_load_changed": {**own(docker_changed), **_moved(docker_changed[-1])},
         }
-    _print(result)
-    (_ROOT / "docs" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
-    (_ROOT / "docs" / "bench.svg").write_text(draw(result))
 
 
 def _cache() -> Path:
@@ -167,24 +163,19 @@ def _result(
     joblib = next(layer for layer in _layers(changed[-1]) if layer["name"] == "joblib")
     new = sum(layer["size"] for layer in _layers(changed[-1]) if layer["made"])
     return {
-        "machine": {
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "python": platform.python_version(),
-        },
         "image": {
             "layers": len(_layers(cold[-1])),
             "packed_bytes": sum(layer["size"] for layer in _layers(cold[-1])),
             "bytes": sum(layer["uncompressed_size"] for layer in _layers(cold[-1])),
         },
-        "cold": _pair(cold, theirs),
-        "unchanged": _pair(again, theirs_again),
+        "cold": pair(cold, theirs),
+        "unchanged": pair(again, theirs_again),
         "one_wheel_changed": {
-            **_pair(changed, theirs_changed),
+            **pair(changed, theirs_changed),
             "new_bytes": new,
             "wheel_layer_bytes": joblib["size"],
         },
-        "help": _own(helped),
+        "help": own(helped),
     }
 
 
@@ -198,57 +189,12 @@ def _moved(run: Run) -> dict[str, int]:
     return {"moved_bytes": built["loaded"]["moved"], "packed_bytes": sum(x["size"] for x in built["layers"])}
 
 
-def _own(runs: list[Run]) -> dict[str, Any]:
-    return {
-        "seconds": round(median([run.seconds for run in runs]), 3),
-        "all_seconds": [round(run.seconds, 3) for run in runs],
-        "peak_memory_bytes": max(run.memory for run in runs),
-    }
-
-
-def _pair(ours: list[Run], theirs: list[Run]) -> dict[str, Any]:
-    ratios = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
-    return {
-        **_own(ours),
-        "peer_seconds": round(median([run.seconds for run in theirs]), 3),
-        "all_peer_seconds": [round(run.seconds, 3) for run in theirs],
-        "ratio": round(median(ratios), 3),
-    }
-
-
-def _print(result: Mapping[str, Any]) -> None:
-    rows = [("", "mlimage", "peer", "ratio", "most memory")]
-    for key, title in (
-        ("cold", "cold, base included"),
-        ("one_wheel_changed", "one small wheel changed"),
-        ("unchanged", "nothing changed"),
-        ("docker_cold", "docker engine, cold, loaded"),
-        ("docker_unchanged", "docker engine, nothing changed"),
-        ("docker_load_changed", "into Docker, one wheel changed"),
-        ("help", "mlimage --help"),
-    ):
-        each = result[key]
-        peer, ratio = each.get("peer_seconds"), each.get("ratio")
-        rows.append(
-            (
-                title,
-                f"{each['seconds']:.2f} s",
-                f"{peer:.2f} s" if peer else "",
-                f"{ratio:.2f}" if ratio else "",
-                f"{each['peak_memory_bytes'] / 1e6:.0f} MB",
-            )
-        )
-    for row in rows:
-        print(f"{row[0]:<32}" + "".join(f"{cell:>14}" for cell in row[1:]))
-    print("peers: buildx with uv; for the docker engine buildx of the rendered Dockerfile, with pip")
-    load = result["docker_load_changed"]
-    print(f"bytes into Docker after the change: {load['moved_bytes']:,} of {load['packed_bytes']:,}")
-    change = result["one_wheel_changed"]
-    print(
-        f"new bytes after the change: {change['new_bytes']:,}; "
-        f"that wheel's layer: {change['wheel_layer_bytes']:,}"
+def remarks(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the table does not say."""
+    load, change = result["docker_load_changed"], result["one_wheel_changed"]
+    return (
+        "peers: buildx with uv; for the docker engine buildx of the rendered Dockerfile, with pip",
+        f"bytes into Docker after the change: {load['moved_bytes']:,} of {load['packed_bytes']:,}",
+        f"new bytes after the change: {change['new_bytes']:,}",
+        f"bytes of that wheel's layer: {change['wheel_layer_bytes']:,}",
     )
-
-
-if __name__ == "__main__":
-    main()
