@@ -48,8 +48,8 @@ test-heavy: $(READY) ## The tests that `make test` leaves out: large images, bui
 demo: $(READY) ## Lock, build, train, serve and ask for a prediction (IMAGE=digits-jax, …-pytorch, …-tensorflow)
 	@$(BIN)/python tests/demo.py $(IMAGE)
 
-bench: $(READY) ## Measure builds against docker buildx (make engine-up first); writes docs/bench.*
-	@[[ ! -f .engine/environment ]] || . .engine/environment; PYTHONPATH=tests $(BIN)/python -m bench
+bench: $(READY) ## Measure (PART=lock: that alone; builds need make engine-up first); writes docs/bench.*
+	@[[ ! -f .engine/environment ]] || . .engine/environment; PYTHONPATH=tests $(BIN)/python -m bench $(PART)
 
 golden: $(READY) ## Write the golden files anew; look at the difference before you commit it
 	$(PYTEST) -q --rewrite-golden tests/golden

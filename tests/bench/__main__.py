@@ -1,232 +1,67 @@
-"""`make bench`: how long builds take, against a peer that runs in turn, and how much memory they hold.
+"""`make bench`: how long mlimage takes, against peers that run in turn; a part alone with `PART=lock`.
 
-Prints a table and writes `docs/bench.json` and `docs/bench.svg`. Nothing here asserts a time: machines are
-noisy, so ratios of runs in turn are what to look at.
-
-Needs a Docker Engine for the peer (`make engine-up`), and, where the index of torch's CPU wheels is not
-reachable, `MLIMAGE_MIRROR_PYTORCH_CPU` naming a folder with that wheel.
+Prints a table for each part and writes `docs/bench.json` and `docs/bench.svg`. Nothing here asserts a time:
+machines are noisy, so ratios of runs in turn are what to look at. `MLIMAGE_BENCH_RUNS` says how often each
+thing is done. Where the index of torch's CPU wheels is not reachable, pip's `find-links` or
+`MLIMAGE_MIRROR_PYTORCH_CPU` name a folder with that wheel.
 """
 
 import json
 import os
 import platform
-import shutil
-import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
-from bench.measure import Run, alternate, median, timed
-from bench.peer import Peer
+from bench import build, lock, variants
 from bench.picture import draw
-from bench.plain import Plain
+from support.indexes import mirrors_of_wheels
+from support.machine import ROOT
 
-_ROOT = Path(__file__).resolve().parents[2]
-_PROJECT = Path(__file__).with_name("project")
-_MLIMAGE = str(Path(sys.executable).with_name("mlimage"))
-_COUNT = int(os.environ.get("MLIMAGE_BENCH_RUNS", "3"))
-
-
-class Bench:
-    """A copy of the benchmark's project, and a cache that holds the wheels and debs."""
-
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.project = folder / "project"
-        self.cache = cache
-        shutil.copytree(_PROJECT, self.project)
-
-    def mlimage(self, *arguments: str) -> Run:
-        """Run mlimage in the project."""
-        return timed([_MLIMAGE, *arguments], env={"MLIMAGE_CACHE": str(self.cache)}, cwd=self.project)
-
-    def forget(self, *, inputs: bool = False) -> None:
-        """Empty the cache, but for the fetched files."""
-        for child in self.cache.iterdir():
-            if inputs or child.name not in ("inputs", "metadata"):
-                shutil.rmtree(child)
-
-    def cold(self) -> Run:
-        """A build with the wheels and debs on the disk and nothing else."""
-        self.forget()
-        return self.mlimage("build", "bench-torch", "--json")
-
-    def docker_cold(self) -> Run:
-        """The docker engine from nothing but wheels and debs, with the image in Docker at its end."""
-        self.forget()
-        _forget_in_docker("bench-torch:cpu")
-        return self.mlimage("build", "bench-torch", "--engine", "docker", "--no-cache", "--json")
-
-    def docker_unchanged(self) -> Run:
-        """The docker engine, after the build before."""
-        return self.mlimage("build", "bench-torch", "--engine", "docker", "--json")
-
-    def docker_changed(self) -> Run:
-        """The other image, of which Docker lacks one small wheel, into Docker."""
-        _forget_in_docker("bench-torch-changed:cpu")
-        return self.mlimage("build", "bench-torch-changed", "--load", "--json")
-
-    def changed(self) -> Run:
-        """A build after one small wheel changed: the layer of the other image's joblib is forgotten first."""
-        self.mlimage("build", "bench-torch", "--json")
-        for layer in _layers(self.mlimage("build", "bench-torch-changed", "--json")):
-            if layer["name"] == "joblib":
-                (self.cache / "layers" / f"{layer['key'].removeprefix('sha256:')}.json").unlink()
-        return self.mlimage("build", "bench-torch-changed", "--json")
+_PARTS: Final[Mapping[str, ModuleType]] = {"build": build, "lock": lock, "variants": variants}
+_DEFAULT: Final = ("build", "lock")
+"""Not `variants`, which fetches gigabytes."""
+_RESULTS: Final = ROOT / "docs" / "bench.json"
 
 
-def main() -> None:
-    """Measure, print, and write the files."""
-    with tempfile.TemporaryDirectory(prefix="mlimage-bench-") as scratch:
-        bench = Bench(Path(scratch), _cache())
-        print("locking and fetching (not measured) …", flush=True)
-        bench.mlimage("lock")
-        bench.mlimage("build", "bench-torch-changed")
-        first = _layers(bench.mlimage("build", "bench-torch", "--json"))
-        peer = _peer(bench, first, Path(scratch) / "peer")
-        print("building in turn with the peer …", flush=True)
-        cold, theirs, changed, theirs_changed = alternate(
-            _COUNT,
-            bench.cold,
-            lambda: peer.cold("bench-torch"),
-            bench.changed,
-            lambda: peer.cold("bench-torch-changed"),  # one layer has all packages, so nothing of it is left
-        )
-        again, theirs_again = alternate(
-            2 * _COUNT,
-            lambda: bench.mlimage("build", "bench-torch-changed", "--json"),
-            lambda: peer.again("bench-torch-changed"),
-        )
-        print("building through Docker, in turn with its own build …", flush=True)
-        bench.mlimage("render")
-        bench.mlimage("build", "bench-torch")
-        plain = Plain(bench.project, "bench-torch", bench.cache, Path(scratch) / "plain")
-        docker, theirs_plain = alternate(_COUNT, bench.docker_cold, plain.cold)
-        docker_again = [bench.docker_unchanged() for _ in range(2 * _COUNT)]
-        docker_changed = [bench.docker_changed() for _ in range(_COUNT)]
-        helped = [timed([_MLIMAGE, "--help"]) for _ in range(2 * _COUNT)]
-        result = {
-            **_result(cold, theirs, again, theirs_again, changed, theirs_changed, helped),
-            "docker_cold": _pair(docker, theirs_plain),
-            "docker_unchanged": _own(docker_again),
-            "docker_load_changed": {**_own(docker_changed), **_moved(docker_changed[-1])},
-        }
-    _print(result)
-    (_ROOT / "docs" / "bench.json").write_text(json.dumps(result, indent=2) + "\n")
-    (_ROOT / "docs" / "bench.svg").write_text(draw(result))
+def main(*names: str) -> None:
+    """Measure these parts, print, and write the files."""
+    unknown = set(names) - set(_PARTS)
+    if unknown:
+        raise SystemExit(f"no part `{min(unknown)}`; there are: {', '.join(_PARTS)}")
+    os.environ.update(mirrors_of_wheels("digits-pytorch"))
+    with tempfile.TemporaryDirectory(prefix="mlimage-bench-") as bytecode:
+        # All is measured as it is where it is installed: with its modules compiled.
+        os.environ |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": bytecode}
+        for name in names or _DEFAULT:
+            part = _PARTS[name]
+            result = {"machine": _machine(), **part.measure()}
+            _print(part.TITLES, result)
+            print(*part.remarks(result), sep="\n")
+            _write(_RESULTS, name, result)
 
 
-def _cache() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = base / "mlimage-bench"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
-
-
-def _layers(run: Run) -> list[dict[str, Any]]:
-    layers: list[dict[str, Any]] = json.loads(run.stdout)[0]["layers"]
-    return layers
-
-
-def _peer(bench: Bench, layers: list[dict[str, Any]], folder: Path) -> Peer:
-    base = layers[0]["digest"].removeprefix("sha256:")
-    return Peer(
-        folder,
-        base_layer=bench.cache / "store" / "blobs" / "sha256" / base,
-        wheels={image: _locked(bench, image) for image in ("bench-torch", "bench-torch-changed")},
-        app=bench.project / "images" / "bench-torch" / "app",
-    )
-
-
-def _locked(bench: Bench, image: str) -> tuple[list[tuple[str, Path]], str]:
-    """The wheels of an image's lock, by file name, and the lock as pip reads it."""
-    lock = bench.project / "lockfiles" / image
-    packages = tomllib.loads((lock / "cpu.toml").read_text())["package"]
-    inputs = bench.cache / "inputs" / "sha256"
-    return [(each["file"], _input(inputs, each["sha256"])) for each in packages], (
-        lock / "cpu.txt"
-    ).read_text()
-
-
-def _input(inputs: Path, digest: str) -> Path:
-    digits = digest.removeprefix("sha256:")
-    return inputs / digits[:2] / digits
-
-
-def _result(
-    cold: list[Run],
-    theirs: list[Run],
-    again: list[Run],
-    theirs_again: list[Run],
-    changed: list[Run],
-    theirs_changed: list[Run],
-    helped: list[Run],
-) -> dict[str, Any]:
-    joblib = next(layer for layer in _layers(changed[-1]) if layer["name"] == "joblib")
-    new = sum(layer["size"] for layer in _layers(changed[-1]) if layer["made"])
+def _machine() -> dict[str, Any]:
     return {
-        "machine": {
-            "cores": os.cpu_count(),
-            "machine": platform.machine(),
-            "python": platform.python_version(),
-        },
-        "image": {
-            "layers": len(_layers(cold[-1])),
-            "packed_bytes": sum(layer["size"] for layer in _layers(cold[-1])),
-            "bytes": sum(layer["uncompressed_size"] for layer in _layers(cold[-1])),
-        },
-        "cold": _pair(cold, theirs),
-        "unchanged": _pair(again, theirs_again),
-        "one_wheel_changed": {
-            **_pair(changed, theirs_changed),
-            "new_bytes": new,
-            "wheel_layer_bytes": joblib["size"],
-        },
-        "help": _own(helped),
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
     }
 
 
-def _forget_in_docker(image: str) -> None:
-    subprocess.run(["docker", "image", "rm", "-f", image], check=False, capture_output=True)
+def _write(path: Path, name: str, result: Mapping[str, Any]) -> None:
+    """The other parts stay as they were measured before."""
+    results = {**json.loads(path.read_text()), name: result}
+    path.write_text(json.dumps({part: results[part] for part in _PARTS if part in results}, indent=2) + "\n")
+    path.with_suffix(".svg").write_text(draw(results["build"]))
 
 
-def _moved(run: Run) -> dict[str, int]:
-    """Bytes that went to Docker, of those that the image has."""
-    [built] = json.loads(run.stdout)
-    return {"moved_bytes": built["loaded"]["moved"], "packed_bytes": sum(x["size"] for x in built["layers"])}
-
-
-def _own(runs: list[Run]) -> dict[str, Any]:
-    return {
-        "seconds": round(median([run.seconds for run in runs]), 3),
-        "all_seconds": [round(run.seconds, 3) for run in runs],
-        "peak_memory_bytes": max(run.memory for run in runs),
-    }
-
-
-def _pair(ours: list[Run], theirs: list[Run]) -> dict[str, Any]:
-    ratios = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
-    return {
-        **_own(ours),
-        "peer_seconds": round(median([run.seconds for run in theirs]), 3),
-        "all_peer_seconds": [round(run.seconds, 3) for run in theirs],
-        "ratio": round(median(ratios), 3),
-    }
-
-
-def _print(result: Mapping[str, Any]) -> None:
+def _print(titles: Mapping[str, str], result: Mapping[str, Any]) -> None:
     rows = [("", "mlimage", "peer", "ratio", "most memory")]
-    for key, title in (
-        ("cold", "cold, base included"),
-        ("one_wheel_changed", "one small wheel changed"),
-        ("unchanged", "nothing changed"),
-        ("docker_cold", "docker engine, cold, loaded"),
-        ("docker_unchanged", "docker engine, nothing changed"),
-        ("docker_load_changed", "into Docker, one wheel changed"),
-        ("help", "mlimage --help"),
-    ):
+    for key, title in titles.items():
         each = result[key]
         peer, ratio = each.get("peer_seconds"), each.get("ratio")
         rows.append(
@@ -239,16 +74,8 @@ def _print(result: Mapping[str, Any]) -> None:
             )
         )
     for row in rows:
-        print(f"{row[0]:<32}" + "".join(f"{cell:>14}" for cell in row[1:]))
-    print("peers: buildx with uv; for the docker engine buildx of the rendered Dockerfile, with pip")
-    load = result["docker_load_changed"]
-    print(f"bytes into Docker after the change: {load['moved_bytes']:,} of {load['packed_bytes']:,}")
-    change = result["one_wheel_changed"]
-    print(
-        f"new bytes after the change: {change['new_bytes']:,}; "
-        f"that wheel's layer: {change['wheel_layer_bytes']:,}"
-    )
+        print(f"{row[0]:<40}" + "".join(f"{cell:>14}" for cell in row[1:]))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -3,11 +3,17 @@
 import os
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
+
+MLIMAGE: Final = str(Path(sys.executable).with_name("mlimage"))
+COUNT: Final = int(os.environ.get("MLIMAGE_BENCH_RUNS", "3"))
+"""How often each thing is measured, at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +46,13 @@ def timed(argv: Sequence[str], *, env: Mapping[str, str] | None = None, cwd: Pat
     return Run(seconds=seconds, memory=watch.peak, stdout=stdout)
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle one."""
-    return statistics.median(values)
+def one_after_another(runs: Sequence[Run]) -> Run:
+    """Several runs as one."""
+    return Run(
+        seconds=sum(run.seconds for run in runs),
+        memory=max(run.memory for run in runs),
+        stdout="".join(run.stdout for run in runs),
+    )
 
 
 def alternate(count: int, *kinds: Callable[[], Run]) -> list[list[Run]]:
@@ -52,6 +62,26 @@ def alternate(count: int, *kinds: Callable[[], Run]) -> list[list[Run]]:
         for kind, into in zip(kinds, runs, strict=True):
             into.append(kind())
     return runs
+
+
+def own(runs: Sequence[Run]) -> dict[str, Any]:
+    """Median and all of the seconds, and the most memory."""
+    return {
+        "seconds": round(statistics.median([run.seconds for run in runs]), 3),
+        "all_seconds": [round(run.seconds, 3) for run in runs],
+        "peak_memory_bytes": max(run.memory for run in runs),
+    }
+
+
+def pair(ours: Sequence[Run], theirs: Sequence[Run]) -> dict[str, Any]:
+    """The same with a peer's seconds, and the median of the ratios of runs in turn."""
+    ratios = [one.seconds / other.seconds for one, other in zip(ours, theirs, strict=True)]
+    return {
+        **own(ours),
+        "peer_seconds": round(statistics.median([run.seconds for run in theirs]), 3),
+        "all_peer_seconds": [round(run.seconds, 3) for run in theirs],
+        "ratio": round(statistics.median(ratios), 3),
+    }
 
 
 class _Watch(threading.Thread):

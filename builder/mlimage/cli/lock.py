@@ -172,13 +172,12 @@ def _lock(
     cache = default_cache(os.environ)
     now = datetime.now(UTC)
     host = native_platform()
-    shared = Shared(environ=os.environ, progress=screen.progress)
     results = []
-    for loaded, tags in _by_image(chosen):
-        folder = project.lock_folder(loaded.spec.name)
-        found = {tag: _previous(folder, tag, screen) for tag in lock_tags(loaded.spec)}
-        previous = {tag: lock for tag, lock in found.items() if lock is not None}
-        with cache.in_use():
+    with cache.in_use(), Shared(environ=os.environ, progress=screen.progress) as shared:
+        for loaded, tags in _by_image(chosen):
+            folder = project.lock_folder(loaded.spec.name)
+            found = {tag: _previous(folder, tag, screen) for tag in lock_tags(loaded.spec)}
+            previous = {tag: lock for tag, lock in found.items() if lock is not None}
             locked = lock_all(
                 loaded,
                 tags,
@@ -201,10 +200,10 @@ def _lock(
                 places=partial(_places, project, loaded.spec.name),
                 host=host,
             )
-        for each in locked:
-            written = write_lock(folder, each.lock)
-            _show(screen, each, first=each.lock.tag not in previous, written=written)
-            results.append(_result(each, written))
+            for each in locked:
+                written = write_lock(folder, each.lock)
+                _show(screen, each, first=each.lock.tag not in previous, written=written)
+                results.append(_result(each, written))
     if json:
         screen.json(results)
 

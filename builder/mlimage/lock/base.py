@@ -204,7 +204,8 @@ def unpacked(base: AssembledBase, sources: Sources) -> Interpreter:
         BuildError: the debs cannot be assembled.
     """
     cache = sources.cache
-    if not has_root(cache, base):
+    interpreter = resolving_interpreter(cache, base)
+    if interpreter not in sources.shared.targets and not has_root(cache, base):
         with (
             cache.locked(f"root-{root_folder(cache, base).name}"),
             sources.progress.task("unpacking the base", total=len(base.debs)) as task,
@@ -213,4 +214,4 @@ def unpacked(base: AssembledBase, sources: Sources) -> Interpreter:
             if not root_folder(cache, base).is_dir():
                 paths = [sources.inputs.get(deb, task) for deb in base.debs]
                 write_root(cache, base, assemble(paths, scratch=scratch, platform=base.platform))
-    return resolving_interpreter(cache, base)
+    return interpreter

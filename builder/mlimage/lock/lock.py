@@ -172,7 +172,8 @@ def _base(
             )
         base = image
         interpreter = unpacked_python(image, sources, run) if native else interpreter_of(sources.cache, base)
-    return base, interpreter, interpreter.describe(run) if native else target_of(base)
+    target = sources.shared.target(interpreter, run) if native else target_of(base)
+    return base, interpreter, target
 
 
 def _stale(loaded: LoadedSpec, lock: Lock, wanted: Wanted, others: Mapping[ImageTag, Lock]) -> bool:

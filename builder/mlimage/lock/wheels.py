@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import product
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -144,6 +145,7 @@ def _newer(file: IndexFile, as_of: datetime | None) -> bool:
     return as_of is not None and file.upload_time is not None and file.upload_time > as_of
 
 
+@lru_cache(maxsize=1024)
 def accepts(requires_python: str | None, version: str) -> bool:
     """Whether a python of this version may have a file; as for pip, what cannot be read forbids nothing."""
     if not requires_python:

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from mlimage.cache import Cache
+from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import UsageError
 from mlimage.lock.base import assembled, requested
 from mlimage.lock.model import AssembledBase, Wanted
 from mlimage.lock.shared import Shared
 from mlimage.lock.sources import Sources
-from mlimage.process import Command, Completed
+from mlimage.platforms import LINUX_AMD64
+from mlimage.process import Command, Completed, Runner, run
 from mlimage.progress import SILENT
 from mlimage.spec.model import ImageSpec
 from support import locks
@@ -61,3 +63,18 @@ def test_apt_is_asked_once_for_all_images(tmp_path: Path) -> None:
     assert machine.asked == 0
     with pytest.raises(UsageError, match="this machine has no"):
         machine.base(replace(WANTED, packages=("libsndfile1",)))
+
+
+def test_a_python_is_asked_once_what_it_is(tmp_path: Path) -> None:
+    asked: list[Path] = []
+
+    class Python(Interpreter):
+        def describe(self, run: Runner) -> Target:
+            asked.append(self.root)
+            return Target(markers={}, tags=(), version="3.11.2", glibc="2.36")
+
+    shared = Shared(environ={}, progress=SILENT)
+    one, other = (Python(root=tmp_path / name, python="3.11", platform=LINUX_AMD64) for name in "ab")
+    for python in (one, one, other, one):
+        assert shared.target(python, run).version == "3.11.2"
+    assert asked == [one.root, other.root]
