@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -25,8 +26,8 @@ def push(project: Steps, to: str, *options: str) -> dict[str, object]:
     return dict(found)
 
 
-def test_docker_gets_the_image_for_the_cpu(project: Steps, registry: str, tmp_path: Path) -> None:
-    to = f"{registry}/push-{tmp_path.name.lower()}"
+def test_docker_gets_the_image_for_the_cpu(project: Steps, registry: str) -> None:
+    to = f"{registry}/push-{token_hex(6)}"
     built = project.build()
     first = push(project, to, "--tag", "latest")
     reference = f"{to}/steps@{first['digest']}"
@@ -56,7 +57,7 @@ def test_docker_gets_the_image_for_the_cpu(project: Steps, registry: str, tmp_pa
 def test_what_was_pushed_is_pulled_and_run(
     project: Steps, registry: str, tmp_path: Path, shared_cache: Cache
 ) -> None:
-    to = f"{registry}/pull-{tmp_path.name.lower()}"
+    to = f"{registry}/pull-{token_hex(6)}"
     built = project.build()
     push(project, to, "--tag", "latest")
     laptop = replace(project, cache=Cache(tmp_path / "laptop"))
