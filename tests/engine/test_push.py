@@ -14,53 +14,48 @@ from support.steps import SPEC, Steps
 pytestmark = [pytest.mark.network, pytest.mark.engine]
 
 
-@pytest.fixture
-def project(steps: Steps) -> Steps:
-    return steps
-
-
-def push(project: Steps, to: str, *options: str) -> dict[str, object]:
-    done = project.run("push", "--to", to, "--json", *options)
+def push(steps: Steps, to: str, *options: str) -> dict[str, object]:
+    done = steps.run("push", "--to", to, "--json", *options)
     assert done.returncode == 0, done.stderr
     [found] = json.loads(done.stdout)
     return dict(found)
 
 
-def test_docker_gets_the_image_for_the_cpu(project: Steps, registry: str) -> None:
+def test_docker_gets_the_image_for_the_cpu(steps: Steps, registry: str) -> None:
     to = f"{registry}/push-{token_hex(6)}"
-    built = project.build()
-    first = push(project, to, "--tag", "latest")
+    built = steps.build()
+    first = push(steps, to, "--tag", "latest")
     reference = f"{to}/steps@{first['digest']}"
     assert first["repository"] == f"{to}/steps"
-    project.docker("pull", "--quiet", f"{to}/steps:latest")
-    [inspected] = json.loads(project.docker("image", "inspect", f"{to}/steps:latest"))
+    steps.docker("pull", "--quiet", f"{to}/steps:latest")
+    [inspected] = json.loads(steps.docker("image", "inspect", f"{to}/steps:latest"))
     assert inspected["RepoDigests"] == [reference]
-    assert project.docker("run", "--rm", f"{to}/steps:latest", "train") == "trained\n"
+    assert steps.docker("run", "--rm", f"{to}/steps:latest", "train") == "trained\n"
     said = json.loads(program("skopeo", "inspect", "--tls-verify=false", f"docker://{to}/steps:latest"))
     assert said["Digest"] == first["digest"]
     raw = program("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{reference}")
     [entry] = json.loads(raw)["manifests"]
     assert entry["digest"] == built["digest"]
     assert entry["platform"] == {"os": "linux", "architecture": "amd64"}
-    project.docker("image", "rm", "--force", f"{to}/steps:latest")
+    steps.docker("image", "rm", "--force", f"{to}/steps:latest")
     # The application changed: nothing else travels.
-    (project.root / "images/steps/app/train.py").write_text("print('trained anew')\n")
-    project.build()
-    second = push(project, to, "--tag", "latest")
+    (steps.root / "images/steps/app/train.py").write_text("print('trained anew')\n")
+    steps.build()
+    second = push(steps, to, "--tag", "latest")
     assert second["digest"] != first["digest"]
     sizes = second["bytes"]
     assert isinstance(sizes, dict)
     assert 0 < sizes["sent"] < 20_000 < sizes["there"]
-    assert push(project, to)["bytes"] == {"sent": 0, "mounted": 0, "there": sizes["sent"] + sizes["there"]}
+    assert push(steps, to)["bytes"] == {"sent": 0, "mounted": 0, "there": sizes["sent"] + sizes["there"]}
 
 
 def test_what_was_pushed_is_pulled_and_run(
-    project: Steps, registry: str, tmp_path: Path, shared_cache: Cache
+    steps: Steps, registry: str, tmp_path: Path, shared_cache: Cache
 ) -> None:
     to = f"{registry}/pull-{token_hex(6)}"
-    built = project.build()
-    push(project, to, "--tag", "latest")
-    laptop = replace(project, cache=Cache(tmp_path / "laptop"))
+    built = steps.build()
+    push(steps, to, "--tag", "latest")
+    laptop = replace(steps, cache=Cache(tmp_path / "laptop"))
     done = laptop.run("pull", f"{to}/steps:latest", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -74,16 +69,16 @@ def test_what_was_pushed_is_pulled_and_run(
     assert laptop.docker("run", "--rm", "steps:cpu", "train") == "trained\n"
 
 
-def test_what_is_not_built_is_not_pushed(project: Steps, registry: str) -> None:
+def test_what_is_not_built_is_not_pushed(steps: Steps, registry: str) -> None:
     to = f"{registry}/never"
-    done = project.run("push", "--to", to)
+    done = steps.run("push", "--to", to)
     assert (done.returncode, done.stderr) == (
         7,
         "error: `steps:cpu` is not built yet\nhint: `mlimage build steps` builds it\n",
     )
-    project.build()
-    (project.root / "images/steps/mlimage.yaml").write_text(SPEC + "env: {A: b}\n")
-    done = project.run("push", "--to", to)
+    steps.build()
+    (steps.root / "images/steps/mlimage.yaml").write_text(SPEC + "env: {A: b}\n")
+    done = steps.run("push", "--to", to)
     assert (done.returncode, done.stderr) == (
         7,
         "error: `steps:cpu` was built of another spec\nhint: `mlimage build steps` builds it\n",
