@@ -24,6 +24,11 @@ def repository_of(place: str, name: str) -> Reference:
         UsageError: it is no such place.
     """
     bare = re.sub(r"\Ahttps?://", "", place)
+    if "@" in bare:
+        raise UsageError(
+            "--to: a place of a registry has no user name, password or digest",
+            hint="write it as `ghcr.io/acme`; `docker login ghcr.io` keeps your login",
+        )
     found = _PLACE.match(bare)
     if found is None:
         raise UsageError(

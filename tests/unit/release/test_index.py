@@ -99,8 +99,8 @@ def test_where_it_goes(place: str, repository: str) -> None:
         ),
         (
             "user:pw@ghcr.io/acme",
-            "--to: `user:pw@ghcr.io/acme` is no place of a registry",
-            "write it as `ghcr.io/acme`, in lower case",
+            "--to: a place of a registry has no user name, password or digest",
+            "write it as `ghcr.io/acme`; `docker login ghcr.io` keeps your login",
         ),
         ("acme", "--to: `acme` names no registry", "for Docker Hub write `docker.io/acme`"),
         ("acme/x", "--to: `acme/x` names no registry", "for Docker Hub write `docker.io/acme/x`"),
