@@ -54,7 +54,7 @@ def main() -> None:
         print(f"    {answer}")
         if answer["digit"] != 0:
             sys.exit("error: that is a 0")
-    digest = json.loads(_output("inspect", image, "--json"))["digest"]
+    digest = json.loads(_output("inspect", f"{image}:cpu", "--json"))["digest"]
     _say(f"done in {time.monotonic() - begun:.0f} s; the image is, on every machine:")
     print(f"    {image}@{digest}")
 
