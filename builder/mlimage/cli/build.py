@@ -139,6 +139,7 @@ def build(
     from mlimage.engines.docker.secrets import parse_secrets, secrets_of
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
+    from mlimage.lock.records import FILE
     from mlimage.lock.text import read_lock, read_others
     from mlimage.lock.variants import check_variants
     from mlimage.oci.archive import archive_size, write_output
@@ -219,7 +220,9 @@ def build(
             brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
         results.append(_result(built, brought))
         if not to_stdout:
-            _show(screen, built, brought)
+            folder = found.lock_folder(planned.image).relative_to(found.root)
+            recorded = folder / FILE if record else None
+            _show(screen, built, brought, outputs=outputs, recorded=recorded)
     if json:
         screen.json(results)
 
@@ -277,7 +280,14 @@ def _goes_to_stdout(outputs: list[str], *, json: bool) -> bool:
     return bool(archives)
 
 
-def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
+def _show(
+    screen: "Screen",
+    built: "Built",
+    brought: "Brought | None",
+    *,
+    outputs: "Sequence[str]" = (),
+    recorded: Path | None = None,
+) -> None:
     image = built.image
     made = [layer for layer in built.layers if layer.made]
     packed = sum(layer.blob.blob.size for layer in built.layers)
@@ -292,6 +302,10 @@ def _show(screen: "Screen", built: "Built", brought: "Brought | None") -> None:
     if brought:
         moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"
         screen.say(f"  loaded    into {brought.engine} as {brought.reference}; {moved}")
+    for place in outputs:
+        screen.say(f"  written   to {place}")
+    if recorded:
+        screen.say(f"  recorded  in {recorded}")
     for path in built.differing[:_SHOWN]:
         screen.say(f"  not reproducible: {path}")
     if len(built.differing) > _SHOWN:

@@ -123,7 +123,8 @@ def gave_up(url: str, failures: Sequence[Failure], *, asked: str = "fetched") ->
     """The error that tells the user what was tried and what happened."""
     counts = Counter(failure.reason for failure in failures)
     reasons = ", ".join(
-        reason if times == 1 else f"{reason} ({times} times)" for reason, times in counts.items()
+        reason if times == 1 or len(counts) == 1 else f"{reason} ({times} times)"
+        for reason, times in counts.items()
     )
     tried = f"tried {len(failures)} times: " if len(failures) > 1 else ""
     hint = next((failure.hint for failure in reversed(failures) if failure.hint), None)

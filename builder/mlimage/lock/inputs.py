@@ -140,7 +140,9 @@ def _not_had(item: Deb | LockedPackage, failed: list[FetchError]) -> FetchError:
         return MissingError(
             f"`{_title(item)}` is not in {source}", hint=f"`{upgrade}` takes what is there now"
         )
-    message = f"`{_title(item)}` from {source}: " + "; ".join(error.message for error in failed)
+    message = f"`{_title(item)}` from {source}: " + "; ".join(
+        error.message.removeprefix(f"{source}: ") for error in failed
+    )
     if not all(isinstance(error, MissingError) for error in failed):
         return FetchError(message, hint=next((error.hint for error in reversed(failed) if error.hint), None))
     if isinstance(item, Deb):

@@ -99,14 +99,22 @@ def _with_digits(store: Store, tags: dict[str, Descriptor], digits: str) -> Iter
 
 
 def _hint(tags: Iterable[str], reference: str, digits: str) -> str:
-    names = sorted({*tags, *(name.partition(":")[0] for name in tags)})
-    near = get_close_matches(reference, names, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
     if not reference or reference.startswith("sha256:") or (len(digits) >= SHORTEST and set(digits) <= _HEX):
         return "`mlimage inspect` lists the images that are there"
     name, _, variant = reference.partition(":")
-    return f"build it: `mlimage build {name}" + (f" --variant {variant}`" if variant else "`")
+    build = f"`mlimage build {name}" + (f" --variant {variant}`" if variant else "`")
+    near = _near(tags, name, variant)
+    return f"did you mean `{near}`? else build it: {build}" if near else f"build it: {build}"
+
+
+def _near(tags: Iterable[str], name: str, variant: str) -> str | None:
+    """What the person may have mistyped; a variant that is not there is seldom another one's."""
+    by_name: dict[str, list[str]] = {}
+    for tag in tags:
+        by_name.setdefault(tag.partition(":")[0], []).append(tag.partition(":")[2])
+    if variant and name in by_name:
+        return next((f"{name}:{each}" for each in get_close_matches(variant, by_name[name], n=1)), None)
+    return next(iter(get_close_matches(name, sorted(by_name), n=1)), None)
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -45,11 +45,19 @@ def test_a_small_layer_is_not_nothing(
     image = sealed(Store(tmp_path), app=[file_of_bytes("x", b"1", origin="t")])
     (layer,), (planned,) = image.layers, plan_of(["app"]).layers
     built = BuiltLayer(layer=planned, key=Digest.of(b""), blob=layer, made=made)
-    _show(Screen(), Built(image=image, layers=(built,), unrecorded=()), None)
+    _show(
+        Screen(),
+        Built(image=image, layers=(built,), unrecorded=()),
+        None,
+        outputs=["oci-archive:demo.tar"],
+        recorded=Path("lockfiles/demo/digests.toml"),
+    )
     size = layer.blob.size
     assert capsys.readouterr().out == (
         "demo:cpu\n"
         f"  digest    {image.digest}\n"
         f"  image id  {image.image_id}\n"
         f"  layers    1, {size} B packed; {said.format(size=size)}\n"
+        "  written   to oci-archive:demo.tar\n"
+        "  recorded  in lockfiles/demo/digests.toml\n"
     )

@@ -176,7 +176,9 @@ def test_what_cannot_be_compared(
     images: tuple[SealedImage, SealedImage], store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert mlimage("diff", "old", "nex") == 2
-    assert capsys.readouterr().err == ("error: no image `nex` in the store\nhint: did you mean `new`?\n")
+    assert capsys.readouterr().err == (
+        "error: no image `nex` in the store\nhint: did you mean `new`? else build it: `mlimage build nex`\n"
+    )
     layer = images[1].layers[2].blob.digest
     store.blob(layer).unlink()
     assert mlimage("diff", "old", "new") == 7

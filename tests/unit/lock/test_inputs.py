@@ -237,8 +237,8 @@ def test_an_unreachable_index(wheels: Inputs, first: WebServer, second: WebServe
     with pytest.raises(FetchError) as caught:
         wheels.get(package(b"one"), said)
     assert str(caught.value) == (
-        "`demo 1.0` from index `default`: index `default`: "
-        f"`{first.index}/demo/` cannot be fetched: tried 2 times: HTTP 502 (2 times); "
+        "`demo 1.0` from index `default`: "
+        f"`{first.index}/demo/` cannot be fetched: tried 2 times: HTTP 502; "
         f"`{second.index}/demo/` cannot be fetched: access is refused (HTTP 403)"
     )
     assert caught.value.hint == ("write `machine 127.0.0.1 login NAME password PASSWORD` into ~/.netrc")

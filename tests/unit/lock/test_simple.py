@@ -117,9 +117,7 @@ def test_an_unreachable_index_is_kept_as_the_true_reason(
         assert http.get(served.url + "other/", headers=JSON).status == 404
     [(project, error)] = served.failures
     assert project == "demo"
-    assert str(error) == (
-        f"index `default`: `{web.index}/demo/` cannot be fetched: tried 2 times: HTTP 500 (2 times)"
-    )
+    assert str(error) == (f"index `default`: `{web.index}/demo/` cannot be fetched: tried 2 times: HTTP 500")
     assert error.exit_status == 6
 
 

@@ -85,8 +85,10 @@ def test_several_variants_without_cpu(store: Store) -> None:
 @pytest.mark.parametrize(
     ("reference", "hint"),
     [
-        ("digit", "did you mean `digits`?"),
-        ("digits:cp", "did you mean `digits:cpu`?"),
+        ("digit", "did you mean `digits`? else build it: `mlimage build digit`"),
+        ("digit:cpu", "did you mean `digits`? else build it: `mlimage build digit --variant cpu`"),
+        ("digits:cp", "did you mean `digits:cpu`? else build it: `mlimage build digits --variant cp`"),
+        ("digits:cuda", "build it: `mlimage build digits --variant cuda`"),
         ("other", "build it: `mlimage build other`"),
         ("other:cuda", "build it: `mlimage build other --variant cuda`"),
         ("abc123", "`mlimage inspect` lists the images that are there"),

@@ -231,7 +231,7 @@ def test_a_registry_that_is_not_there(repository: Open, web: WebServer, http: Ht
     message, _ = refusal(gone, lambda: opened.document("1"), FetchError)
     assert message == (
         "`http://R/v2/team/base/manifests/1` cannot be fetched: tried 3 times: "
-        "`127.0.0.1` refuses the connection (3 times)"
+        "`127.0.0.1` refuses the connection"
     )
 
 
