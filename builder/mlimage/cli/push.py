@@ -18,7 +18,10 @@ from mlimage.cli.style import size_text
 
 if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
+    from mlimage.lock.model import Lock
     from mlimage.release.push import Pushed
+    from mlimage.spec.load import LoadedSpec
+    from mlimage.spec.tags import ImageTag
 
 
 def push(
@@ -92,14 +95,18 @@ def push(
     moving = tuple(tag_of(text) for text in dict.fromkeys(tag or ()))
     cache = default_cache(os.environ)
     store = Store(cache.store)
-    ready = []
-    by_name: dict[str, list[Any]] = {}
+    locks: dict[str, list[tuple[ImageTag, Lock]]] = {}
+    specs: dict[str, LoadedSpec] = {}
     for loaded, each in found.select(names or (), variant=variant, platform=platform):
         lock = read_lock(found.lock_folder(loaded.spec.name), each.of_lock)
         check(loaded, lock)
-        by_name.setdefault(loaded.spec.name, [loaded]).append((each, lock))
-    for name, (loaded, *locks) in by_name.items():
-        ready.append((repository_of(to, name), members_of(loaded, locks, store), locks[0][1].as_of))
+        specs[loaded.spec.name] = loaded
+        locks.setdefault(loaded.spec.name, []).append((each, lock))
+    # What cannot be pushed is said before anything is.
+    ready = [
+        (repository_of(to, name), members_of(loaded, locks[name], store), locks[name][0][1].as_of)
+        for name, loaded in specs.items()
+    ]
     results = []
     with cache.in_use(), Http(environ=os.environ) as http:
         sources: list[str] = []

@@ -280,13 +280,13 @@ _BAD_URL: Final = (
 
 
 def _add(notes: list[Note], text: str, reason: str) -> None:
-    note = Note(text=without_credentials(text.strip()), reason=reason)
+    note = _clean(text.strip(), reason)
     if note not in notes:
         notes.append(note)
 
 
 def _hidden(notes: tuple[Note, ...]) -> tuple[Note, ...]:
-    return tuple(Note(text=without_credentials(note.text), reason=note.reason) for note in notes)
+    return tuple(_clean(note.text, note.reason) for note in notes)
 
 
 def _wheel_of(place: str) -> str | None:
@@ -296,3 +296,8 @@ def _wheel_of(place: str) -> str | None:
     except InvalidWheelFilename:
         return None
     return f"{name}=={version.public}"
+
+
+def _clean(text: str, reason: str) -> Note:
+    """A note ends in a file and in logs."""
+    return Note(text=without_credentials(text), reason=without_credentials(reason))

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlimage import resources
@@ -826,6 +826,7 @@ _PARTS = (
 )
 
 
+@example("https://u:hunter2@h/x: torch", "yml")
 @given(st.lists(st.sampled_from(_PARTS), max_size=12).map("".join), st.sampled_from(("txt", "yml", "toml")))
 def test_whatever_is_imported_becomes_a_spec(text: str, kind: str) -> None:
     whole = {
