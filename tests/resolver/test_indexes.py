@@ -131,7 +131,7 @@ FAULTS: Mapping[str, tuple[Fault, str, str]] = {
     "403": (Fault(status=403), "`{page}` cannot be fetched: access is refused (HTTP 403)", NETRC_HINT),
     "500": (
         Fault(status=500),
-        "`{page}` cannot be fetched: tried 5 times: HTTP 500 (5 times)",
+        "`{page}` cannot be fetched: tried 5 times: HTTP 500",
         "that is the server's own trouble: try later, or name a mirror (MLIMAGE_MIRROR_…)",
     ),
     "a form to sign in": (
@@ -151,7 +151,7 @@ FAULTS: Mapping[str, tuple[Fault, str, str]] = {
     ),
     "silence": (
         Fault(hang=True),
-        "`{page}` cannot be fetched: tried 2 times: `127.0.0.1` sent nothing for 0.3 seconds (2 times)",
+        "`{page}` cannot be fetched: tried 2 times: `127.0.0.1` sent nothing for 0.3 seconds",
         "check the network, the proxy (HTTPS_PROXY), or name a mirror (MLIMAGE_MIRROR_…)",
     ),
 }
@@ -165,9 +165,9 @@ def test_an_index_that_does_not_do_its_work(case: str, index: Index, team: WebSe
     index.add("inner", "99.0")  # which must not help
     team.spoil("/simple/", fault)
     error = index.error("app", "inner")
-    said = "index `team`: " + message.format(page=f"{team.index}/inner/")
+    said = message.format(page=f"{team.index}/inner/")
     assert isinstance(error, FetchError)
-    assert (str(error), error.hint) == (PLACE + said, hint)
+    assert (str(error), error.hint) == (f"{PLACE}index `team`: {said}", hint)
     with pytest.raises(FetchError) as caught:
         fetch(index, packages)
     assert (str(caught.value), caught.value.hint) == (f"`inner 1.0` from index `team`: {said}", hint)
@@ -180,7 +180,7 @@ def test_metadata_that_does_not_come(index: Index, team: WebServer) -> None:
     error = index.error("app", "inner")
     assert str(error) == (
         f"{PLACE}`{team.origin}/files/inner-1.0-py3-none-any.whl` cannot be fetched: "
-        "tried 2 times: `127.0.0.1` sent nothing for 0.3 seconds (2 times)"
+        "tried 2 times: `127.0.0.1` sent nothing for 0.3 seconds"
     )
 
 

@@ -51,7 +51,7 @@ class FaultyRegistry:
     requests: list[tuple[str, str]] = field(default_factory=list)
     host: str = ""
     _uploads: dict[str, bytearray] = field(default_factory=dict)
-    _token: str = ""
+    _tokens: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -116,17 +116,18 @@ class _Handler(BaseHTTPRequestHandler):
         with held._lock:
             held.requests.append((self.command, self.path))
         if self.path.startswith("/token"):
-            with held._lock:
-                held._token = uuid.uuid4().hex
-            self._answer(200, {}, json.dumps({"token": held._token}).encode())
+            token = uuid.uuid4().hex
+            held._tokens.add(token)
+            self._answer(200, {}, json.dumps({"token": token}).encode())
             return
         self._fault, self._where = held.draw()
         try:
-            if held.needs_token and self.headers.get("Authorization") != f"Bearer {held._token}":
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            if held.needs_token and token not in held._tokens:
                 self._read()
                 self._unauthorized()
             elif self._fault == "expired" and held.needs_token:
-                held._token = uuid.uuid4().hex
+                held._tokens.discard(token)
                 self._read()
                 self._unauthorized()
             elif self._fault == "status":

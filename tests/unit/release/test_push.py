@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mlimage.digest import Digest
-from mlimage.errors import FetchError, MlimageError, RegistryError
+from mlimage.errors import FetchError, RegistryError
 from mlimage.fetch import Http
 from mlimage.oci.model import Descriptor, SealedImage
 from mlimage.oci.store import Store
@@ -81,14 +81,24 @@ def test_nobody_listens(store: Store, image: SealedImage, http: Http) -> None:
     assert "cannot be sent to: tried 8 times: `127.0.0.1` refuses the connection" in str(caught.value)
 
 
+class _Nobodys(set[str]):
+    """Tokens of which none is any good."""
+
+    def __contains__(self, token: object) -> bool:
+        return False
+
+
 def test_without_a_login(store: Store, image: SealedImage, http: Http) -> None:
     with faulty_registry(needs_token=True) as registry:
-        registry._token = "never"  # noqa: S105 - of nobody
-        registry.host, real = "127.0.0.1:9", registry.host
-        to = destination(registry, http)
-        registry.host = real
-        with pytest.raises(MlimageError):
-            pushed(image, store, to)
+        registry._tokens = _Nobodys()
+        with pytest.raises(RegistryError) as caught:
+            pushed(image, store, destination(registry, http))
+        tag = content_tag([image], CREATED)
+        assert str(caught.value) == (
+            f"`{registry.host}` does not take `team/demo:{tag}` without a login (HTTP 401)"
+        )
+        assert caught.value.hint == f"`docker login {registry.host}`, with a login that may push"
+        assert registry.blobs == {}
 
 
 def test_damaged_in_the_store(image: SealedImage, store: Store, http: Http, tmp_path: Path) -> None:
