@@ -8,4 +8,5 @@ pytest_plugins = (
     "support.properties",
     "support.loopback",
     "support.steps",
+    "support.pushing",
 )

@@ -1,7 +1,6 @@
 """Pulls from a registry that fails as registries and networks do: whole and right, or no image at all."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,25 +13,9 @@ from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from support.faultyregistry import FaultyRegistry, faulty_registry
 from support.pulling import pulled
-from support.pushing import QUICK, destination, image_to_push, pushed
+from support.pushing import destination, pushed
 
 RUNS: Final = 200
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("source"))
-
-
-@pytest.fixture(scope="module")
-def image(source: Store) -> SealedImage:
-    return image_to_push(source)
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(retry=QUICK, read_timeout=5) as client:
-        yield client
 
 
 def sound(store: Store) -> bool:
@@ -46,30 +29,30 @@ def sound(store: Store) -> bool:
 
 def test_many_seeds_of_trouble(
     source: Store,
-    image: SealedImage,
-    http: Http,
+    pushable: SealedImage,
+    quick: Http,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Each ends with the image, or with an error and no name; the next pull brings what is missing."""
+    """Each ends with the pushable, or with an error and no name; the next pull brings what is missing."""
     ended: Counter[str] = Counter()
     happened: Counter[str] = Counter()
     with faulty_registry(faults=("late", "status", "expired", "slow down", "short", "corrupt")) as registry:
-        pushed(image, source, destination(registry, http), tags=["latest"])
+        pushed(pushable, source, destination(registry, quick), tags=["latest"])
         for seed in range(RUNS):
             store = Store(tmp_path / str(seed))
             reseeded(registry, seed)
             try:
-                found = pulled(registry, http, store)
+                found = pulled(registry, quick, store)
             except (RegistryError, FetchError):
                 ended["refused"] += 1
                 assert store.tags() == {}
             else:
                 ended["pulled"] += 1
-                assert found.image == image
+                assert found.image == pushable
             assert sound(store)
             registry.rate = 0.0
-            assert pulled(registry, http, store).image == image
+            assert pulled(registry, quick, store).image == pushable
             assert sound(store)
         happened += registry.happened
     with capsys.disabled():

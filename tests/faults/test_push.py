@@ -1,7 +1,6 @@
 """Pushes to a registry that fails as registries do: all is there in the end, or nothing has a name."""
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Final
 
 import pytest
@@ -11,29 +10,13 @@ from mlimage.fetch import Http
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from support.faultyregistry import faulty_registry
-from support.pushing import QUICK, destination, image_to_push, pushed, whole
+from support.pushing import destination, pushed, whole
 
 RUNS: Final = 200
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def image(store: Store) -> SealedImage:
-    return image_to_push(store)
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(retry=QUICK, read_timeout=5) as client:
-        yield client
-
-
 def test_many_seeds_of_trouble(
-    store: Store, image: SealedImage, http: Http, capsys: pytest.CaptureFixture[str]
+    source: Store, pushable: SealedImage, quick: Http, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each ends with all that was pushed, or with an error; then the next push brings what is missing."""
     ended: Counter[str] = Counter()
@@ -42,16 +25,16 @@ def test_many_seeds_of_trouble(
         rate = (0.1, 0.3, 0.6)[seed % 3]
         with faulty_registry(seed=seed, rate=rate, needs_token=bool(seed % 2)) as registry:
             try:
-                pushed(image, store, destination(registry, http), tags=["latest"])
+                pushed(pushable, source, destination(registry, quick), tags=["latest"])
             except (RegistryError, FetchError):
                 ended["refused"] += 1
             else:
                 ended["pushed"] += 1
-                assert whole(registry, image)
-            whole(registry, image)
+                assert whole(registry, pushable)
+            whole(registry, pushable)
             registry.rate = 0.0
-            pushed(image, store, destination(registry, http), tags=["latest"])
-            assert whole(registry, image)
+            pushed(pushable, source, destination(registry, quick), tags=["latest"])
+            assert whole(registry, pushable)
             assert ("team/demo", "latest") in registry.manifests
             happened += registry.happened
     with capsys.disabled():

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
+
+import pytest
 
 from mlimage.content.entry import file_of_bytes
 from mlimage.digest import Digest
@@ -25,15 +27,29 @@ from support.sealing import CREATED, sealed
 QUICK: Final = Retry(attempts=8, sleep=lambda _: None)
 
 
-def image_to_push(store: Store) -> SealedImage:
-    """An image whose layers are small, or large enough to be sent in parts."""
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with an image to push."""
+    return Store(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def pushable(source: Store) -> SealedImage:
+    """The image: its layers are small, or large enough to be sent in parts."""
     noise = random.Random(5)  # noqa: S311 - only to be hard to compress
     return sealed(
-        store,
+        source,
         base=[file_of_bytes("base", noise.randbytes(1_500_000), origin="t")],
         numpy=[file_of_bytes("numpy", noise.randbytes(1_200_000), origin="t")],
         app=[file_of_bytes("app", b"print()", origin="t")],
     )
+
+
+@pytest.fixture
+def quick() -> Iterator[Http]:
+    """A client that is soon done with trying again."""
+    with Http(retry=QUICK, read_timeout=5) as client:
+        yield client
 
 
 def destination(

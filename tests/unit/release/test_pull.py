@@ -14,23 +14,7 @@ from mlimage.oci.model import MANIFEST, SealedImage
 from mlimage.oci.store import Store
 from support.faultyregistry import FaultyRegistry, faulty_registry
 from support.pulling import pulled
-from support.pushing import QUICK, destination, image_to_push, pushed
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("source"))
-
-
-@pytest.fixture(scope="module")
-def image(source: Store) -> SealedImage:
-    return image_to_push(source)
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(retry=QUICK, read_timeout=5) as client:
-        yield client
+from support.pushing import destination, pushed
 
 
 @pytest.fixture
@@ -39,84 +23,86 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def registry(source: Store, image: SealedImage, http: Http) -> Iterator[FaultyRegistry]:
+def registry(source: Store, pushable: SealedImage, quick: Http) -> Iterator[FaultyRegistry]:
     with faulty_registry() as made:
-        pushed(image, source, destination(made, http), tags=["latest"])
+        pushed(pushable, source, destination(made, quick), tags=["latest"])
         yield made
 
 
 def test_what_was_pushed_comes_back(
-    registry: FaultyRegistry, http: Http, store: Store, image: SealedImage
+    registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
 ) -> None:
-    size = sum(layer.blob.size for layer in image.layers)
-    first = pulled(registry, http, store)
-    assert (first.image, first.why) == (image, "`cpu`: there is none for CUDA")
+    size = sum(layer.blob.size for layer in pushable.layers)
+    first = pulled(registry, quick, store)
+    assert (first.image, first.why) == (pushable, "`cpu`: there is none for CUDA")
     assert (first.fetched, first.there) == (size, 0)
     assert store.tags().keys() == {"demo:cpu"}
-    store.blob(image.layers[0].blob.digest).unlink()
-    again = pulled(registry, http, store)
-    assert again.fetched == image.layers[0].blob.size
+    store.blob(pushable.layers[0].blob.digest).unlink()
+    again = pulled(registry, quick, store)
+    assert again.fetched == pushable.layers[0].blob.size
     assert again.there == size - again.fetched
 
 
-def test_a_variant_that_is_not_there(registry: FaultyRegistry, http: Http, store: Store) -> None:
+def test_a_variant_that_is_not_there(registry: FaultyRegistry, quick: Http, store: Store) -> None:
     registry.requests.clear()
     with pytest.raises(UsageError) as caught:
-        pulled(registry, http, store, variant="cuda")
+        pulled(registry, quick, store, variant="cuda")
     assert (str(caught.value), caught.value.hint) == ("`demo` has no variant `cuda`", "it has `cpu`")
     assert not [path for _, path in registry.requests if "/blobs/" in path]
     assert store.tags() == {}
 
 
-def changed(registry: FaultyRegistry, image: SealedImage, **changes: Any) -> None:
+def changed(registry: FaultyRegistry, pushable: SealedImage, **changes: Any) -> None:
     """Let `latest` be the image's manifest with other values."""
-    _, content = registry.manifests["team/demo", image.digest]
+    _, content = registry.manifests["team/demo", pushable.digest]
     other = canonical_json({**json.loads(content), **changes})
     registry.manifests["team/demo", "latest"] = (MANIFEST, other)
 
 
-def config(registry: FaultyRegistry, image: SealedImage, **changes: Any) -> dict[str, Any]:
+def config(registry: FaultyRegistry, pushable: SealedImage, **changes: Any) -> dict[str, Any]:
     """A descriptor of the image's configuration with other values."""
-    document = json.loads(registry.blobs["team/demo", image.config.digest])
+    document = json.loads(registry.blobs["team/demo", pushable.config.digest])
     content = canonical_json({**document, **changes})
     registry.blobs["team/demo", Digest.of(content)] = content
-    return {"mediaType": image.config.media_type, "digest": Digest.of(content), "size": len(content)}
+    return {"mediaType": pushable.config.media_type, "digest": Digest.of(content), "size": len(content)}
 
 
-def layer(image: SealedImage, **changes: Any) -> dict[str, Any]:
-    blob = image.layers[0].blob
+def layer(pushable: SealedImage, **changes: Any) -> dict[str, Any]:
+    blob = pushable.layers[0].blob
     return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size, **changes}
 
 
-def test_what_is_refused(registry: FaultyRegistry, http: Http, store: Store, image: SealedImage) -> None:
-    layers = [layer(image) for _ in image.layers]
+def test_what_is_refused(registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage) -> None:
+    layers = [layer(pushable) for _ in pushable.layers]
     cases: dict[str, dict[str, Any]] = {
-        "`demo` was not made by mlimage": {"config": config(registry, image, config={"Labels": {"a": "b"}})},
-        "`demo` is not there for `linux/amd64`": {"config": config(registry, image, architecture="s390x")},
+        "`demo` was not made by mlimage": {
+            "config": config(registry, pushable, config={"Labels": {"a": "b"}})
+        },
+        "`demo` is not there for `linux/amd64`": {"config": config(registry, pushable, architecture="s390x")},
         "`demo` has 1 layers in its manifest, and 3 in its configuration": {"layers": layers[:1]},
-        f"`demo` has a layer that the registry itself may not give: {image.layers[0].blob.digest}": {
-            "layers": [layer(image, urls=["https://example.com/x"]), *layers[1:]]
+        f"`demo` has a layer that the registry itself may not give: {pushable.layers[0].blob.digest}": {
+            "layers": [layer(pushable, urls=["https://example.com/x"]), *layers[1:]]
         },
         "`demo` has a layer of a kind that is not known here: `text/html`": {
-            "layers": [layer(image, mediaType="text/html"), *layers[1:]]
+            "layers": [layer(pushable, mediaType="text/html"), *layers[1:]]
         },
         "`demo` is an index and a manifest at once": {"manifests": []},
     }
     for message, changes in cases.items():
-        changed(registry, image, **changes)
+        changed(registry, pushable, **changes)
         with pytest.raises(RegistryError) as caught:
-            pulled(registry, http, store)
+            pulled(registry, quick, store)
         assert str(caught.value) == message
     assert store.tags() == {}
 
 
 def test_a_layer_that_is_another_one(
-    registry: FaultyRegistry, http: Http, store: Store, image: SealedImage
+    registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
 ) -> None:
-    digest = image.layers[1].blob.digest
-    registry.blobs["team/demo", digest] = b"x" * image.layers[1].blob.size
+    digest = pushable.layers[1].blob.digest
+    registry.blobs["team/demo", digest] = b"x" * pushable.layers[1].blob.size
     with pytest.raises(FetchError) as caught:
-        pulled(registry, http, store)
+        pulled(registry, quick, store)
     assert f"expected {digest}" in str(caught.value)
     assert store.tags() == {}
     assert not store.has(digest)

@@ -1,6 +1,5 @@
 """Pushes to a registry: what is sent and what is not, and what is refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,72 +11,56 @@ from mlimage.oci.model import Descriptor, SealedImage
 from mlimage.oci.store import Store
 from mlimage.release.index import content_tag
 from support.faultyregistry import faulty_registry
-from support.pushing import QUICK, destination, image_to_push, pushed, whole
+from support.pushing import destination, pushed, whole
 from support.sealing import CREATED
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="module")
-def image(store: Store) -> SealedImage:
-    return image_to_push(store)
-
-
-@pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(retry=QUICK, read_timeout=5) as client:
-        yield client
-
-
-def test_everything_once(store: Store, image: SealedImage, http: Http) -> None:
-    size = sum(layer.blob.size for layer in image.layers) + image.config.size
+def test_everything_once(source: Store, pushable: SealedImage, quick: Http) -> None:
+    size = sum(layer.blob.size for layer in pushable.layers) + pushable.config.size
     with faulty_registry() as registry:
-        first = pushed(image, store, destination(registry, http), tags=["latest", "stable"])
-        assert whole(registry, image)
+        first = pushed(pushable, source, destination(registry, quick), tags=["latest", "stable"])
+        assert whole(registry, pushable)
         assert first.bytes == {"sent": size, "mounted": 0, "there": 0}
         assert registry.manifests["team/demo", "latest"] == registry.manifests["team/demo", first.tags[0]]
         registry.requests.clear()
-        again = pushed(image, store, destination(registry, http), tags=["latest"])
+        again = pushed(pushable, source, destination(registry, quick), tags=["latest"])
         assert again.digest == first.digest
         assert again.bytes == {"sent": 0, "mounted": 0, "there": size}
         assert {method for method, _ in registry.requests} == {"HEAD"}
-        other = pushed(image, store, destination(registry, http, "other", sources=["team/demo"]))
+        other = pushed(pushable, source, destination(registry, quick, "other", sources=["team/demo"]))
         assert other.bytes == {"sent": 0, "mounted": size, "there": 0}
-        assert whole(registry, image, "team/other")
+        assert whole(registry, pushable, "team/other")
 
 
-def test_a_tag_of_other_content_stays(store: Store, image: SealedImage, http: Http) -> None:
-    tag = content_tag([image], CREATED)
+def test_a_tag_of_other_content_stays(source: Store, pushable: SealedImage, quick: Http) -> None:
+    tag = content_tag([pushable], CREATED)
     with faulty_registry() as registry:
         registry.manifests["team/demo", tag] = ("x", b"{}")
         with pytest.raises(RegistryError) as caught:
-            pushed(image, store, destination(registry, http))
+            pushed(pushable, source, destination(registry, quick))
         assert str(caught.value).startswith(
             f"`registry/team/demo:{tag}` is there already, and is {Digest.of(b'{}')}, not sha256:"
         )
         assert registry.blobs == {}
-        pushed(image, store, destination(registry, http), force=True)
-        assert whole(registry, image)
+        pushed(pushable, source, destination(registry, quick), force=True)
+        assert whole(registry, pushable)
 
 
-def test_a_registry_that_stores_something_else(store: Store, image: SealedImage, http: Http) -> None:
+def test_a_registry_that_stores_something_else(source: Store, pushable: SealedImage, quick: Http) -> None:
     with faulty_registry() as registry:
-        to = destination(registry, http)
-        pushed(image, store, to)
+        to = destination(registry, quick)
+        pushed(pushable, source, to)
         registry.rate, registry.faults = 1.0, ("other digest",)
         with pytest.raises(RegistryError) as caught:
             to.put_manifest(b"{}", "x", "odd")
         assert "has another manifest than was sent: expected sha256:" in str(caught.value)
 
 
-def test_nobody_listens(store: Store, image: SealedImage, http: Http) -> None:
+def test_nobody_listens(source: Store, pushable: SealedImage, quick: Http) -> None:
     with faulty_registry() as registry:
         pass
     with pytest.raises(FetchError) as caught:
-        pushed(image, store, destination(registry, http))
+        pushed(pushable, source, destination(registry, quick))
     assert "cannot be sent to: tried 8 times: `127.0.0.1` refuses the connection" in str(caught.value)
 
 
@@ -88,12 +71,12 @@ class _Nobodys(set[str]):
         return False
 
 
-def test_without_a_login(store: Store, image: SealedImage, http: Http) -> None:
+def test_without_a_login(source: Store, pushable: SealedImage, quick: Http) -> None:
     with faulty_registry(needs_token=True) as registry:
         registry._tokens = _Nobodys()
         with pytest.raises(RegistryError) as caught:
-            pushed(image, store, destination(registry, http))
-        tag = content_tag([image], CREATED)
+            pushed(pushable, source, destination(registry, quick))
+        tag = content_tag([pushable], CREATED)
         assert str(caught.value) == (
             f"`{registry.host}` does not take `team/demo:{tag}` without a login (HTTP 401)"
         )
@@ -101,13 +84,13 @@ def test_without_a_login(store: Store, image: SealedImage, http: Http) -> None:
         assert registry.blobs == {}
 
 
-def test_damaged_in_the_store(image: SealedImage, store: Store, http: Http, tmp_path: Path) -> None:
-    blob = image.layers[0].blob
+def test_damaged_in_the_store(pushable: SealedImage, source: Store, quick: Http, tmp_path: Path) -> None:
+    blob = pushable.layers[0].blob
     file = tmp_path / "blob"
     file.write_bytes(b"x" * blob.size)
     with faulty_registry() as registry:
         with pytest.raises(RegistryError) as caught:
-            destination(registry, http).upload(
+            destination(registry, quick).upload(
                 Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size),
                 file,
                 _Nothing(),
