@@ -8,6 +8,7 @@ from mlimage.oci.store import Store
 from mlimage.platforms import LINUX_AMD64
 from mlimage.process import Command, Completed
 from mlimage.progress import SILENT
+from mlimage.release.offers import Wish
 from mlimage.release.pull import Pulled, pull
 from mlimage.spec.registry import parse_reference
 from support.faultyregistry import FaultyRegistry
@@ -27,12 +28,9 @@ def pulled(
     )
     return pull(
         reference.selector,
+        Wish(platform=LINUX_AMD64, variant=variant),
         repository=repository,
         name="demo",
-        variant=variant,
-        role=None,
-        platform=LINUX_AMD64,
-        driver=None,
         store=store,
         progress=SILENT,
     )

@@ -102,6 +102,7 @@ def pulled_from(
     from mlimage.oci.store import Store
     from mlimage.platforms import LINUX_AMD64, host_platform
     from mlimage.process import run
+    from mlimage.release.offers import Wish
     from mlimage.release.pull import pull as pulled_into
     from mlimage.spec.registry import is_reference, parse_reference
 
@@ -120,12 +121,14 @@ def pulled_from(
         )
         return pulled_into(
             reference.selector,
+            Wish(
+                platform=platform or host_platform() or LINUX_AMD64,
+                driver=nvidia_driver(run),
+                variant=variant,
+                role=role,
+            ),
             repository=repository,
             name=reference.repository.rpartition("/")[2],
-            variant=variant,
-            role=role,
-            platform=platform or host_platform() or LINUX_AMD64,
-            driver=nvidia_driver(run),
             store=Store(cache.store),
             progress=screen.progress,
         )

@@ -64,30 +64,32 @@ def _offer(entry: dict[str, Any]) -> Offer:
     )
 
 
-def choose(
-    offers: Sequence[Offer],
-    *,
-    platform: Platform,
-    variant: str,
-    role: RoleName | None,
-    driver: str | None,
-    name: str,
-) -> tuple[Offer, str]:
-    """The image that a machine gets, and why, for people.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a machine is, and what its user wants.
 
-    Args:
-        offers: what there is.
+    Attributes:
         platform: of the machine.
+        driver: version of its NVIDIA driver; None where it has none.
         variant: name of one, or of an accelerator; `auto`: that for CUDA where the driver is new enough, else
             that for the CPU.
-        role: what it is wanted for.
-        driver: version of the machine's NVIDIA driver; None where it has none.
-        name: of the image, for messages.
+        role: what the image is wanted for.
+    """
+
+    platform: Platform
+    driver: str | None = None
+    variant: str = AUTO
+    role: RoleName | None = None
+
+
+def choose(offers: Sequence[Offer], wish: Wish, *, name: str) -> tuple[Offer, str]:
+    """The image that a machine gets, and why, for people; `name` is that of the image, for messages.
 
     Raises:
         RegistryError: there is none for the platform.
         UsageError: there is none of the variant or for the role, or none that this machine runs.
     """
+    platform, variant, role = wish.platform, wish.variant, wish.role
     there = [offer for offer in offers if offer.platform == str(platform)]
     if not there:
         known = _listed(offers, lambda offer: offer.platform)
@@ -104,7 +106,7 @@ def choose(
             known = _listed(there, lambda offer: offer.variant)
             raise UsageError(f"`{name}` has no variant `{variant}`", hint=f"it has {known}")
         return chosen, "as asked for"
-    return _for_machine(there, driver, name)
+    return _for_machine(there, wish.driver, name)
 
 
 def _for_machine(there: Sequence[Offer], driver: str | None, name: str) -> tuple[Offer, str]:

@@ -16,8 +16,8 @@ from mlimage.parallel import transfer
 from mlimage.platforms import Platform
 from mlimage.progress import Progress, Task
 from mlimage.release.index import ROLE, VARIANT
-from mlimage.release.offers import choose, read_offers
-from mlimage.spec.tags import ROLES, ImageTag, RoleName
+from mlimage.release.offers import Wish, choose, read_offers
+from mlimage.spec.tags import ROLES, ImageTag
 
 DOWNLOADS: Final = 4
 """Layers on their way at once."""
@@ -42,13 +42,10 @@ class Pulled:
 
 def pull(
     selector: str,
+    wish: Wish,
     *,
     repository: Repository,
     name: str,
-    variant: str,
-    role: RoleName | None,
-    platform: Platform,
-    driver: str | None,
     store: Store,
     progress: Progress,
 ) -> Pulled:
@@ -56,12 +53,9 @@ def pull(
 
     Args:
         selector: tag or digest.
+        wish: what this machine is, and which image is wanted.
         repository: where from.
         name: of the image in the store.
-        variant: as `offers.choose` takes it.
-        role: what it is wanted for.
-        platform: of the machine.
-        driver: version of the machine's NVIDIA driver; None where it has none.
         store: where to.
         progress: where it is shown.
 
@@ -70,9 +64,10 @@ def pull(
         FetchError: it cannot be reached, or gives something else than it says.
         UsageError: there is no such variant or role.
     """
+    platform = wish.platform
     first = repository.document(selector)
     try:
-        document, why = _chosen(first, repository, name, variant, role, platform, driver)
+        document, why = _chosen(first, repository, name, wish)
         manifest = read_manifest(document.content, document.media_type, platform)
         if not isinstance(manifest, ReadManifest):
             raise ManifestError("is an index of indexes")  # noqa: TRY301 - as the others are told
@@ -110,21 +105,13 @@ def pull(
     )
 
 
-def _chosen(
-    first: Document,
-    repository: Repository,
-    name: str,
-    variant: str,
-    role: RoleName | None,
-    platform: Platform,
-    driver: str | None,
-) -> tuple[Document, str]:
+def _chosen(first: Document, repository: Repository, name: str, wish: Wish) -> tuple[Document, str]:
     """The manifest of the image, and why it is this one."""
     try:
         offers = read_offers(first.content)
     except ValueError:
         return first, "it is the only one"
-    offer, why = choose(offers, platform=platform, variant=variant, role=role, driver=driver, name=name)
+    offer, why = choose(offers, wish, name=name)
     return repository.document(offer.manifest.digest), f"`{offer.variant}`: {why}" if offer.variant else why
 
 

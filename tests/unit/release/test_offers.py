@@ -12,7 +12,7 @@ from mlimage.digest import Digest
 from mlimage.errors import MlimageError, RegistryError, UsageError
 from mlimage.oci.model import MANIFEST, Descriptor
 from mlimage.platforms import LINUX_AMD64, LINUX_ARM64
-from mlimage.release.offers import Offer, choose, read_offers
+from mlimage.release.offers import Offer, Wish, choose, read_offers
 
 
 def offer(variant: str, platform: str = "linux/amd64", **more: Any) -> Offer:
@@ -59,17 +59,17 @@ ROLES = (offer("cpu", role="serve"), offer("cpu", role="train"))
 def test_what_a_machine_gets(
     offers: tuple[Offer, ...], wishes: dict[str, Any], variant: str, why: str
 ) -> None:
-    asked = {"platform": LINUX_AMD64, "variant": "auto", "role": None, "driver": None, **wishes}
-    chosen, told = choose(offers, name="churn", **asked)
+    wish = Wish(**{"platform": LINUX_AMD64, **wishes})
+    chosen, told = choose(offers, wish, name="churn")
     assert (chosen.variant, told) == (variant, why)
-    assert chosen.platform == str(asked["platform"])
+    assert chosen.platform == str(wish.platform)
 
 
 def test_the_role_decides_where_each_has_an_image() -> None:
     for role in ("train", "serve"):
-        chosen, _ = choose(ROLES, platform=LINUX_AMD64, variant="auto", role=role, driver=None, name="churn")
+        chosen, _ = choose(ROLES, Wish(platform=LINUX_AMD64, role=role), name="churn")
         assert chosen.role == role
-    chosen, _ = choose(ROLES, platform=LINUX_AMD64, variant="auto", role=None, driver=None, name="churn")
+    chosen, _ = choose(ROLES, Wish(platform=LINUX_AMD64), name="churn")
     assert chosen.role == "serve"
 
 
@@ -96,9 +96,9 @@ def test_the_role_decides_where_each_has_an_image() -> None:
 def test_what_it_does_not_get(
     offers: tuple[Offer, ...], wishes: dict[str, Any], message: str, hint: str
 ) -> None:
-    asked = {"platform": LINUX_AMD64, "variant": "auto", "role": None, "driver": None, **wishes}
+    wish = Wish(**{"platform": LINUX_AMD64, **wishes})
     with pytest.raises((UsageError, RegistryError)) as caught:
-        choose(offers, name="churn", **asked)
+        choose(offers, wish, name="churn")
     assert (str(caught.value), caught.value.hint) == (message, hint)
 
 
@@ -115,6 +115,6 @@ def test_any_index_is_read_or_refused(anything: object, more: dict[str, object])
     for document in (anything, {"manifests": anything}, {"manifests": [entry]}):
         try:
             offers = read_offers(json.dumps(document).encode())
-            choose(offers, platform=LINUX_AMD64, variant="auto", role=None, driver=None, name="x")
+            choose(offers, Wish(platform=LINUX_AMD64), name="x")
         except (ValueError, MlimageError):
             pass
