@@ -1,16 +1,19 @@
 """The only module that starts a process. A command is a value before it runs."""
 
 import os
+import select
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
 _PIECE: Final = 1 << 16
+_TURN: Final = 500
+"""Milliseconds after which what came meanwhile is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,7 @@ def stream(command: Command, told: Callable[[bytes], object], *, grace: float = 
     with process:
         try:
             if process.stderr is not None:
-                while piece := process.stderr.read(_PIECE):
+                for piece in _pieces(process.stderr.fileno()):
                     told(piece)
             process.wait()
         except BaseException:
@@ -146,6 +149,20 @@ def stream(command: Command, told: Callable[[bytes], object], *, grace: float = 
                 process.wait()
             raise
     return Completed(command=command, status=process.returncode, stdout=b"", stderr=b"")
+
+
+def _pieces(descriptor: int) -> Iterator[bytes]:
+    """What comes, until its end, awaited in short turns.
+
+    A signal that arrives just before a blocking call does not end it, and is heard only after it.
+    """
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    while True:
+        if waiting.poll(_TURN):
+            if not (piece := os.read(descriptor, _PIECE)):
+                return
+            yield piece
 
 
 def restart(*options: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -107,3 +108,28 @@ def again() -> Iterator[Callable[[float], None]]:
     yield interrupt
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_that_another_thread_took_is_heard() -> None:
+    # As one is that comes just before a blocking call: the kernel gave it away, nothing wakes the call.
+    program = (
+        "import signal, threading\n"
+        "from mlimage.process import Command, stream\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])\n"
+        "threading.Thread(target=lambda: print('up', flush=True)).start()\n"
+        "stream(Command(argv=('/bin/sleep', '600')), lambda _: None, grace=0.1)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == b"up\n"
+        time.sleep(0.2)  # until it waits
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(30) == -signal.SIGINT
+        finally:
+            process.kill()
+        assert b"KeyboardInterrupt" in process.stderr.read()

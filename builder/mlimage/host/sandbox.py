@@ -150,7 +150,8 @@ class Sandbox:
         request: RunRequest,
     ) -> None:
         self._process = process
-        self._control = control
+        # As a file, for it may be closed by two threads at once, and a number would then be another's.
+        self._control = open(control, "wb", buffering=0)  # noqa: SIM115 - `close` does it
         self._status = status
         self._cgroup = cgroup
         self._request = request
@@ -179,8 +180,8 @@ class Sandbox:
 
     def signal(self, number: int) -> None:
         """Send a signal to the program, unless it has ended."""
-        with suppress(OSError):
-            os.write(self._control, bytes((number,)))
+        with suppress(OSError, ValueError):  # closed on the other side, or on this
+            self._control.write(bytes((number,)))
 
     def kill(self) -> None:
         """End it at once, with every process in it."""
@@ -189,9 +190,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Let go of it: the first process ends everything when nobody can speak to it any more."""
-        if self._control >= 0:
-            os.close(self._control)
-            self._control = -1
+        self._control.close()
 
 
 @contextmanager
