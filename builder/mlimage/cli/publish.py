@@ -1,0 +1,160 @@
+"""What `push` and `build --push` share: their options, the sending, and what is shown of it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mlimage.cli.style import size_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from mlimage.cli.screen import Screen
+    from mlimage.fetch import Http
+    from mlimage.oci.destination import Destination
+    from mlimage.oci.store import Store
+    from mlimage.release.index import Member
+    from mlimage.release.push import Pushed
+    from mlimage.spec.registry import Reference
+
+ToOption = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="REGISTRY/PATH",
+        envvar="MLIMAGE_PUSH_TO",
+        help="Where: the image NAME goes to the repository REGISTRY/PATH/NAME.",
+        show_default=False,
+    ),
+]
+
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        "-t",
+        metavar="TAG",
+        help="Let this tag mean it too, whatever it meant before: `latest`; may be repeated.",
+        show_default=False,
+    ),
+]
+
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Let the tag of the content mean other bytes than before.")
+]
+
+PlainHttpOption = Annotated[
+    bool,
+    typer.Option(
+        "--plain-http",
+        help="Speak HTTP without encryption, with a registry that is not on this machine; logins go "
+        "there in the clear.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """The images of one name, and where they go.
+
+    Attributes:
+        reference: the repository.
+        members: the images.
+        as_of: date of their lock.
+    """
+
+    reference: "Reference"
+    members: "Sequence[Member]"
+    as_of: "datetime"
+
+
+def place_of(to: str | None) -> str:
+    """Where to push; raises `UsageError` when nobody said it."""
+    from mlimage.errors import UsageError
+
+    if to is None:
+        raise UsageError(
+            "missing option `--to`", hint="write it as `--to ghcr.io/acme`, or set MLIMAGE_PUSH_TO"
+        )
+    return to
+
+
+def destination_of(
+    reference: "Reference", *, http: "Http", screen: "Screen", sources: Sequence[str] = (), plain: bool
+) -> "Destination":
+    """A repository as a place to push to, with the user's logins."""
+    from mlimage.oci.destination import Destination
+    from mlimage.oci.login import Logins
+    from mlimage.process import run
+
+    return Destination(
+        reference,
+        http=http,
+        logins=Logins(os.environ, run=run),
+        note=screen.progress.detail,
+        sources=sources,
+        plain=plain,
+    )
+
+
+def publish(
+    publications: "Sequence[Publication]",
+    *,
+    tags: Sequence[str],
+    force: bool,
+    plain: bool,
+    http: "Http",
+    store: "Store",
+    screen: "Screen",
+) -> list[dict[str, Any]]:
+    """Push, and show each; what there is to print as JSON. Raises as `release.push.push` does."""
+    from mlimage.release.index import content_tag, index_of
+    from mlimage.release.push import push
+
+    results = []
+    sources: list[str] = []
+    for each in publications:
+        images = [member.image for member in each.members]
+        title = str(each.reference)
+        pushed = push(
+            index_of(each.members, title=each.reference.repository.rpartition("/")[2]),
+            images,
+            content_tag=content_tag(images, each.as_of),
+            tags=tags,
+            force=force,
+            destination=destination_of(
+                each.reference, http=http, screen=screen, sources=sources, plain=plain
+            ),
+            store=store,
+            progress=screen.progress,
+            title=title,
+        )
+        sources.append(each.reference.repository)
+        _show(screen, title, pushed)
+        results.append(_result(title, pushed, [image.name for image in images]))
+    return results
+
+
+def _show(screen: "Screen", repository: str, pushed: "Pushed") -> None:
+    first, *others = pushed.tags
+    screen.say(f"{repository}:{first}@{pushed.digest}")
+    for tag in others:
+        screen.say(f"{repository}:{tag}")
+    parts = [f"{size_text(pushed.bytes['sent'])} sent", f"{size_text(pushed.bytes['there'])} were there"]
+    if pushed.bytes["mounted"]:
+        parts.insert(1, f"{size_text(pushed.bytes['mounted'])} taken from other repositories there")
+    screen.say(f"  {', '.join(parts)}; {pushed.seconds:.1f} s")
+
+
+def _result(repository: str, pushed: "Pushed", images: list[str]) -> dict[str, Any]:
+    return {
+        "repository": repository,
+        "digest": pushed.digest,
+        "tags": list(pushed.tags),
+        "images": images,
+        "bytes": dict(pushed.bytes),
+        "seconds": round(pushed.seconds, 3),
+    }
