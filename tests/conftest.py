@@ -9,4 +9,5 @@ pytest_plugins = (
     "support.loopback",
     "support.steps",
     "support.pushing",
+    "support.tinyproject",
 )

@@ -51,6 +51,7 @@ def test_digests(golden: Callable[[str, bytes | str], None]) -> None:
         diff_id=locks.digest_of("tar"),
         digest=locks.digest_of("blob"),
         size=1234,
+        unpacked=4936,
     )
     golden(
         "lock/digests.toml",

@@ -3,7 +3,7 @@
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,18 +15,22 @@ from mlimage.cli.options import (
     VariantOption,
     VerboseOption,
 )
-from mlimage.cli.style import size_text
-
-_SHOWN = 10
-"""Files of steps that are named."""
+from mlimage.cli.publish import (
+    ForceOption,
+    PlainHttpOption,
+    Publication,
+    TagOption,
+    ToOption,
+    place_of,
+    publish,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from mlimage.cache import Cache
     from mlimage.cli.screen import Screen
-    from mlimage.daemon.bring import Brought
     from mlimage.daemon.connect import Daemon
-    from mlimage.engines.build import Built
     from mlimage.engines.choose import Choice, Name
     from mlimage.engines.layers import Engine
     from mlimage.lock.inputs import Inputs
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 
 
 def build(
+    context: typer.Context,
     names: NamesArgument = None,
     *,
     variant: VariantOption = None,
@@ -103,6 +108,29 @@ def build(
             show_default=False,
         ),
     ] = None,
+    push: Annotated[
+        bool,
+        typer.Option(
+            "--push",
+            help="Also push, as `mlimage push` does. Layers that the registry has are neither fetched nor "
+            "made, as far as digests.toml says which they are.",
+        ),
+    ] = False,
+    to: ToOption = None,
+    tags: TagOption = None,
+    force: ForceOption = False,
+    layer_cache: Annotated[
+        str | None,
+        typer.Option(
+            "--cache",
+            metavar="REGISTRY/PATH",
+            envvar="MLIMAGE_CACHE_REPO",
+            help="A repository that keeps layers: those that digests.toml knows come from it, and it gets "
+            "those that it lacks.",
+            show_default=False,
+        ),
+    ] = None,
+    plain_http: PlainHttpOption = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -130,8 +158,11 @@ def build(
       mlimage build churn --record        note the digests, for CI to compare with
       mlimage build churn --load          and have it in Docker, for `docker run churn:cpu`
       mlimage build churn -o docker-archive:- | ssh there docker load
+      mlimage build --push --to ghcr.io/acme --tag latest     in CI
     """
     from mlimage.cache import default_cache
+    from mlimage.cli.built import built_json, show_built
+    from mlimage.cli.remotes import Remotes
     from mlimage.cli.screen import Screen
     from mlimage.daemon.bring import bring
     from mlimage.engines.build import build_image
@@ -145,9 +176,13 @@ def build(
     from mlimage.oci.archive import archive_size, write_output
     from mlimage.oci.store import Store
     from mlimage.plan.decide import plan
+    from mlimage.release.index import Member, member_of
+    from mlimage.release.target import tag_of
     from mlimage.spec.project import find_project
 
     outputs = output or []
+    place = _place(context, to, tags, push=push)
+    moving = tuple(tag_of(text) for text in dict.fromkeys(tags or ()))
     to_stdout = _goes_to_stdout(outputs, json=json)
     screen = Screen(json=json, verbose=verbose)
     found = find_project(project)
@@ -173,58 +208,93 @@ def build(
     )
     daemon = _daemon([chosen for _, _, chosen, _ in plans], loads=any(loads for *_, loads in plans))
     results = []
-    for spec, planned, chosen_engine, loads in plans:
-        with ExitStack() as stack:
-            stack.enter_context(cache.in_use())
-
-            def inputs(
-                loaded: "LoadedSpec" = spec, variant: str = planned.variant, stack: ExitStack = stack
-            ) -> "Inputs":
-                from mlimage.lock.sources import Sources
-                from mlimage.oci.images import RegistryImages
-
-                sources = Sources(
-                    loaded.spec,
-                    variant,
+    members: dict[str, list[Member]] = {}
+    with (
+        cache.in_use(),
+        Remotes(to=place, cache=layer_cache, plain=plain_http, store=store, screen=screen) as remotes,
+    ):
+        for spec, planned, chosen_engine, loads in plans:
+            with ExitStack() as stack:
+                built = build_image(
+                    planned,
+                    folder=found.image_folder(planned.image),
+                    lock_folder=found.lock_folder(planned.image),
+                    record=record,
+                    strict=strict_reproducible,
+                    engine=_engine(
+                        chosen_engine.engine,
+                        found.root,
+                        secrets_of(secrets, planned.dockerfile),
+                        cached=not no_cache,
+                    ),
+                    fresh=no_cache,
+                    # BuildKit needs what layers are made of.
+                    elsewhere=remotes.layers_for(planned.image, stay=not (loads or outputs))
+                    if chosen_engine.engine == "direct"
+                    else None,
+                    inputs=_opener(stack, spec, planned.variant, cache, screen),
                     cache=cache,
-                    environ=os.environ,
+                    store=store,
                     progress=screen.progress,
-                    open_images=RegistryImages,
+                    jobs=jobs,
                 )
-                return stack.enter_context(sources).inputs
-
-            built = build_image(
-                planned,
-                folder=found.image_folder(planned.image),
-                lock_folder=found.lock_folder(planned.image),
-                record=record,
-                strict=strict_reproducible,
-                engine=_engine(
-                    chosen_engine.engine,
-                    found.root,
-                    secrets_of(secrets, planned.dockerfile),
-                    cached=not no_cache,
-                ),
-                fresh=no_cache,
-                inputs=inputs,
-                cache=cache,
-                store=store,
-                progress=screen.progress,
-                jobs=jobs,
-            )
-            for place in outputs:
-                with screen.progress.task(
-                    f"writing {place}", total=archive_size(built.image), unit="bytes"
-                ) as task:
-                    write_output(built.image, store, place, advance=task.advance)
-            brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
-        results.append(_result(built, brought))
-        if not to_stdout:
-            folder = found.lock_folder(planned.image).relative_to(found.root)
-            recorded = folder / FILE if record else None
-            _show(screen, built, brought, outputs=outputs, recorded=recorded)
+                for output_place in outputs:
+                    with screen.progress.task(
+                        f"writing {output_place}", total=archive_size(built.image), unit="bytes"
+                    ) as task:
+                        write_output(built.image, store, output_place, advance=task.advance)
+                brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
+            remotes.keep(built)
+            members.setdefault(planned.image, []).append(member_of(planned, built.image))
+            results.append(built_json(built, brought))
+            if not to_stdout:
+                folder = found.lock_folder(planned.image).relative_to(found.root)
+                recorded = folder / FILE if record else None
+                show_built(screen, built, brought, outputs=outputs, recorded=recorded)
+        if push:
+            created = {planned.image: planned.created for _, planned, _, _ in reversed(plans)}
+            publications = [
+                Publication(destination=remotes.destination(name), members=each, as_of=created[name])
+                for name, each in members.items()
+            ]
+            pushed = publish(publications, tags=moving, force=force, store=store, screen=screen)
     if json:
-        screen.json(results)
+        screen.json({"built": results, "pushed": pushed} if push else results)
+
+
+def _place(context: typer.Context, to: str | None, tags: list[str] | None, *, push: bool) -> str | None:
+    """Where to push; raises `UsageError` when only one of both is said."""
+    from mlimage.errors import UsageError
+
+    if push:
+        return place_of(to)
+    source = context.get_parameter_source("to")  # the environment may always say it
+    for option, given in (("--to", source and source.name == "COMMANDLINE"), ("--tag", bool(tags))):
+        if given:
+            raise UsageError(f"`{option}` is for what is pushed", hint="add `--push`")
+    return None
+
+
+def _opener(
+    stack: ExitStack, loaded: "LoadedSpec", variant: str, cache: "Cache", screen: "Screen"
+) -> "Callable[[], Inputs]":
+    """What opens the sources of an image's inputs, to be closed with the stack."""
+
+    def inputs() -> "Inputs":
+        from mlimage.lock.sources import Sources
+        from mlimage.oci.images import RegistryImages
+
+        sources = Sources(
+            loaded.spec,
+            variant,
+            cache=cache,
+            environ=os.environ,
+            progress=screen.progress,
+            open_images=RegistryImages,
+        )
+        return stack.enter_context(sources).inputs
+
+    return inputs
 
 
 def _narrower(tags: "Sequence[ImageTag]") -> str:
@@ -278,71 +348,3 @@ def _goes_to_stdout(outputs: list[str], *, json: bool) -> bool:
             f"{' and '.join(takers)} cannot share standard output", hint="write the image to a file"
         )
     return bool(archives)
-
-
-def _show(
-    screen: "Screen",
-    built: "Built",
-    brought: "Brought | None",
-    *,
-    outputs: "Sequence[str]" = (),
-    recorded: Path | None = None,
-) -> None:
-    image = built.image
-    made = [layer for layer in built.layers if layer.made]
-    packed = sum(layer.blob.blob.size for layer in built.layers)
-    new = sum(layer.blob.blob.size for layer in made)
-    screen.say(f"{image.name}")
-    screen.say(f"  digest    {image.digest}")
-    screen.say(f"  image id  {image.image_id}")
-    screen.say(
-        f"  layers    {len(built.layers)}, {size_text(packed)} packed; "
-        + (f"{len(made)} made now, {size_text(new)}" if made else "nothing changed")
-    )
-    if brought:
-        moved = "it was there" if brought.way == "there" else f"{brought.moved / 1e6:.1f} MB moved"
-        screen.say(f"  loaded    into {brought.engine} as {brought.reference}; {moved}")
-    for place in outputs:
-        screen.say(f"  written   to {place}")
-    if recorded:
-        screen.say(f"  recorded  in {recorded}")
-    for path in built.differing[:_SHOWN]:
-        screen.say(f"  not reproducible: {path}")
-    if len(built.differing) > _SHOWN:
-        screen.say(f"  not reproducible: {len(built.differing) - _SHOWN} more; `--json` lists all")
-    if built.unrecorded:
-        screen.progress.detail(
-            f"not recorded: {', '.join(built.unrecorded)}; `mlimage build "
-            f"{image.name.partition(':')[0]} --record` notes them"
-        )
-
-
-def _result(built: "Built", brought: "Brought | None") -> dict[str, Any]:
-    loaded = brought and {
-        "engine": brought.engine,
-        "reference": brought.reference,
-        "id": brought.identity,
-        "way": brought.way,
-        "moved": brought.moved,
-    }
-    return {
-        "name": built.image.name,
-        "digest": built.image.digest,
-        "image_id": built.image.image_id,
-        "platform": str(built.image.platform),
-        "layers": [
-            {
-                "name": layer.layer.name,
-                "key": layer.key,
-                "diff_id": layer.blob.diff_id,
-                "digest": layer.blob.blob.digest,
-                "size": layer.blob.blob.size,
-                "uncompressed_size": layer.blob.uncompressed_size,
-                "made": layer.made,
-            }
-            for layer in built.layers
-        ],
-        "unrecorded": list(built.unrecorded),
-        "not_reproducible": list(built.differing),
-        "loaded": loaded,
-    }

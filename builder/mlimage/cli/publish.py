@@ -1,6 +1,5 @@
 """What `push` and `build --push` share: their options, the sending, and what is shown of it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,12 +12,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mlimage.cli.screen import Screen
-    from mlimage.fetch import Http
     from mlimage.oci.destination import Destination
     from mlimage.oci.store import Store
     from mlimage.release.index import Member
     from mlimage.release.push import Pushed
-    from mlimage.spec.registry import Reference
 
 ToOption = Annotated[
     str | None,
@@ -61,12 +58,12 @@ class Publication:
     """The images of one name, and where they go.
 
     Attributes:
-        reference: the repository.
+        destination: the repository.
         members: the images.
         as_of: date of their lock.
     """
 
-    reference: "Reference"
+    destination: "Destination"
     members: "Sequence[Member]"
     as_of: "datetime"
 
@@ -82,31 +79,11 @@ def place_of(to: str | None) -> str:
     return to
 
 
-def destination_of(
-    reference: "Reference", *, http: "Http", screen: "Screen", sources: Sequence[str] = (), plain: bool
-) -> "Destination":
-    """A repository as a place to push to, with the user's logins."""
-    from mlimage.oci.destination import Destination
-    from mlimage.oci.login import Logins
-    from mlimage.process import run
-
-    return Destination(
-        reference,
-        http=http,
-        logins=Logins(os.environ, run=run),
-        note=screen.progress.detail,
-        sources=sources,
-        plain=plain,
-    )
-
-
 def publish(
     publications: "Sequence[Publication]",
     *,
     tags: Sequence[str],
     force: bool,
-    plain: bool,
-    http: "Http",
     store: "Store",
     screen: "Screen",
 ) -> list[dict[str, Any]]:
@@ -115,24 +92,21 @@ def publish(
     from mlimage.release.push import push
 
     results = []
-    sources: list[str] = []
     for each in publications:
         images = [member.image for member in each.members]
-        title = str(each.reference)
+        reference = each.destination.reference
+        title = str(reference)
         pushed = push(
-            index_of(each.members, title=each.reference.repository.rpartition("/")[2]),
+            index_of(each.members, title=reference.repository.rpartition("/")[2]),
             images,
             content_tag=content_tag(images, each.as_of),
             tags=tags,
             force=force,
-            destination=destination_of(
-                each.reference, http=http, screen=screen, sources=sources, plain=plain
-            ),
+            destination=each.destination,
             store=store,
             progress=screen.progress,
             title=title,
         )
-        sources.append(each.reference.repository)
         _show(screen, title, pushed)
         results.append(_result(title, pushed, [image.name for image in images]))
     return results

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mlimage.cli.options import JsonOption, PlatformOption, VerboseOption
+from mlimage.cli.publish import PlainHttpOption
 from mlimage.cli.style import size_text
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def pull(
     load: Annotated[
         bool, typer.Option("--load/--no-load", help="Also bring the image into Docker, as NAME:TAG.")
     ] = False,
+    plain_http: PlainHttpOption = False,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -71,7 +73,9 @@ def pull(
     cache = default_cache(os.environ)
     daemon = connect(os.environ) if load else None
     with cache.in_use():
-        pulled = pulled_from(reference, screen, cache, variant=variant, role=role, platform=platform)
+        pulled = pulled_from(
+            reference, screen, cache, variant=variant, role=role, platform=platform, plain=plain_http
+        )
         brought = bring(daemon, pulled.image, Store(cache.store), screen.progress) if daemon else None
     if json:
         screen.json(_result(pulled))
@@ -91,6 +95,7 @@ def pulled_from(
     variant: str = "auto",
     role: "RoleName | None" = None,
     platform: "Platform | None" = None,
+    plain: bool = False,
 ) -> "Pulled":
     """Pull what a reference means for this machine."""
     from mlimage.errors import UsageError
@@ -104,13 +109,19 @@ def pulled_from(
     from mlimage.process import run
     from mlimage.release.offers import Wish
     from mlimage.release.pull import pull as pulled_into
-    from mlimage.spec.registry import is_reference, parse_reference
+    from mlimage.spec.registry import DOCKER_HUB, is_reference, parse_reference
 
     if not is_reference(text):
         raise UsageError(
             f"`{text}` is no reference to an image", hint="write it as `ghcr.io/acme/churn:latest`"
         )
     reference = parse_reference(text)
+    if reference.registry == DOCKER_HUB and DOCKER_HUB not in text:
+        raise UsageError(
+            f"`{text}` names no registry",
+            hint=f"write it as `ghcr.io/acme/{text.rpartition('/')[2]}`; Docker Hub has it as "
+            f"`{DOCKER_HUB}/{text if '/' in text else f'USER/{text}'}`",
+        )
     with Http(environ=os.environ) as http:
         repository = Repository(
             reference,
@@ -118,6 +129,7 @@ def pulled_from(
             mirrors=load_mirrors(os.environ),
             logins=Logins(os.environ, run=run),
             progress=screen.progress,
+            plain=plain,
         )
         return pulled_into(
             reference.selector,

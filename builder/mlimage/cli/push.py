@@ -53,13 +53,13 @@ def push(
       mlimage push churn --to localhost:5000             a registry on this machine needs no TLS
     """
     from mlimage.cache import default_cache
+    from mlimage.cli.remotes import Remotes
     from mlimage.cli.screen import Screen
-    from mlimage.fetch import Http
     from mlimage.lock.check import check
     from mlimage.lock.text import read_lock
     from mlimage.oci.store import Store
     from mlimage.release.ready import members_of
-    from mlimage.release.target import repository_of, tag_of
+    from mlimage.release.target import tag_of
     from mlimage.spec.project import find_project
 
     screen = Screen(json=json, verbose=verbose)
@@ -75,18 +75,19 @@ def push(
         check(loaded, lock)
         specs[loaded.spec.name] = loaded
         locks.setdefault(loaded.spec.name, []).append((each, lock))
-    # What cannot be pushed is said before anything is.
-    ready = [
-        Publication(
-            reference=repository_of(place, name),
-            members=members_of(loaded, locks[name], store),
-            as_of=locks[name][0][1].as_of,
-        )
-        for name, loaded in specs.items()
-    ]
-    with cache.in_use(), Http(environ=os.environ) as http:
-        results = publish(
-            ready, tags=moving, force=force, plain=plain_http, http=http, store=store, screen=screen
-        )
+    with (
+        cache.in_use(),
+        Remotes(to=place, cache=None, plain=plain_http, store=store, screen=screen) as remotes,
+    ):
+        # What cannot be pushed is said before anything is.
+        ready = [
+            Publication(
+                destination=remotes.destination(name),
+                members=members_of(loaded, locks[name], store),
+                as_of=locks[name][0][1].as_of,
+            )
+            for name, loaded in specs.items()
+        ]
+        results = publish(ready, tags=moving, force=force, store=store, screen=screen)
     if json:
         screen.json(results)

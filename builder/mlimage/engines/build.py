@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlimage.cache import Cache
+from mlimage.engines.elsewhere import Elsewhere
 from mlimage.engines.layers import BuiltLayer, Engine, make_layers
 from mlimage.engines.recorded import compare, records_of
 from mlimage.engines.stepfiles import Compared, compare_steps, label_of, record_steps
@@ -26,7 +27,7 @@ class Built:
     """What a build gave.
 
     Attributes:
-        image: the sealed image, in the store.
+        image: the sealed image.
         layers: bottom first.
         unrecorded: names of the layers of which nothing is recorded, or of other inputs.
         differing: paths that the steps left otherwise than was recorded.
@@ -36,6 +37,11 @@ class Built:
     layers: tuple[BuiltLayer, ...]
     unrecorded: tuple[str, ...]
     differing: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the image is in the store."""
+        return all(layer.here for layer in self.layers)
 
 
 def build_image(
@@ -47,6 +53,7 @@ def build_image(
     strict: bool = False,
     engine: Engine,
     fresh: bool = False,
+    elsewhere: Elsewhere | None = None,
     inputs: "Callable[[], Inputs]",
     cache: Cache,
     store: Store,
@@ -54,6 +61,8 @@ def build_image(
     jobs: int | None = None,
 ) -> Built:
     """Build the planned image, hold it against `digests.toml`, and only then give it its name in the store.
+
+    An image of which a layer stayed elsewhere gets no name: nobody could run it here.
 
     Args:
         plan: what to build.
@@ -63,6 +72,7 @@ def build_image(
         strict: steps that left something else than was recorded are an error.
         engine: makes the layers that are not known.
         fresh: the steps run again, though what they left is known.
+        elsewhere: where layers may be that the store lacks; what is to be recorded is not looked for there.
         inputs: opens what gives the locked files; it is called only when a layer has to be made.
         cache: where results of layers are kept.
         store: where the image goes.
@@ -74,11 +84,14 @@ def build_image(
             with `strict`, steps are not shown to be reproducible.
         FetchError: an input cannot be had, or is not what was locked.
     """
+    recorded = () if record else read_digests(lock_folder)
     layers = make_layers(
         plan,
         folder=folder,
         engine=engine,
         fresh=fresh,
+        recorded=recorded,
+        elsewhere=None if record else elsewhere,
         inputs=inputs,
         cache=cache,
         store=store,
@@ -93,12 +106,13 @@ def build_image(
         write_digests(lock_folder, tag, built)
         record_steps(plan, layers, store, lock_folder)
     else:
-        unrecorded = compare(read_digests(lock_folder), built, name=plan.name)
+        unrecorded = compare(recorded, built, name=plan.name)
         steps = compare_steps(plan, layers, store, lock_folder, strict=strict)
     if steps.differing:
         labels = tuple(sorted([*plan.config.labels, label_of(steps.differing)]))
         plan = replace(plan, config=replace(plan.config, labels=labels))
-    image = seal(plan, [layer.blob for layer in layers], store)
+    absent = frozenset(layer.blob.blob.digest for layer in layers if not layer.here)
+    image = seal(plan, [layer.blob for layer in layers], store, absent=absent)
     return Built(
         image=image,
         layers=layers,

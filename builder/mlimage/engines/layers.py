@@ -9,9 +9,11 @@ from mlimage.cache import Cache
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
+from mlimage.engines.elsewhere import Elsewhere, recorded_layers, stood_together
 from mlimage.engines.libraries import Libraries
 from mlimage.engines.own import key_of_own, large_files, own_files
 from mlimage.engines.steps import key_of_steps
+from mlimage.lock.records import Record
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
@@ -61,12 +63,21 @@ Engine = Callable[[Job], Iterator[tuple[str, LayerBlob]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltLayer:
-    """A planned layer, the key of its inputs, what they gave, and whether it was made now or known before."""
+    """A planned layer.
+
+    Attributes:
+        layer: as planned.
+        key: of its inputs.
+        blob: what they gave.
+        made: whether it was made now, or known before.
+        here: whether the store has it; else it is where an `Elsewhere` found it.
+    """
 
     layer: Layer
     key: Digest
     blob: LayerBlob
     made: bool
+    here: bool = True
 
 
 def make_layers(
@@ -75,18 +86,22 @@ def make_layers(
     folder: Path,
     engine: Engine,
     fresh: bool = False,
+    recorded: Sequence[Record] = (),
+    elsewhere: Elsewhere | None = None,
     inputs: "Callable[[], Inputs]",
     cache: Cache,
     store: Store,
     progress: Progress,
     jobs: int | None = None,
 ) -> tuple[BuiltLayer, ...]:
-    """The planned layers in the store, bottom first.
+    """The planned layers, bottom first: in the store, or elsewhere.
 
     Args:
         plan: what to build.
         engine: makes what is not known.
         fresh: the steps run again, though what they left is known.
+        recorded: what was recorded of the lock's layers.
+        elsewhere: where those of them may be that the store lacks.
         folder: the image's folder in the project, which the application's source is relative to.
         inputs: opens what gives the locked files; it is called only when a layer has to be made.
         cache: where results of layers and the unpacked base are kept.
@@ -118,17 +133,32 @@ def make_layers(
     listings = Listings(cache.layers)
     libraries = Libraries(cache.layers)
     listed = {layer.name for layer in plan.layers if isinstance(layer, PackageLayer)}
-    known = {
-        name: records.get(key)
-        for name, key in keys.items()
-        if name not in listed or (listings.has(key) and libraries.has(key))
-    }
+    checked = stood_together(plan, keys, recorded)
+
+    def can_be_checked(name: str) -> bool:
+        return name not in listed or (listings.has(keys[name]) and libraries.has(keys[name]))
+
+    known = {name: records.get(key) for name, key in keys.items() if checked or can_be_checked(name)}
     again = steps if fresh else []
     blobs = {
         name: replace(blob, name=name)
         for name, blob in known.items()
         if blob is not None and name not in again
     }
+    away = set()
+    if elsewhere:
+        wanted = {
+            name: blob
+            for name, blob in recorded_layers(plan, keys, recorded).items()
+            if name not in blobs and (checked or can_be_checked(name))
+        }
+        found = elsewhere.find([blob.blob for blob in wanted.values()]) if wanted else frozenset()
+        for name, blob in wanted.items():
+            if blob.blob.digest in found:
+                blobs[name] = blob
+                records.put(keys[name], blob)  # it counts when the store has it
+                if not store.holds(blob.blob):
+                    away.add(name)
     missing = [layer for layer in plan.layers if layer.name not in blobs]
     if missing:
         job = Job(
@@ -148,10 +178,17 @@ def make_layers(
         for name, blob in engine(job):
             records.put(keys[name], blob)
             blobs[name] = blob
-    listings.check([(keys[name], blobs[name]) for name in sorted(listed)], store)
-    libraries.check([keys[name] for name in sorted(listed)], accelerator=plan.accelerator)
+    if not checked or all(can_be_checked(name) for name in listed):
+        listings.check([(keys[name], blobs[name]) for name in sorted(listed)], store)
+        libraries.check([keys[name] for name in sorted(listed)], accelerator=plan.accelerator)
     made = {layer.name for layer in missing}
     return tuple(
-        BuiltLayer(layer=layer, key=keys[layer.name], blob=blobs[layer.name], made=layer.name in made)
+        BuiltLayer(
+            layer=layer,
+            key=keys[layer.name],
+            blob=blobs[layer.name],
+            made=layer.name in made,
+            here=layer.name not in away,
+        )
         for layer in plan.layers
     )

@@ -11,9 +11,10 @@ from mlimage.errors import LockError
 from mlimage.lock.toml import Table, joined, read_table, table
 
 FILE: Final = "digests.toml"
-_HEADER: Final = """\
+_FORMAT: Final = 2
+_HEADER: Final = f"""\
 # What a build gave for each layer that comes from the lock. Written by `mlimage build --record`.
-format = 1
+format = {_FORMAT}
 """
 
 
@@ -28,6 +29,7 @@ class Record:
         diff_id: digest of its uncompressed tar.
         digest: digest of its blob.
         size: bytes of its blob.
+        unpacked: bytes of its tar, which the manifest tells.
     """
 
     tags: tuple[str, ...]
@@ -36,6 +38,7 @@ class Record:
     diff_id: Digest
     digest: Digest
     size: int
+    unpacked: int
 
 
 def render_digests(records: Sequence[Record]) -> str:
@@ -51,6 +54,7 @@ def render_digests(records: Sequence[Record]) -> str:
                 "diff_id": record.diff_id,
                 "digest": record.digest,
                 "size": record.size,
+                "unpacked": record.unpacked,
             },
         )
         for record in ordered
@@ -98,8 +102,8 @@ def read_digests(folder: Path) -> tuple[Record, ...]:
 
 
 def _parse(root: Table) -> tuple[Record, ...]:
-    if root.whole("format") != 1:
-        raise root.error("written by a newer mlimage", "format")
+    if (written := root.whole("format")) != _FORMAT:
+        raise root.error(f"written by {'a newer' if written > _FORMAT else 'an older'} mlimage", "format")
     records = []
     for layer in root.tables("layer"):
         records.append(
@@ -110,6 +114,7 @@ def _parse(root: Table) -> tuple[Record, ...]:
                 diff_id=layer.digest("diff_id"),
                 digest=layer.digest("digest"),
                 size=layer.whole("size"),
+                unpacked=layer.whole("unpacked"),
             )
         )
         layer.done()

@@ -13,7 +13,6 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, RegistryError
 from mlimage.fetch import Body, Http, HttpResponse, RefusedError, Retry, UnreachableError
-from mlimage.mirrors import Location
 from mlimage.oci.authentication import NOBODY, RegistryAuthentication
 from mlimage.oci.login import Logins
 from mlimage.oci.model import INDEX, MANIFEST, Descriptor
@@ -53,12 +52,14 @@ class Destination:
         plain: bool = False,
         retry: Retry | None = None,
     ) -> None:
+        self.reference = reference
         self._registry = reference.registry
         self._path = reference.repository
         self._http = http
         self._sources = tuple(source for source in sources if source != self._path)
         self._retry = retry or Retry()
-        place = Location(f"http://{reference.registry}") if plain else default_place(reference.registry)
+        self._known: set[Digest] = set()
+        place = default_place(reference.registry, plain=plain)
         self._url = f"{place.url}/v2/{self._path}"
         host = urlsplit(place.url).netloc
         self._host = DOCKER_HUB if host == HOST_OF_HUB else host
@@ -75,16 +76,19 @@ class Destination:
         )
 
     def has(self, blob: Descriptor) -> bool:
-        """Whether the repository has a blob.
+        """Whether the repository has a blob; it is asked until it says so once.
 
         Raises:
             RegistryError: the registry refuses.
             FetchError: it cannot be reached.
         """
+        if blob.digest in self._known:
+            return True
         answer = self._send("HEAD", f"{self._url}/blobs/{blob.digest}", what=blob.digest)
         if answer.status == 404:
             return False
         self._expect(answer, {200}, blob.digest)
+        self._known.add(blob.digest)
         return True
 
     def mount(self, blob: Descriptor) -> bool:
@@ -93,6 +97,7 @@ class Destination:
             query = urlencode({"mount": blob.digest, "from": source})
             answer = self._send("POST", f"{self._url}/blobs/uploads/?{query}", what=blob.digest)
             if answer.status == 201:
+                self._known.add(blob.digest)
                 return True
             if answer.status == 202:  # it began an upload instead, which nobody goes on with
                 self._send("DELETE", self._location(answer), what=blob.digest)
@@ -137,6 +142,7 @@ class Destination:
                     ) from None
             else:
                 sent.reach(blob.size)
+                self._known.add(blob.digest)
                 return
 
     def manifest(self, selector: str) -> Digest | None:

@@ -40,7 +40,7 @@ class LayerBlob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedImage:
-    """A finished image in canonical form, whole in the store.
+    """A finished image in canonical form.
 
     Attributes:
         name: `image:variant`, the reference in the local store.

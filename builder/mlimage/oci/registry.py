@@ -71,18 +71,27 @@ class Repository:
         mirrors: what this machine has instead of registries.
         logins: of the user.
         progress: where it says what it had to try elsewhere.
+        plain: whether the registry speaks HTTP without encryption; else only one on this machine may.
     """
 
     def __init__(
-        self, reference: Reference, *, http: Http, mirrors: Mirrors, logins: Logins, progress: Progress
+        self,
+        reference: Reference,
+        *,
+        http: Http,
+        mirrors: Mirrors,
+        logins: Logins,
+        progress: Progress,
+        plain: bool = False,
     ) -> None:
         self._reference = reference
         self._http = http
         self._progress = progress
         mirrored = mirrors.registry(reference.registry)
+        self._plain = plain and not mirrored
         self._places = tuple(
             self._place(place, str(place) if mirrored else reference.registry, logins)
-            for place in mirrored or (default_place(reference.registry),)
+            for place in mirrored or (default_place(reference.registry, plain=plain),)
         )
 
     def document(self, selector: str) -> Document:
@@ -125,7 +134,12 @@ class Repository:
             url=f"{bare.url}/v2/{path}",
             host=known,
             auth=RegistryAuthentication(
-                self._http, bare, scopes=[f"repository:{path}:pull"], login=login, note=self._progress.detail
+                self._http,
+                bare,
+                scopes=[f"repository:{path}:pull"],
+                login=login,
+                note=self._progress.detail,
+                plain=self._plain,
             ),
         )
 
@@ -225,12 +239,12 @@ class Repository:
         return RegistryError(f"`{place.name}` refuses to give `{named}` (HTTP {status}){told}")
 
 
-def default_place(registry: str) -> Location:
-    """Where a registry is when nobody says otherwise: over TLS, but for one on this machine."""
+def default_place(registry: str, *, plain: bool = False) -> Location:
+    """Where a registry is that has no mirror: over TLS, unless it is on this machine, or `plain`."""
     if registry == DOCKER_HUB:
         return Location(f"https://{HOST_OF_HUB}")
-    plain = Location(f"http://{registry}")
-    return Location(f"https://{registry}") if plain.plain else plain
+    unencrypted = Location(f"http://{registry}")
+    return unencrypted if plain or not unencrypted.plain else Location(f"https://{registry}")
 
 
 def said(body: bytes) -> str:

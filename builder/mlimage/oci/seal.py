@@ -1,8 +1,9 @@
 """Layers and a plan to a sealed image: configuration, manifest and tag in the store."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
+from mlimage.digest import Digest
 from mlimage.errors import BuildError
 from mlimage.oci.config import config_json, manifest_json
 from mlimage.oci.model import CONFIG, MANIFEST, LayerBlob, SealedImage
@@ -13,16 +14,19 @@ MAX_LAYERS: Final = 127
 """What overlay file systems hold: moby `layer.maxLayerDepth` and containerd's limit of mount options."""
 
 
-def seal(plan: BuildPlan, layers: Sequence[LayerBlob], store: Store) -> SealedImage:
-    """Write the image's configuration and manifest, and name it in the store.
+def seal(
+    plan: BuildPlan, layers: Sequence[LayerBlob], store: Store, *, absent: Collection[Digest] = ()
+) -> SealedImage:
+    """Write the image's configuration and manifest, and name it in the store when all of it is there.
 
     Args:
         plan: what was planned.
         layers: what it gave, bottom first, one for each planned layer.
         store: where the layers are.
+        absent: digests of those that are elsewhere.
 
     Raises:
-        BuildError: there are more layers than Docker runs, or one of them is not in the store.
+        BuildError: there are more layers than Docker runs, or one that should be in the store is not.
         ValueError: the layers are not those of the plan; that is a defect of the caller.
     """
     name = plan.name
@@ -34,7 +38,7 @@ def seal(plan: BuildPlan, layers: Sequence[LayerBlob], store: Store) -> SealedIm
             hint="raise `layers.single` or lower `layers.bins` in the spec",
         )
     for layer in layers:
-        if not store.holds(layer.blob):
+        if layer.blob.digest not in absent and not store.holds(layer.blob):
             raise BuildError(
                 f"layer `{layer.name}` of `{name}` is not in the store: {layer.blob.digest}",
                 hint="something deleted it meanwhile; build again",
@@ -44,5 +48,6 @@ def seal(plan: BuildPlan, layers: Sequence[LayerBlob], store: Store) -> SealedIm
     image = SealedImage(
         name=name, platform=plan.platform, manifest=manifest, config=config, layers=tuple(layers)
     )
-    store.tag(image)
+    if not absent:
+        store.tag(image)
     return image

@@ -9,6 +9,7 @@ from typing import Any, Final
 from mlimage.digest import canonical_json
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.model import INDEX, SealedImage
+from mlimage.plan.model import BuildPlan
 from mlimage.spec.tags import ImageTag
 from mlimage.spec.variants import CPU
 
@@ -34,6 +35,12 @@ class Member:
     tag: ImageTag
     accelerator: str
     driver: str | None = None
+
+
+def member_of(plan: BuildPlan, image: SealedImage) -> Member:
+    """The image of a plan."""
+    driver = dict(plan.config.labels).get(DRIVER)
+    return Member(image=image, tag=plan.tag, accelerator=plan.accelerator, driver=driver)
 
 
 def index_of(members: Sequence[Member], *, title: str) -> bytes:

@@ -23,29 +23,44 @@ def repository_of(place: str, name: str) -> Reference:
     Raises:
         UsageError: it is no such place.
     """
+    return _repository("--to", place, name)
+
+
+def cache_of(place: str) -> Reference:
+    """The repository of a cache of layers, `REGISTRY/PATH`; raises `UsageError` when it is no such place."""
+    reference = _repository("--cache", place, "")
+    if not reference.repository:
+        raise UsageError(
+            f"--cache: `{place}` names a registry, and no repository of it",
+            hint=f"write it as `{place.rstrip('/')}/cache`",
+        )
+    return reference
+
+
+def _repository(option: str, place: str, name: str) -> Reference:
     bare = re.sub(r"\Ahttps?://", "", place)
     if "@" in bare:
         raise UsageError(
-            "--to: a place of a registry has no user name, password or digest",
+            f"{option}: a place of a registry has no user name, password or digest",
             hint="write it as `ghcr.io/acme`; `docker login ghcr.io` keeps your login",
         )
     found = _PLACE.match(bare)
     if found is None:
         raise UsageError(
-            f"--to: `{place}` is no place of a registry", hint="write it as `ghcr.io/acme`, in lower case"
+            f"{option}: `{place}` is no place of a registry", hint="write it as `ghcr.io/acme`, in lower case"
         )
     registry = found["registry"].lower()
     if "." not in registry and ":" not in registry and registry != "localhost":
         raise UsageError(
-            f"--to: `{place}` names no registry",
+            f"{option}: `{place}` names no registry",
             hint=f"for Docker Hub write `{DOCKER_HUB}/{bare.strip('/')}`",
         )
-    path = f"{found['path'].strip('/')}/{name}".strip("/")
+    path = f"{found['path']}/{name}".strip("/")
     if registry in _HUB:
         registry = DOCKER_HUB
         if "/" not in path:
             raise UsageError(
-                "--to: Docker Hub has images below the name of a user", hint=f"write `{DOCKER_HUB}/USER`"
+                f"{option}: Docker Hub has images below the name of a user", hint=f"write `{DOCKER_HUB}/USER`"
             )
     return Reference(registry=registry, repository=path, tag=None, digest=None)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mlimage.cli import main
-from mlimage.cli.build import _show
+from mlimage.cli.built import show_built
 from mlimage.cli.screen import Screen
 from mlimage.content.entry import file_of_bytes
 from mlimage.digest import Digest
@@ -45,7 +45,7 @@ def test_a_small_layer_is_not_nothing(
     image = sealed(Store(tmp_path), app=[file_of_bytes("x", b"1", origin="t")])
     (layer,), (planned,) = image.layers, plan_of(["app"]).layers
     built = BuiltLayer(layer=planned, key=Digest.of(b""), blob=layer, made=made)
-    _show(
+    show_built(
         Screen(),
         Built(image=image, layers=(built,), unrecorded=()),
         None,

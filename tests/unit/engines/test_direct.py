@@ -1,66 +1,33 @@
-"""Whole builds of a tiny image, from real wheels and debs; this machine's python stands in for the base's."""
+"""Whole builds of a tiny image."""
 
 import fcntl
 import os
-import platform
 import shutil
 import sys
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from mlimage.atomic import PARTIAL
-from mlimage.cache import Cache
-from mlimage.digest import Digest
-from mlimage.engines.build import Built, build_image
 from mlimage.engines.direct import direct
 from mlimage.engines.layers import make_layers
 from mlimage.errors import BuildError, FetchError
-from mlimage.lock.inputs import Inputs, Item
-from mlimage.lock.model import AssembledBase, Deb, ImageLayer, LockedPackage
 from mlimage.oci.seal import seal
-from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image
-from mlimage.plan.layers import base_layer, package_layers
-from mlimage.plan.model import AppLayer, BuildPlan, RuntimeLayer
-from mlimage.platforms import Platform
-from mlimage.progress import SILENT, Progress, Task, Unit
-from support.debs import folder, link, member, write_deb
+from mlimage.progress import SILENT, Task, Unit
 from support.elf import elf_library
 from support.hostpython import STAND_IN
-from support.locks import package
-from support.sealing import plan_of
-from support.wheels import make_wheel, write_zip
+from support.tinyproject import LOADER, PLATFORM, PYTHON, SITE, Project
+from support.wheels import write_zip
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-PLATFORM = Platform.parse({"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[platform.machine()])
-LOADER = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}[PLATFORM.architecture]
-SITE = f"opt/venv/lib/python{PYTHON}/site-packages"
 SECONDS = 20
 """What takes longer hangs."""
-
-
-class FixedInputs(Inputs):
-    """Gives files that are there; counts them, and does first what a test says."""
-
-    def __init__(self, files: Mapping[Digest, Path]) -> None:
-        self.files = files
-        self.opened = 0
-        self.given: list[str] = []
-        self.before: dict[str, Callable[[], object]] = {}
-
-    def get(self, item: Item, task: Task) -> Path:
-        assert not isinstance(item, ImageLayer)
-        self.before.get(item.name, lambda: None)()
-        self.given.append(item.name)
-        task.advance(item.size)
-        return self.files[item.sha256]
 
 
 @dataclass
@@ -91,113 +58,6 @@ class Watched:
 
     def detail(self, message: str) -> None:
         pass
-
-
-class Project:
-    """An image of a small base, some wheels and an application, and the machine it is built on."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.cache = Cache(place / "cache")
-        self.store = Store(self.cache.store)
-        self.files: dict[Digest, Path] = {}
-        self.packages: dict[str, LockedPackage] = {}
-        self.bytecode = True
-        self.inputs = FixedInputs(self.files)
-        (place / "image/app").mkdir(parents=True)
-        (place / "image/app/train.py").write_text("print('trained')\n")
-        library = f"./usr/lib/{PLATFORM.multiarch}"
-        members = [
-            folder("./usr/"), folder("./usr/bin/"), folder("./usr/lib/"), folder(f"{library}/"),
-            folder("./usr/lib/python3/"),
-            member(f"{library}/{LOADER}", STAND_IN.encode(), mode=0o755),
-            member(f"./usr/bin/python{PYTHON}", b"", mode=0o755),
-            link("./usr/bin/python3", f"python{PYTHON}"),
-            member("./usr/lib/python3/module.py", b"answer = 42\n"),
-        ]  # fmt: skip
-        path = write_deb(
-            place, members, package=f"python{PYTHON}-minimal", architecture=PLATFORM.architecture
-        )
-        digest = self.keep(path)
-        deb = Deb(
-            name=f"python{PYTHON}-minimal",
-            version="1.0-1",
-            architecture=PLATFORM.architecture,
-            archive="debian",
-            path=path.name,
-            size=path.stat().st_size,
-            sha256=digest,
-        )
-        self.base = AssembledBase(
-            suite="bookworm", platform=PLATFORM, python=PYTHON, packages=(), debs=(deb,)
-        )
-        for name in ("one", "two", "three"):
-            self.wheel(name, {f"{name}/__init__.py": f"name = {name!r}\n".encode()})
-
-    def keep(self, path: Path) -> Digest:
-        digest = Digest.of_file(path)
-        self.files[digest] = path
-        return digest
-
-    def wheel(self, name: str, files: Mapping[str, bytes], *, version: str = "1.0") -> Path:
-        path = make_wheel(self.place / "wheels", name, version, files)
-        self.lock_wheel(name, path, version)
-        return path
-
-    def lock_wheel(self, name: str, path: Path, version: str = "1.0") -> None:
-        self.packages[name] = replace(
-            package(name, version, size=path.stat().st_size), sha256=self.keep(path), file=path.name
-        )
-
-    def plan(self) -> BuildPlan:
-        plan = plan_of([], image="demo")
-        packages = package_layers(
-            tuple(self.packages.values()), self.base, single=1 << 20, bins=4,
-            compression=plan.compression, bytecode=self.bytecode,
-        )  # fmt: skip
-        return replace(
-            plan,
-            platform=PLATFORM,
-            python=PYTHON,
-            base=self.base,
-            bytecode=self.bytecode,
-            layers=(
-                base_layer(self.base, compression=plan.compression, bytecode=self.bytecode),
-                *packages,
-                RuntimeLayer(name="runtime"),
-                AppLayer(name="app", source="app", ignore=(), roles=b"{}"),
-            ),
-        )
-
-    def build(self, *, jobs: int | None = None, progress: Progress = SILENT) -> Built:
-        def inputs() -> Inputs:
-            self.inputs.opened += 1
-            return self.inputs
-
-        return build_image(
-            self.plan(),
-            folder=self.place / "image",
-            lock_folder=self.place / "lock",
-            record=False,
-            engine=direct,
-            inputs=inputs,
-            cache=self.cache,
-            store=self.store,
-            progress=progress,
-            jobs=jobs,
-        )
-
-    def made(self) -> list[str]:
-        return [layer.layer.name for layer in self.build().layers if layer.made]
-
-    def left_over(self) -> list[Path]:
-        return sorted(self.place.rglob(f"{PARTIAL}*"))
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    (tmp_path / "lock").mkdir()
-    return Project(tmp_path)
 
 
 def test_everything_is_in_the_image(project: Project, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ NUMPY = Record(
     diff_id=digest_of("content"),
     digest=digest_of("packed"),
     size=100,
+    unpacked=400,
 )
 
 
@@ -51,3 +52,11 @@ def test_the_same_inputs_and_other_bytes(built: Record, what: str, expected: str
         "on purpose, record anew with `mlimage build digits --record`"
     )
     assert error.value.exit_status == 7
+
+
+def test_a_record_of_the_same_bytes_with_another_size() -> None:
+    with pytest.raises(BuildError) as error:
+        compare([replace(NUMPY, unpacked=1)], [NUMPY], name="digits:cpu")
+    assert error.value.message == (
+        "layer `numpy` of `digits:cpu` has other size than recorded: expected (100, 1), got (100, 400)"
+    )

@@ -15,6 +15,7 @@ NUMPY = Record(
     diff_id=digest_of("content"),
     digest=digest_of("packed"),
     size=1,
+    unpacked=4,
 )
 
 
@@ -24,7 +25,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert read_digests(tmp_path) == (NUMPY,)
 
 
-@pytest.mark.parametrize("text", ["format = 1\n[[layer]]\nname = 1\n", "format = 2\n", "<<<<<<< ours\n", "="])
+@pytest.mark.parametrize("text", ["format = 2\n[[layer]]\nname = 1\n", "format = 1\n", "<<<<<<< ours\n", "="])
 def test_a_damaged_one_says_how_to_write_it_anew(tmp_path: Path, text: str) -> None:
     folder = tmp_path / "digits"
     folder.mkdir()

@@ -384,6 +384,7 @@ def test_records_are_read_as_written(tmp_path: Path) -> None:
             diff_id=locks.digest_of(f"{name} tar"),
             digest=locks.digest_of(f"{name} blob"),
             size=7,
+            unpacked=28,
         )
         for name in ("numpy", "base")
     ]
