@@ -45,7 +45,8 @@ def push(
 
     A plain `docker pull` of it gets the CPU image of the platform. It gets a tag of its own, made of the
     lock's date and a digest of the content, which no later push lets mean something else. Only what the
-    registry lacks is sent; what broke goes on where it was. Logins are those of `docker login`.
+    registry lacks is sent; what broke goes on where it was. Logins are those of
+    `docker login`, or of DOCKER_AUTH_CONFIG.
 
     Examples:
       mlimage push churn --to ghcr.io/acme               as ghcr.io/acme/churn:20261121-3f2a9c1b04de

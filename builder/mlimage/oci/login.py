@@ -1,20 +1,25 @@
-"""Who the user is at a registry, as `docker login` keeps it: in `config.json` or with a credential helper."""
+"""Who the user is at a registry: as `DOCKER_AUTH_CONFIG` says, or `docker login` keeps it.
+
+That is in `config.json`, or with a credential helper that it names.
+"""
 
 import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mlimage.errors import UsageError
+from mlimage.errors import UsageError, reason_of
 from mlimage.process import Command, Runner
 from mlimage.spec.registry import DOCKER_HUB
 
 _HUB_KEY: Final = "https://index.docker.io/v1/"
 """By which name Docker keeps the login of Docker Hub."""
+_VARIABLE: Final = "DOCKER_AUTH_CONFIG"
+"""What Docker, Podman and GitLab take in place of `config.json`, and before it."""
 _HELPER: Final = re.compile(r"[A-Za-z0-9._-]+\Z")
 _TOKEN_USER: Final = "<token>"  # noqa: S105 - no password, but what says that there is none
 """What a helper gives as the user when the secret is an identity token."""
@@ -39,7 +44,7 @@ class Logins:
     """The logins of this user.
 
     Args:
-        environ: says where Docker's configuration is.
+        environ: has Docker's configuration, or says where it is.
         run: starts credential helpers.
     """
 
@@ -53,62 +58,79 @@ class Logins:
         Raises:
             UsageError: the configuration cannot be read, or a helper that it names fails.
         """
-        path, config = self._config()
+        for where, config in self._configs():
+            found = self._kept(registry, config, where)
+            if found is not None:
+                return found
+        return None
+
+    def _configs(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """What is configured, and where that stands."""
+        text = self._environ.get(_VARIABLE)
+        if text:
+            hint = 'it is what `config.json` has: `{"auths": {"ghcr.io": {"auth": "…"}}}`'
+            yield _VARIABLE, _read(text.encode(errors="replace"), where=_VARIABLE, hint=hint)
+        home = self._environ.get("DOCKER_CONFIG") or f"{self._environ.get('HOME', '~')}/.docker"
+        path = Path(home).expanduser() / "config.json"
+        try:
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise UsageError(f"cannot be read: {reason_of(error)}", where=str(path)) from error
+        yield str(path), _read(content, where=str(path), hint="`docker login` writes it")
+
+    def _kept(self, registry: str, config: Mapping[str, Any], where: str) -> Login | None:
         helpers = _table(config, "credHelpers")
         for key in _keys(registry):
             helper = helpers.get(key)
             if isinstance(helper, str):
-                return self._helped(helper, key, path)
+                return self._helped(helper, key, where)
         stored = config.get("credsStore")
         if isinstance(stored, str) and stored:
-            found = self._helped(stored, _keys(registry)[0], path)
+            found = self._helped(stored, _keys(registry)[0], where)
             if found:
                 return found
         for key, entry in _table(config, "auths").items():
             if _normal(key) == _normal(_keys(registry)[0]) and isinstance(entry, dict):
-                found = _written(entry, key, path)
+                found = _written(entry, key, where)
                 if found:
                     return found
         return None
 
-    def _config(self) -> tuple[Path, Mapping[str, Any]]:
-        home = self._environ.get("DOCKER_CONFIG") or f"{self._environ.get('HOME', '~')}/.docker"
-        path = Path(home).expanduser() / "config.json"
-        try:
-            content = json.loads(path.read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return path, {}
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"cannot be read: {error}", where=str(path), hint="`docker login` writes it"
-            ) from error
-        return path, content if isinstance(content, dict) else {}
-
-    def _helped(self, helper: str, key: str, path: Path) -> Login | None:
+    def _helped(self, helper: str, key: str, where: str) -> Login | None:
         if not _HELPER.match(helper):
-            raise UsageError(f"`{helper}` is not the name of a credential helper", where=str(path))
+            raise UsageError(f"`{helper}` is not the name of a credential helper", where=where)
         program = f"docker-credential-{helper}"
         try:
             done = self._run(Command(argv=(program, "get"), inherit=True, stdin=key.encode()))
         except FileNotFoundError:
             raise UsageError(
                 f"the credential helper `{program}` is not on this machine",
-                where=str(path),
+                where=where,
                 hint="install it, or remove it there and `docker login` anew",
             ) from None
         if done.status != 0:
             said = (done.text.strip() or done.errors.strip()).splitlines()
             if any("not found" in line.lower() for line in said):
                 return None  # credentials.NewErrCredentialsNotFound of docker-credential-helpers
-            raise UsageError(f"`{program} get` ended with status {done.status}", where=str(path))
+            raise UsageError(f"`{program} get` ended with status {done.status}", where=where)
         try:
             answer = json.loads(done.stdout)
             user, secret = answer["Username"], answer["Secret"]
         except (ValueError, KeyError, TypeError):
             raise UsageError(
-                f"`{program} get` does not answer as credential helpers do", where=str(path)
+                f"`{program} get` does not answer as credential helpers do", where=where
             ) from None
         return _login(str(user), str(secret))
+
+
+def _read(content: bytes, *, where: str, hint: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise UsageError(f"cannot be read: {error}", where=where, hint=hint) from error
+    return found if isinstance(found, dict) else {}
 
 
 def _keys(registry: str) -> tuple[str, ...]:
@@ -126,7 +148,7 @@ def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _written(entry: Mapping[str, Any], key: str, path: Path) -> Login | None:
+def _written(entry: Mapping[str, Any], key: str, where: str) -> Login | None:
     if entry.get("identitytoken"):
         return _login(_TOKEN_USER, str(entry["identitytoken"]))
     text = entry.get("auth")
@@ -138,8 +160,10 @@ def _written(entry: Mapping[str, Any], key: str, path: Path) -> Login | None:
         if not colon:
             raise UsageError(
                 f"`auths.{key}.auth` is not `USER:PASSWORD` in base64",
-                where=str(path),
-                hint=f"`docker login {_normal(key)}` writes it anew",
+                where=where,
+                hint="it may have `username` and `password` in its place"
+                if where == _VARIABLE
+                else f"`docker login {_normal(key)}` writes it anew",
             )
         return Login(user=user, password=password.rstrip("\0"))
     if isinstance(entry.get("username"), str) and isinstance(entry.get("password"), str):

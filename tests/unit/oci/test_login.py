@@ -126,6 +126,44 @@ def test_one_that_cannot_be_used(
     assert (error.message, error.hint, error.where) == (message, hint, str(tmp_path / "config.json"))
 
 
+def test_what_a_variable_says_goes_before_the_file(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"auths": {"r": {}, "other": AUTH}}))
+    said = {"auths": {"r": {"username": "ben", "password": "p:w"}, "other.example": AUTH}}
+    found = Logins({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": json.dumps(said)}, run=NONE)
+    assert found.of("r") == Login(user="ben", password="p:w")  # noqa: S106 - nobody's
+    assert (found.of("other.example"), found.of("other"), found.of("third")) == (ANNA, ANNA, None)
+    assert Logins({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": ""}, run=NONE).of("other") == ANNA
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            '{"auths": s3cret',
+            "cannot be read: Expecting value: line 1 column 11 (char 10)",
+            'it is what `config.json` has: `{"auths": {"ghcr.io": {"auth": "…"}}}`',
+        ),
+        (
+            '{"auths": {"r": {"auth": "s3cret"}}}',
+            "`auths.r.auth` is not `USER:PASSWORD` in base64",
+            "it may have `username` and `password` in its place",
+        ),
+    ],
+)
+def test_a_variable_that_cannot_be_used(text: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Logins({"DOCKER_AUTH_CONFIG": text}, run=NONE).of("r")
+    error = caught.value
+    assert (error.message, error.hint, error.where) == (message, hint, "DOCKER_AUTH_CONFIG")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    (tmp_path / "config.json").mkdir()
+    with pytest.raises(UsageError) as caught:
+        Logins({"DOCKER_CONFIG": str(tmp_path)}, run=NONE).of("r")
+    assert str(caught.value) == f"{tmp_path}/config.json: cannot be read: is a directory"
+
+
 def test_an_identity_token(tmp_path: Path) -> None:
     token = Login(user="", password="t", identity=True)  # noqa: S106 - nobody's
     assert logins(tmp_path, {"auths": {"r": {"identitytoken": "t", "auth": AUTH["auth"]}}}).of("r") == token
