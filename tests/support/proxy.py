@@ -2,11 +2,12 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import urlsplit
 
 
@@ -17,20 +18,22 @@ class Proxy:
     Attributes:
         needs: the `Proxy-Authorization` header without which it answers 407.
         refuses: the status with which it refuses everybody.
+        leads: where tunnels to a host end: at this port of the loopback, whatever is asked for.
         seen: method and target of each request, in order.
         url: where it is, for `HTTPS_PROXY`.
     """
 
     needs: str | None = None
     refuses: int | None = None
+    leads: Mapping[str, int] = field(default_factory=dict)
     seen: list[tuple[str, str]] = field(default_factory=list)
     url: str = ""
 
 
 @contextmanager
-def forward_proxy(*, needs: str | None = None, refuses: int | None = None) -> Iterator[Proxy]:
-    """Serve while the block runs."""
-    proxy = Proxy(needs=needs, refuses=refuses)
+def forward_proxy(**settings: Any) -> Iterator[Proxy]:
+    """Serve while the block runs; `settings` as the fields of `Proxy`."""
+    proxy = Proxy(**settings)
     with _Listener(proxy) as listener:
         proxy.url = f"http://127.0.0.1:{listener.server_port}"
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
@@ -76,7 +79,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._passes():
             return
         host, _, port = self.path.rpartition(":")
-        with socket.create_connection((host, int(port))) as upstream:
+        leads = self.server.proxy.leads
+        place = ("127.0.0.1", leads[host]) if host in leads else (host, int(port))
+        with socket.create_connection(place) as upstream:
             self.send_response(200)
             self.end_headers()
             back = threading.Thread(target=_relay, args=(upstream, self.connection), daemon=True)

@@ -13,7 +13,7 @@ import pytest
 
 from mlimage.cache import Cache
 from support.building import MLIMAGE
-from support.machine import Engine
+from support.machine import Engine, share_fetched
 from support.programs import program
 
 SPEC = """\
@@ -99,6 +99,18 @@ def locked_steps(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) 
     done = made.run("lock")
     assert done.returncode == 0, done.stderr
     return root
+
+
+@pytest.fixture(scope="session")
+def built_steps(locked_steps: Path, shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Steps:
+    """The project, built without Docker, for tests that change neither it nor its cache."""
+    folder = tmp_path_factory.mktemp("built-steps")
+    own = Cache(folder / "cache")
+    own.root.mkdir()
+    share_fetched(shared_cache, own)
+    made = project_of(locked_steps, folder / "project", own, os.environ)
+    made.build("--engine", "direct")
+    return made
 
 
 @pytest.fixture

@@ -17,6 +17,13 @@ _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CERTIFICATE_HINT: Final = (
     "if your network has its own CA, set REQUESTS_CA_BUNDLE, or `pip config set global.cert FILE`"
 )
+_CERTIFICATE_HINTS: Final = {
+    9: "is the clock of this machine right?",
+    10: "tell who runs it, unless the clock of this machine is wrong",
+    62: "is its name right? else tell who runs it",
+    64: "is its address right? else tell who runs it",
+}
+"""By what OpenSSL says (`X509_V_ERR_…` of x509_vfy.h): no other authority would help."""
 _NETWORK_HINT: Final = "check the network, the proxy (HTTPS_PROXY), or name a mirror (MLIMAGE_MIRROR_…)"
 _PROXY_HINT: Final = "name one that speaks HTTP: HTTPS_PROXY=http://HOST:PORT"
 _BROKEN_HINT: Final = "that is the server's own trouble: try later, or name a mirror (MLIMAGE_MIRROR_…)"
@@ -169,9 +176,10 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
     chain = _causes(error)
     for cause in chain:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            why = cause.verify_message or "unknown reason"
+            why = (cause.verify_message or "unknown reason").rstrip(".")
             reason = f"the certificate of `{host}` is not trusted ({why})"
-            return Failure(reason=reason, again=False, hint=_CERTIFICATE_HINT)
+            hint = _CERTIFICATE_HINTS.get(cause.verify_code, _CERTIFICATE_HINT)
+            return Failure(reason=reason, again=False, hint=hint)
     # These say where it broke; what is inside of them is the same as for any other connection.
     if any(isinstance(cause, r.ProxyError) for cause in chain):
         return _of_proxy(chain, host)
