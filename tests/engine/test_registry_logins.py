@@ -74,16 +74,20 @@ def test_the_login_is_found(way: Way, registry: OwnRegistry, person: Steps, tmp_
     assert PASSWORD not in done.stdout + done.stderr
 
 
+def not_given(registry: OwnRegistry, who: str) -> str:
+    return (
+        f"error: `{registry.host}` does not give `team/steps:latest` {who} (HTTP 401): "
+        "authentication required\n"
+        f"hint: is the name right? where it is not public: `docker login {registry.host}`\n"
+    )
+
+
 def test_a_wrong_password(registry: OwnRegistry, person: Steps) -> None:
     said = json.dumps({"auths": {registry.host: auth("wrong")}})
     wrong = person.with_environ(DOCKER_AUTH_CONFIG=said)
     done = wrong.run("pull", f"{registry.host}/team/steps:latest")
     assert (done.returncode, done.stdout) == (9, "")
-    assert done.stderr == (
-        f"error: `{registry.host}` does not give `team/steps:latest` to `anna` (HTTP 401): "
-        "authentication required\n"
-        f"hint: is the name right? where it is not public: `docker login {registry.host}`\n",
-    )
+    assert done.stderr == not_given(registry, "to `anna`")
     done = wrong.run("push", "--to", f"{registry.host}/team")
     first, hint = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (9, "")
@@ -101,9 +105,4 @@ def test_no_login(registry: OwnRegistry, person: Steps) -> None:
     assert first.endswith("` without a login (HTTP 401)")
     assert hint == f"hint: `docker login {registry.host}`, with a login that may push"
     done = person.run("pull", f"{registry.host}/team/steps:latest")
-    assert done.returncode == 9
-    assert done.stderr == (
-        f"error: `{registry.host}` does not give `team/steps:latest` without a login (HTTP 401): "
-        "authentication required\n"
-        f"hint: is the name right? where it is not public: `docker login {registry.host}`\n",
-    )
+    assert (done.returncode, done.stderr) == (9, not_given(registry, "without a login"))

@@ -1,4 +1,4 @@
-"""A registry with a certificate of a company's own authority: trusted by who is told to, refused by others."""
+"""A registry with a certificate of a company's own authority: trusted by who is told to, and by no other."""
 
 import json
 import os
@@ -103,7 +103,7 @@ def test_a_certificate_that_is_not_trusted(
         assert (done.returncode, done.stdout) == (6, "")
         assert done.stderr == (
             f"error: `https://{HOST}/v2/team/steps/manifests/latest` cannot be fetched: "
-            f"the certificate of `{HOST}` is not trusted ({reason})\nhint: {hint}\n",
+            f"the certificate of `{HOST}` is not trusted ({reason})\nhint: {hint}\n"
         )
         done = person.run("push", "--to", f"{HOST}/team")
         first, second = done.stderr.splitlines()
