@@ -53,7 +53,7 @@ def test_an_authority_that_is_named(
         laptop = replace(person, cache=Cache(tmp_path / "laptop"))
         done = laptop.run("pull", f"{HOST}/team/steps:latest", "--json")
         assert done.returncode == 0, done.stderr
-        built = json.loads(built_steps.run("inspect", "steps", "--json").stdout)
+        built = json.loads(built_steps.run("inspect", "steps:cpu", "--json").stdout)
         assert json.loads(done.stdout)["digest"] == built["digest"]
 
 

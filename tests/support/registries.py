@@ -60,6 +60,7 @@ def own_registry(
     *,
     login: bool = False,
     certificate: Certificate | None = None,
+    storage: Path | None = None,
     enter: Sequence[str] = (),
 ) -> Iterator[OwnRegistry]:
     """Serve while the block runs.
@@ -68,13 +69,14 @@ def own_registry(
         folder: a new one, for what it needs.
         login: whether it answers only who is `USER` with `PASSWORD`.
         certificate: with which it speaks TLS.
+        storage: what another one has, which this one has, too.
         enter: in front of its command; a podman's network, for instance.
     """
     found = shutil.which("docker-registry")
     if found is None:
         pytest.fail("this test needs the program `docker-registry`: make engine-up")
     folder.mkdir()
-    storage, log = folder / "storage", folder / "log"
+    storage, log = storage or folder / "storage", folder / "log"
     (folder / "htpasswd").write_text(f"{USER}:{_HASH}\n")
     lines = [
         "version: 0.1",

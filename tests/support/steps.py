@@ -48,7 +48,7 @@ class Steps:
             check=False,
         )
 
-    def start(self, *arguments: str, stderr: IO[str]) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, stderr: IO[str] | int) -> subprocess.Popen[bytes]:
         """Start mlimage, out of reach of this terminal."""
         return subprocess.Popen(
             [MLIMAGE, *arguments],
@@ -103,13 +103,16 @@ def locked_steps(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) 
 
 @pytest.fixture(scope="session")
 def built_steps(locked_steps: Path, shared_cache: Cache, tmp_path_factory: pytest.TempPathFactory) -> Steps:
-    """The project, built without Docker, for tests that change neither it nor its cache."""
+    """The project with two variants, built without Docker, for tests that change neither it nor its cache."""
     folder = tmp_path_factory.mktemp("built-steps")
     own = Cache(folder / "cache")
     own.root.mkdir()
     share_fetched(shared_cache, own)
     made = project_of(locked_steps, folder / "project", own, os.environ)
-    made.build("--engine", "direct")
+    made.write(variants={"cpu": {"env": {"KIND": "cpu"}}, "cuda": {"env": {"KIND": "cuda"}}})
+    for verb in (("lock",), ("build", "--no-load")):
+        done = made.run(*verb)
+        assert done.returncode == 0, done.stderr
     return made
 
 
