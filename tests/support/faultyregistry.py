@@ -6,6 +6,7 @@ import random
 import re
 import socket
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,12 +16,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from support.webserver import WebServer
+
 Fault = Literal[
-    "cut", "late", "status", "lost", "expired", "slow down", "other digest", "short", "corrupt"
+    "cut", "late", "status", "lost", "expired", "slow down", "other digest", "short", "corrupt", "length",
+    "elsewhere", "drip",
 ]  # fmt: skip
 """What happens to a request: the connection breaks while it is read, or after it was obeyed; the registry is
 overloaded; it forgets the upload; the token runs out; it wants to be left alone for a moment; it stores
-something else than was sent, which no registry may; a blob ends in the middle, or has a wrong bit."""
+something else than was sent, which no registry may; a blob ends in the middle, has a wrong bit, is said to
+have another length, or is at another host; a body comes, or is taken, a byte now and then."""
+
+_PAUSE = 0.05
+"""Seconds from one byte to the next of what drips."""
 
 _BLOB = re.compile(r"/v2/(?P<name>.+)/blobs/(?P<digest>sha256:[0-9a-f]{64})\Z")
 _UPLOADS = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<upload>[0-9a-f-]*)\Z")
@@ -39,6 +47,10 @@ class FaultyRegistry:
         blobs: by repository and digest.
         manifests: by repository and selector: media type and content.
         happened: how often each fault did.
+        coming: faults of single requests, by method and a part of the path; the first that fits counts, once.
+        elsewhere: the other host that has blobs.
+        uploads_at: where uploads are sent to, `http://HOST:PORT`; it is to lead here, too.
+        asked: as which host it was asked, and with which `Authorization`.
     """
 
     seed: int = 0
@@ -48,7 +60,11 @@ class FaultyRegistry:
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     happened: Counter[str] = field(default_factory=Counter)
+    coming: list[tuple[str, str, Fault]] = field(default_factory=list)
+    elsewhere: WebServer | None = None
+    uploads_at: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
     host: str = ""
     _uploads: dict[str, bytearray] = field(default_factory=dict)
     _tokens: set[str] = field(default_factory=set)
@@ -62,9 +78,14 @@ class FaultyRegistry:
         self._random.seed(seed)
         self.rate, self.needs_token = rate, needs_token
 
-    def draw(self) -> tuple[Fault | None, float]:
+    def draw(self, method: str, path: str) -> tuple[Fault | None, float]:
         """What happens to the next request, and where in it."""
         with self._lock:
+            for number, (wanted, part, fault) in enumerate(self.coming):
+                if wanted == method and part in path:
+                    del self.coming[number]
+                    self.happened[fault] += 1
+                    return fault, 0.5
             if self._random.random() >= self.rate:
                 return None, 0.0
             fault = self._random.choice(self.faults)
@@ -115,15 +136,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._length = int(self.headers.get("Content-Length", 0))
         with held._lock:
             held.requests.append((self.command, self.path))
+            held.asked.append((self.headers["Host"], self.headers.get("Authorization")))
         if self.path.startswith("/token"):
             token = uuid.uuid4().hex
             held._tokens.add(token)
             self._answer(200, {}, json.dumps({"token": token}).encode())
             return
-        self._fault, self._where = held.draw()
+        self._fault, self._where = held.draw(self.command, self.path)
         try:
             token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-            if held.needs_token and token not in held._tokens:
+            if held.needs_token and self.headers["Host"] == held.host and token not in held._tokens:
                 self._read()
                 self._unauthorized()
             elif self._fault == "expired" and held.needs_token:
@@ -153,7 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         left = self._length
         stop = int(left * self._where) if self._fault == "cut" else None
         while left:
-            piece = self.rfile.read(min(left, 4096))
+            if self._fault == "drip":
+                time.sleep(_PAUSE)
+            piece = self.rfile.read(1 if self._fault == "drip" else min(left, 4096))
             if not piece:
                 raise _BrokenError
             content += piece
@@ -174,6 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
             content = held.blobs.get((found["name"], found["digest"]))
             if content is None:
                 self._answer(404, {}, b"")
+            elif self._fault == "elsewhere" and self.command == "GET" and held.elsewhere:
+                held.elsewhere.files[f"/blobs/{found['digest']}"] = content
+                place = f"{held.elsewhere.origin}/blobs/{found['digest']}?signature=x"
+                self._answer(307, {"Location": place}, b"")
             else:
                 self._send_blob(content)
         elif found := _MANIFEST.match(parts.path):
@@ -191,7 +219,10 @@ class _Handler(BaseHTTPRequestHandler):
         at = int(len(body) * self._where)
         if self._fault == "corrupt" and body:
             body = body[:at] + bytes([body[min(at, len(body) - 1)] ^ 1]) + body[at + 1 :]
-        self._answer(206 if asked else 200, headers, body, cut=at if self._fault == "short" else None)
+        cut = at if self._fault == "short" else None
+        if self._fault == "length" and body:  # more than there is, or less
+            body, cut = (body + bytes(at + 1), len(body)) if self._where < 0.5 else (body[:at], None)
+        self._answer(206 if asked else 200, headers, body, cut=cut)
 
     def _upload(self, name: str, upload: str, query: dict[str, str]) -> None:
         held = self.held
@@ -206,14 +237,14 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             made = str(uuid.uuid4())
             held._uploads[made] = bytearray()
-            self._answer(202, {"Location": f"/v2/{name}/blobs/uploads/{made}"}, b"")
+            self._answer(202, {"Location": f"{held.uploads_at}/v2/{name}/blobs/uploads/{made}"}, b"")
             return
         content = held._uploads.get(upload)
         if content is None:
             self._read()
             self._answer(404, {}, _errors("blob upload unknown"))
             return
-        place = {"Location": f"/v2/{name}/blobs/uploads/{upload}?state={uuid.uuid4().hex}"}
+        place = {"Location": f"{held.uploads_at}/v2/{name}/blobs/uploads/{upload}?state={uuid.uuid4().hex}"}
         if self.command == "GET":
             self._read()
             self._answer(204, {**place, "Range": f"0-{max(0, len(content) - 1)}"}, b"")
@@ -271,7 +302,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command != "HEAD" and getattr(self, "_fault", None) == "drip":
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(_PAUSE)
+        elif self.command != "HEAD":
             self.wfile.write(body[:cut])
         if cut is not None:
             raise _BrokenError

@@ -7,6 +7,7 @@ from typing import Any, Final
 from packaging.version import InvalidVersion, Version
 
 from mlimage.errors import RegistryError, UsageError
+from mlimage.oci.manifests import ManifestError
 from mlimage.oci.model import Descriptor
 from mlimage.oci.read import read_descriptor, read_object
 from mlimage.platforms import Platform
@@ -17,7 +18,7 @@ from mlimage.spec.variants import CPU
 AUTO: Final = "auto"
 _CUDA: Final = "cuda"
 _MOST: Final = 1000
-"""Images of an index that are looked at."""
+"""Images that an index may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,18 @@ class Offer:
 
 
 def read_offers(content: bytes) -> tuple[Offer, ...]:
-    """What an index offers, in its order; raises `ValueError` where it is none."""
+    """What an index offers, in its order.
+
+    Raises:
+        ManifestError: it offers more than any image has.
+        ValueError: it is no index.
+    """
     document = read_object(content)
     entries = document.get("manifests")
-    if not isinstance(entries, list) or len(entries) > _MOST or "layers" in document:  # CVE-2021-41190
+    if not isinstance(entries, list) or "layers" in document:  # CVE-2021-41190
         raise ValueError("no index of images")
+    if len(entries) > _MOST:
+        raise ManifestError(f"is an index of {len(entries)} images, of which {_MOST} are the most")
     return tuple(_offer(entry) for entry in entries if isinstance(entry, dict))
 
 

@@ -109,6 +109,8 @@ def _chosen(first: Document, repository: Repository, name: str, wish: Wish) -> t
     """The manifest of the image, and why it is this one."""
     try:
         offers = read_offers(first.content)
+    except ManifestError:
+        raise
     except ValueError:
         return first, "it is the only one"
     offer, why = choose(offers, wish, name=name)

@@ -1,7 +1,7 @@
 """Pulls from a registry: only what is missing, verified, and nothing that is no image of mlimage."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import FetchError, RegistryError, UsageError
 from mlimage.fetch import Http
-from mlimage.oci.model import MANIFEST, SealedImage
+from mlimage.oci.model import INDEX, MANIFEST, SealedImage
+from mlimage.oci.registry import MAX_DOCUMENT
 from mlimage.oci.store import Store
 from support.faultyregistry import FaultyRegistry, faulty_registry
 from support.pulling import pulled
@@ -106,3 +107,61 @@ def test_a_layer_that_is_another_one(
     assert f"expected {digest}" in str(caught.value)
     assert store.tags() == {}
     assert not store.has(digest)
+
+
+def named(registry: FaultyRegistry, content: bytes, media_type: str = INDEX) -> dict[str, Any]:
+    """Let `latest`, and its digest, be this; gives the descriptor."""
+    registry.manifests["team/demo", "latest"] = (media_type, content)
+    registry.manifests["team/demo", Digest.of(content)] = (media_type, content)
+    return {"mediaType": media_type, "digest": Digest.of(content), "size": len(content)}
+
+
+def entry(pushable: SealedImage) -> dict[str, Any]:
+    return {
+        "mediaType": MANIFEST,
+        "digest": pushable.digest,
+        "size": pushable.manifest.size,
+        "platform": {"os": "linux", "architecture": "amd64"},
+    }
+
+
+def test_an_index_of_an_index(
+    registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
+) -> None:
+    inner = named(registry, canonical_json({"schemaVersion": 2, "manifests": [entry(pushable)]}))
+    outer = [{**inner, "platform": {"os": "linux", "architecture": "amd64"}}]
+    named(registry, canonical_json({"schemaVersion": 2, "manifests": outer}))
+    registry.requests.clear()
+    with pytest.raises(RegistryError) as caught:
+        pulled(registry, quick, store)
+    assert str(caught.value) == "`demo` is an index of indexes"
+    assert len(registry.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            lambda image: canonical_json({"schemaVersion": 2, "manifests": [entry(image)] * 5000}),
+            "`demo` is an index of 5000 images, of which 1000 are the most",
+        ),
+        (lambda _: b"[" * (MAX_DOCUMENT - 1), "`demo` is no JSON object"),
+        (
+            lambda _: b" " * (MAX_DOCUMENT + 1),
+            f"`HOST` gives more than {MAX_DOCUMENT >> 20} MiB for `team/demo:latest`, which no manifest has",
+        ),
+    ],
+)
+def test_an_index_without_end(
+    content: Callable[[SealedImage], bytes],
+    message: str,
+    registry: FaultyRegistry,
+    quick: Http,
+    store: Store,
+    pushable: SealedImage,
+) -> None:
+    named(registry, content(pushable))
+    with pytest.raises(RegistryError) as caught:
+        pulled(registry, quick, store)
+    assert str(caught.value) == message.replace("HOST", registry.host)
+    assert store.tags() == {}
