@@ -16,13 +16,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from bench import build, lock, variants
+from bench import build, lock, registry, variants
 from bench.picture import draw
 from support.indexes import mirrors_of_wheels
 from support.machine import ROOT
 
-_PARTS: Final[Mapping[str, ModuleType]] = {"build": build, "lock": lock, "variants": variants}
-_DEFAULT: Final = ("build", "lock")
+_PARTS: Final[Mapping[str, ModuleType]] = {
+    "build": build,
+    "lock": lock,
+    "registry": registry,
+    "variants": variants,
+}
+_DEFAULT: Final = ("build", "lock", "registry")
 """Not `variants`, which fetches gigabytes."""
 _RESULTS: Final = ROOT / "docs" / "bench.json"
 

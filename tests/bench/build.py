@@ -26,7 +26,7 @@ TITLES: Final = {
     "docker_load_changed": "into Docker, one wheel changed",
     "help": "mlimage --help",
 }
-_PROJECT = Path(__file__).with_name("project")
+PROJECT = Path(__file__).with_name("project")
 
 
 class Bench:
@@ -35,7 +35,7 @@ class Bench:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.project = folder / "project"
         self.cache = cache
-        shutil.copytree(_PROJECT, self.project)
+        shutil.copytree(PROJECT, self.project)
 
     def mlimage(self, *arguments: str) -> Run:
         """Run mlimage in the project."""
@@ -79,7 +79,7 @@ class Bench:
 def measure() -> dict[str, Any]:
     """The medians, and what of an image is new after a change."""
     with tempfile.TemporaryDirectory(prefix="mlimage-bench-") as scratch:
-        bench = Bench(Path(scratch), _cache())
+        bench = Bench(Path(scratch), cache_of_wheels())
         print("locking and fetching (not measured) …", flush=True)
         bench.mlimage("lock")
         bench.mlimage("build", "bench-torch-changed")
@@ -114,7 +114,8 @@ def measure() -> dict[str, Any]:
         }
 
 
-def _cache() -> Path:
+def cache_of_wheels() -> Path:
+    """A cache that stays between benchmarks."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = base / "mlimage-bench"
     cache.mkdir(parents=True, exist_ok=True)

@@ -163,9 +163,9 @@ def test_a_cache_with_wrong_bytes_gives_none(
         cache = cache_of(registry, quick, laptop, notes)
         assert Registries(None, cache).find(list(layers.values())) == frozenset()
         assert not any(laptop.holds(blob) for blob in layers.values())
-        registry.requests.clear()
+        registry.manifests.clear()
         assert cache.keep(layers, "demo:cpu") == 0
-        assert registry.requests == []  # once is enough
+        assert registry.manifests == {}  # once is enough
     [told] = notes.told
     assert told.startswith("warning: the cache is not read: ")
 
