@@ -22,6 +22,7 @@ VERBS: Final = {
     "push": "Push what was built to a registry, one index of all variants",
     "pull": "Get the image that suits this machine from a registry",
     "run": "Train, serve or open a shell in an image",
+    "doctor": "Look for what on this machine keeps images from running, or changes their numbers",
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
     "cache": "List, prune and verify what was fetched and built",

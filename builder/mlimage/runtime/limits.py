@@ -5,6 +5,15 @@ from __future__ import annotations
 
 import math
 import os
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Limit = TypeVar("_Limit", int, float)
+
+_ENDLESS = 1 << 60
+"""Bytes from which on a limit of memory is none."""
 
 
 def thread_count(root: str = "") -> int:
@@ -27,17 +36,36 @@ def cpu_quota(root: str = "") -> float | None:
     Every group up to the root limits; groups that this container does not see are left out. Version 2 writes
     `cpu.max` (https://docs.kernel.org/admin-guide/cgroup-v2.html), version 1 `cpu.cfs_quota_us`.
     """
-    found: list[float] = []
+    return min(_of_groups(root, "cpu", _quota2, _quota1), default=None)
+
+
+def memory_limit(root: str = "") -> int | None:
+    """Bytes that the control group allows, None when it does not say; `root` as for `thread_count`.
+
+    Version 2 writes `memory.max`, version 1 `memory.limit_in_bytes`, a number beyond all memory for none.
+    """
+    found = _of_groups(root, "memory", _memory2, _memory1)
+    return min((limit for limit in found if limit < _ENDLESS), default=None)
+
+
+def _of_groups(
+    root: str,
+    controller: str,
+    version2: Callable[[str], _Limit | None],
+    version1: Callable[[str], _Limit | None],
+) -> list[_Limit]:
+    """The limits of this process's groups, all those above them included."""
+    found: list[_Limit | None] = []
     for line in _read(f"{root}/proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         groups = _ancestors(path)
         mount = f"{root}/sys/fs/cgroup"
         if not controllers:
-            found += [quota for group in groups if (quota := _version2(f"{mount}{group}"))]
-        elif "cpu" in controllers.split(","):
-            found += [quota for group in groups if (quota := _version1(f"{mount}/{controllers}{group}"))]
-            found += [quota for group in groups if (quota := _version1(f"{mount}/cpu{group}"))]
-    return min(found, default=None)
+            found += [version2(f"{mount}{group}") for group in groups]
+        elif controller in controllers.split(","):
+            found += [version1(f"{mount}/{controllers}{group}") for group in groups]
+            found += [version1(f"{mount}/{controller}{group}") for group in groups]
+    return [limit for limit in found if limit]
 
 
 def _ancestors(path: str) -> list[str]:
@@ -45,13 +73,25 @@ def _ancestors(path: str) -> list[str]:
     return ["".join(f"/{part}" for part in parts[:length]) for length in range(len(parts), -1, -1)]
 
 
-def _version2(group: str) -> float | None:
+def _quota2(group: str) -> float | None:
     words = _read(f"{group}/cpu.max").split()
     return _ratio(words[0], words[1]) if len(words) == 2 else None
 
 
-def _version1(group: str) -> float | None:
+def _quota1(group: str) -> float | None:
     return _ratio(_read(f"{group}/cpu.cfs_quota_us"), _read(f"{group}/cpu.cfs_period_us"))
+
+
+def _memory2(group: str) -> int | None:
+    return _number(_read(f"{group}/memory.max"))
+
+
+def _memory1(group: str) -> int | None:
+    return _number(_read(f"{group}/memory.limit_in_bytes"))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
 
 
 def _ratio(quota: str, period: str) -> float | None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mlimage.runtime.limits import cpu_quota, thread_count
+from mlimage.runtime.limits import cpu_quota, memory_limit, thread_count
 
 
 def write(folder: Path, files: dict[str, str]) -> str:
@@ -64,3 +64,31 @@ def test_threads_are_rounded_up(tmp_path: Path, quota: str, threads: int) -> Non
 
 def test_threads_without_quota(tmp_path: Path) -> None:
     assert thread_count(write(tmp_path, {})) == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({}, None),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, None),
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                "sys/fs/cgroup/a/b/memory.max": "4000\n",
+                "sys/fs/cgroup/a/memory.max": "2000\n",
+            },
+            2000,
+        ),
+        ({"proc/self/cgroup": "4:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "3000\n"}, 3000),
+        # What version 1 says where there is no limit.
+        (
+            {
+                "proc/self/cgroup": "4:memory:/\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            },
+            None,
+        ),
+    ],
+)
+def test_memory(tmp_path: Path, files: dict[str, str], limit: int | None) -> None:
+    assert memory_limit(write(tmp_path, files)) == limit
