@@ -12,8 +12,10 @@ from mlimage.cli.options import (
     NamesArgument,
     PlatformOption,
     ProjectOption,
+    RoleOption,
     VariantOption,
     VerboseOption,
+    narrower,
 )
 from mlimage.cli.publish import (
     ForceOption,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from mlimage.engines.layers import Engine
     from mlimage.lock.inputs import Inputs
     from mlimage.spec.load import LoadedSpec
-    from mlimage.spec.tags import ImageTag
 
 
 def build(
@@ -44,15 +45,7 @@ def build(
     *,
     variant: VariantOption = None,
     platform: PlatformOption = None,
-    role: Annotated[
-        Literal["train", "serve"] | None,
-        typer.Option(
-            "--role",
-            metavar="train|serve",
-            help="Only the image for this role, where each role has its own (`split: true`).",
-            show_default=False,
-        ),
-    ] = None,
+    role: RoleOption = None,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -190,7 +183,7 @@ def build(
     store = Store(cache.store)
     chosen = found.select(names or (), variant=variant, platform=platform, role=role)
     if outputs and len(chosen) > 1:
-        raise UsageError("`--output` takes one image", hint=_narrower([tag for _, tag in chosen]))
+        raise UsageError("`--output` takes one image", hint=narrower([tag for _, tag in chosen]))
     plans = []
     for spec, tag in chosen:
         folder = found.lock_folder(spec.spec.name)
@@ -295,20 +288,6 @@ def _opener(
         return stack.enter_context(sources).inputs
 
     return inputs
-
-
-def _narrower(tags: "Sequence[ImageTag]") -> str:
-    """What names one image of several."""
-    options = [
-        option
-        for option, values in (
-            ("--variant", {tag.variant for tag in tags}),
-            ("--platform", {tag.platform for tag in tags}),
-            ("--role", {tag.role for tag in tags}),
-        )
-        if len(values) > 1
-    ]
-    return "name the image" + "".join(f", and its `{option}`" for option in options)
 
 
 def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":

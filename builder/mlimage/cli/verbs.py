@@ -24,6 +24,7 @@ VERBS: Final = {
     "run": "Train, serve or open a shell in an image",
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
+    "sbom": "Print what an image is made of, as CycloneDX or SPDX",
     "cache": "List, prune and verify what was fetched and built",
     "schema": "Print the JSON Schema of mlimage.yaml, for editors",
 }

@@ -30,10 +30,12 @@ class Attached:
 
     Attributes:
         digest: of its manifest.
-        sent: bytes of its content that travelled; 0 where it was there.
+        new: whether it was not attached before.
+        sent: bytes of its content that travelled.
     """
 
     digest: Digest
+    new: bool
     sent: int
 
 
@@ -63,14 +65,15 @@ def attach(
     for artifact in artifacts:
         content = artifact.manifest(subject)
         digest = Digest.of(content)
+        new = digest not in known
         sent = 0
-        if digest not in known:
+        if new:
             known.add(digest)
             _send(destination, Descriptor(media_type=EMPTY, digest=Digest.of(_CONFIG), size=2), _CONFIG)
             sent = _send(destination, artifact.blob, artifact.content)
             if destination.put_manifest(content, MANIFEST, digest) != subject.digest:
                 unlisted.append(_entry(artifact, content))
-        results.append(Attached(digest=digest, sent=sent))
+        results.append(Attached(digest=digest, new=new, sent=sent))
     if unlisted:
         _list(destination, subject.digest, unlisted)
     return tuple(results)

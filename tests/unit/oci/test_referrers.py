@@ -86,7 +86,7 @@ def test_attached_and_read(registry: FaultyRegistry, quick: Http) -> None:
     to, there = destination(registry, quick), repository(registry.host, quick)
     assert referrers(there, SUBJECT.digest) == ()
     [first] = attach(to, SUBJECT, [SIGNED])
-    assert first == Attached(digest=Digest.of(SIGNED.manifest(SUBJECT)), sent=15)
+    assert first == Attached(digest=Digest.of(SIGNED.manifest(SUBJECT)), new=True, sent=15)
     attach(to, SUBJECT, NOTES)
     attach(to, OTHER, NOTES[:1])
     assert listed(registry, quick) == made(SIGNED, *NOTES)
@@ -104,7 +104,7 @@ def test_nothing_is_sent_twice(registry: FaultyRegistry, quick: Http) -> None:
     attach(to, SUBJECT, NOTES[:3])
     registry.requests.clear()
     again = attach(to, SUBJECT, NOTES[:3])
-    assert [each.sent for each in again] == [0, 0, 0]
+    assert [(each.new, each.sent) for each in again] == [(False, 0)] * 3
     assert {method for method, _ in registry.requests} == {"GET"}
     assert len(registry.requests) == (1 if registry.referrers == 100 else 2)  # with the tag, or a second page
     attach(to, SUBJECT, [NOTES[3], NOTES[3]])
@@ -141,7 +141,7 @@ def test_a_push_that_broke_before_the_list_was_written(without_api: FaultyRegist
     attach(to, SUBJECT, [SIGNED])
     del without_api.manifests[TAG]
     [again] = attach(to, SUBJECT, [SIGNED])
-    assert again.sent == 0
+    assert (again.new, again.sent) == (True, 0)
     assert listed(without_api, quick) == made(SIGNED)
 
 
