@@ -83,3 +83,30 @@ def test_what_is_not_built_is_not_pushed(steps: Steps, registry: str) -> None:
         7,
         "error: `steps:cpu` was built of another spec\nhint: `mlimage build steps` builds it\n",
     )
+
+
+def test_what_is_attached_leaves_the_image_alone(steps: Steps, registry: str) -> None:
+    to = f"{registry}/attest-{token_hex(6)}"
+    built = steps.build()
+    bare = push(steps, to, "--no-attest")
+    assert bare["attestations"] == []
+    first = push(steps, to)
+    attestations = first["attestations"]
+    assert isinstance(attestations, list)
+    assert [(each["image"], each["artifact_type"], each["new"]) for each in attestations] == [
+        ("steps:cpu", "application/vnd.cyclonedx+json", True),
+        ("steps:cpu", "application/spdx+json", True),
+        ("steps:cpu", "application/vnd.in-toto+json", True),
+    ]
+    assert first["digest"] == bare["digest"]
+    tag = f"{to}/steps:sha256-{str(built['digest']).removeprefix('sha256:')}"
+    listed = json.loads(program("skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{tag}"))
+    assert [each["digest"] for each in listed["manifests"]] == [each["digest"] for each in attestations]
+    again = steps.run("push", "--to", to)
+    assert (again.returncode, again.stderr) == (0, "")
+    [_, sizes, attached] = again.stdout.splitlines()
+    assert sizes.startswith("  0 B sent, ")
+    assert attached == "  SBOMs and provenance: 3 were there"
+    printed = steps.run("sbom", "steps")
+    [content] = [each["sent"] for each in attestations if "cyclonedx" in each["artifact_type"]]
+    assert len(printed.stdout.encode()) == content

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from support.webserver import WebServer
 
@@ -30,9 +30,11 @@ have another length, or is at another host; a body comes, or is taken, a byte no
 _PAUSE = 0.05
 """Seconds from one byte to the next of what drips."""
 
+_INDEX = "application/vnd.oci.image.index.v1+json"
 _BLOB = re.compile(r"/v2/(?P<name>.+)/blobs/(?P<digest>sha256:[0-9a-f]{64})\Z")
 _UPLOADS = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<upload>[0-9a-f-]*)\Z")
 _MANIFEST = re.compile(r"/v2/(?P<name>.+)/manifests/(?P<selector>[^/]+)\Z")
+_REFERRERS = re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>sha256:[0-9a-f]{64})\Z")
 
 
 @dataclass(kw_only=True)
@@ -44,6 +46,7 @@ class FaultyRegistry:
         rate: of each request to fail.
         faults: those that may happen.
         needs_token: whether it answers nobody without one.
+        referrers: entries of a page of its API for referrers; None where it has no such API.
         blobs: by repository and digest.
         manifests: by repository and selector: media type and content.
         happened: how often each fault did.
@@ -57,6 +60,7 @@ class FaultyRegistry:
     rate: float = 0.0
     faults: Sequence[Fault] = ("cut", "late", "status", "lost", "expired", "slow down")
     needs_token: bool = False
+    referrers: int | None = None
     blobs: dict[tuple[str, str], bytes] = field(default_factory=dict)
     manifests: dict[tuple[str, str], tuple[str, bytes]] = field(default_factory=dict)
     happened: Counter[str] = field(default_factory=Counter)
@@ -124,6 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def handle(self) -> None:
+        with suppress(ConnectionResetError):  # by a client that has heard enough
+            super().handle()
 
     def __getattr__(self, name: str) -> Any:
         """Every method that HTTP has."""
@@ -206,6 +214,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_blob(content)
         elif found := _MANIFEST.match(parts.path):
             self._manifest(found["name"], found["selector"])
+        elif held.referrers and (found := _REFERRERS.match(parts.path)):
+            self._read()
+            self._list(found["name"], found["digest"], query, held.referrers)
         else:
             self._read()
             self._answer(404, {}, b"")
@@ -285,7 +296,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             for key in (selector, digest):
                 held.manifests[name, key] = (self.headers["Content-Type"], stored)
-            self._answer(201, {"Docker-Content-Digest": digest}, b"")
+            subject = json.loads(content).get("subject")
+            said = {"OCI-Subject": subject["digest"]} if subject and held.referrers else {}
+            self._answer(201, {"Docker-Content-Digest": digest, **said}, b"")
             return
         found = held.manifests.get((name, selector))
         if found is None:
@@ -293,6 +306,34 @@ class _Handler(BaseHTTPRequestHandler):
             return
         digest = f"sha256:{hashlib.sha256(found[1]).hexdigest()}"
         self._answer(200, {"Content-Type": found[0], "Docker-Content-Digest": digest}, found[1])
+
+    def _list(self, name: str, subject: str, query: dict[str, str], most: int) -> None:
+        """A page of what refers to a manifest; `last` is the digest of the one before it."""
+        entries = []
+        for (repository, selector), (media_type, content) in sorted(self.held.manifests.items()):
+            document = json.loads(content)
+            if (
+                repository == name
+                and selector.startswith("sha256:")
+                and (document.get("subject") or {}).get("digest") == subject
+                and query.get("artifactType") in {None, document.get("artifactType")}
+                and selector > query.get("last", "")
+            ):
+                entries.append(
+                    {
+                        "mediaType": media_type,
+                        "digest": selector,
+                        "size": len(content),
+                        "artifactType": document.get("artifactType"),
+                        "annotations": document.get("annotations", {}),
+                    }
+                )
+        page = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries[:most]}
+        headers = {"Content-Type": _INDEX}
+        if len(entries) > most:
+            following = urlencode({**query, "last": entries[most - 1]["digest"]})
+            headers["Link"] = f'</v2/{name}/referrers/{subject}?{following}>; rel="next"'
+        self._answer(200, headers, json.dumps(page).encode())
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes, *, cut: int | None = None) -> None:
         if getattr(self, "_fault", None) == "late":

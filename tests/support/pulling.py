@@ -18,20 +18,23 @@ def pulled(
     registry: FaultyRegistry, http: Http, store: Store, *, tag: str = "latest", variant: str = "auto"
 ) -> Pulled:
     """Pull `team/demo` into the store."""
-    reference = parse_reference(f"{registry.host}/team/demo:{tag}")
-    repository = Repository(
-        reference,
+    return pull(
+        tag,
+        Wish(platform=LINUX_AMD64, variant=variant),
+        repository=repository(registry.host, http),
+        name="demo",
+        store=store,
+        progress=SILENT,
+    )
+
+
+def repository(host: str, http: Http, name: str = "team/demo") -> Repository:
+    """A repository that is read."""
+    return Repository(
+        parse_reference(f"{host}/{name}"),
         http=http,
         mirrors=Mirrors(configured={}),
         logins=Logins({}, run=_none),
-        progress=SILENT,
-    )
-    return pull(
-        reference.selector,
-        Wish(platform=LINUX_AMD64, variant=variant),
-        repository=repository,
-        name="demo",
-        store=store,
         progress=SILENT,
     )
 

@@ -53,11 +53,12 @@ def quick() -> Iterator[Http]:
 
 
 def destination(
-    registry: FaultyRegistry, http: Http, name: str = "demo", *, sources: Sequence[str] = ()
+    registry: FaultyRegistry | str, http: Http, name: str = "demo", *, sources: Sequence[str] = ()
 ) -> Destination:
     """Its repository `team/NAME`."""
+    host = registry if isinstance(registry, str) else registry.host
     return Destination(
-        repository_of(f"{registry.host}/team", name),
+        repository_of(f"{host}/team", name),
         http=http,
         logins=Logins({}, run=_none),
         note=lambda _: None,

@@ -47,6 +47,9 @@ KEYS = {
     "docker": {"daemon", "host"},
     "isal": {"oci", "content"},
     "jinja2": {"spec", "render"},
+    "cyclonedx": {"release"},
+    "license_expression": {"release"},
+    "packageurl": {"release"},
     # To name its classes; `test_one_door_to_processes` sees that it starts none.
     "subprocess": {"process", "host"},
 }

@@ -12,10 +12,13 @@ from mlimage.cli.options import (
     NamesArgument,
     PlatformOption,
     ProjectOption,
+    RoleOption,
     VariantOption,
     VerboseOption,
+    narrower,
 )
 from mlimage.cli.publish import (
+    AttestOption,
     ForceOption,
     PlainHttpOption,
     Publication,
@@ -34,8 +37,8 @@ if TYPE_CHECKING:
     from mlimage.engines.choose import Choice, Name
     from mlimage.engines.layers import Engine
     from mlimage.lock.inputs import Inputs
+    from mlimage.lock.model import Lock
     from mlimage.spec.load import LoadedSpec
-    from mlimage.spec.tags import ImageTag
 
 
 def build(
@@ -44,15 +47,7 @@ def build(
     *,
     variant: VariantOption = None,
     platform: PlatformOption = None,
-    role: Annotated[
-        Literal["train", "serve"] | None,
-        typer.Option(
-            "--role",
-            metavar="train|serve",
-            help="Only the image for this role, where each role has its own (`split: true`).",
-            show_default=False,
-        ),
-    ] = None,
+    role: RoleOption = None,
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -119,6 +114,7 @@ def build(
     to: ToOption = None,
     tags: TagOption = None,
     force: ForceOption = False,
+    attest: AttestOption = True,
     layer_cache: Annotated[
         str | None,
         typer.Option(
@@ -190,7 +186,7 @@ def build(
     store = Store(cache.store)
     chosen = found.select(names or (), variant=variant, platform=platform, role=role)
     if outputs and len(chosen) > 1:
-        raise UsageError("`--output` takes one image", hint=_narrower([tag for _, tag in chosen]))
+        raise UsageError("`--output` takes one image", hint=narrower([tag for _, tag in chosen]))
     plans = []
     for spec, tag in chosen:
         folder = found.lock_folder(spec.spec.name)
@@ -201,19 +197,19 @@ def build(
         chosen_engine = choose(engine, planned)
         screen.progress.detail(chosen_engine.why)
         loads = load is True or (load is None and chosen_engine.engine == "docker")
-        plans.append((spec, planned, chosen_engine, loads))
+        plans.append((spec, lock, planned, chosen_engine, loads))
     # What cannot be had is said before anything is built.
     secrets = parse_secrets(
-        secret or (), [planned.dockerfile for _, planned, _, _ in plans], environ=os.environ
+        secret or (), [planned.dockerfile for _, _, planned, _, _ in plans], environ=os.environ
     )
-    daemon = _daemon([chosen for _, _, chosen, _ in plans], loads=any(loads for *_, loads in plans))
+    daemon = _daemon([chosen for *_, chosen, _ in plans], loads=any(loads for *_, loads in plans))
     results = []
-    members: dict[str, list[Member]] = {}
+    images: dict[str, list[tuple[Member, Lock]]] = {}
     with (
         cache.in_use(),
         Remotes(to=place, cache=layer_cache, plain=plain_http, store=store, screen=screen) as remotes,
     ):
-        for spec, planned, chosen_engine, loads in plans:
+        for spec, lock, planned, chosen_engine, loads in plans:
             with ExitStack() as stack:
                 built = build_image(
                     planned,
@@ -245,19 +241,27 @@ def build(
                         write_output(built.image, store, output_place, advance=task.advance)
                 brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
             remotes.keep(built)
-            members.setdefault(planned.image, []).append(member_of(planned, built.image))
+            images.setdefault(planned.image, []).append((member_of(planned, built.image), lock))
             results.append(built_json(built, brought))
             if not to_stdout:
                 folder = found.lock_folder(planned.image).relative_to(found.root)
                 recorded = folder / FILE if record else None
                 show_built(screen, built, brought, outputs=outputs, recorded=recorded)
         if push:
-            created = {planned.image: planned.created for _, planned, _, _ in reversed(plans)}
+            specs = {spec.spec.name: spec.spec for spec, *_ in plans}
             publications = [
-                Publication(destination=remotes.destination(name), members=each, as_of=created[name])
-                for name, each in members.items()
+                Publication(destination=remotes.destination(name), spec=specs[name], images=each)
+                for name, each in images.items()
             ]
-            pushed = publish(publications, tags=moving, force=force, store=store, screen=screen)
+            pushed = publish(
+                publications,
+                tags=moving,
+                force=force,
+                attest=attest,
+                project=found.root,
+                store=store,
+                screen=screen,
+            )
     if json:
         screen.json({"built": results, "pushed": pushed} if push else results)
 
@@ -295,20 +299,6 @@ def _opener(
         return stack.enter_context(sources).inputs
 
     return inputs
-
-
-def _narrower(tags: "Sequence[ImageTag]") -> str:
-    """What names one image of several."""
-    options = [
-        option
-        for option, values in (
-            ("--variant", {tag.variant for tag in tags}),
-            ("--platform", {tag.platform for tag in tags}),
-            ("--role", {tag.role for tag in tags}),
-        )
-        if len(values) > 1
-    ]
-    return "name the image" + "".join(f", and its `{option}`" for option in options)
 
 
 def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":

@@ -1,5 +1,6 @@
 """Options that several verbs take, with one spelling and one line of help each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from mlimage.errors import UsageError
 from mlimage.platforms import Platform
+from mlimage.spec.tags import ImageTag, RoleName
 
 
 def _platform(text: str) -> Platform:
@@ -51,6 +53,16 @@ PlatformOption = Annotated[
     ),
 ]
 
+RoleOption = Annotated[
+    RoleName | None,
+    typer.Option(
+        "--role",
+        metavar="train|serve",
+        help="Only the image for this role, where each role has its own (`split: true`).",
+        show_default=False,
+    ),
+]
+
 NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
@@ -75,3 +87,17 @@ ProjectOption = Annotated[
     ),
 ]
 """Give it the default `Path()`."""
+
+
+def narrower(tags: Sequence[ImageTag]) -> str:
+    """What names one image of several."""
+    options = [
+        option
+        for option, values in (
+            ("--variant", {tag.variant for tag in tags}),
+            ("--platform", {tag.platform for tag in tags}),
+            ("--role", {tag.role for tag in tags}),
+        )
+        if len(values) > 1
+    ]
+    return "name the image" + "".join(f", and its `{option}`" for option in options)

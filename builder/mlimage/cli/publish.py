@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,13 +10,14 @@ import typer
 from mlimage.cli.style import size_text
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mlimage.cli.screen import Screen
+    from mlimage.lock.model import Lock
     from mlimage.oci.destination import Destination
     from mlimage.oci.store import Store
+    from mlimage.release.attest import Attestation
     from mlimage.release.index import Member
     from mlimage.release.push import Pushed
+    from mlimage.spec.model import ImageSpec
 
 ToOption = Annotated[
     str | None,
@@ -43,6 +45,14 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Let the tag of the content mean other bytes than before.")
 ]
 
+AttestOption = Annotated[
+    bool,
+    typer.Option(
+        "--attest/--no-attest",
+        help="Attach SBOMs and provenance to each image; its digest stays what it is.",
+    ),
+]
+
 PlainHttpOption = Annotated[
     bool,
     typer.Option(
@@ -59,13 +69,13 @@ class Publication:
 
     Attributes:
         destination: the repository.
-        members: the images.
-        as_of: date of their lock.
+        spec: from which they were built.
+        images: the images, each with its lock.
     """
 
     destination: "Destination"
-    members: "Sequence[Member]"
-    as_of: "datetime"
+    spec: "ImageSpec"
+    images: "Sequence[tuple[Member, Lock]]"
 
 
 def place_of(to: str | None) -> str:
@@ -84,22 +94,27 @@ def publish(
     *,
     tags: Sequence[str],
     force: bool,
+    attest: bool,
+    project: Path,
     store: "Store",
     screen: "Screen",
 ) -> list[dict[str, Any]]:
     """Push, and show each; what there is to print as JSON. Raises as `release.push.push` does."""
+    from mlimage.process import run
+    from mlimage.release.attest import attested
     from mlimage.release.index import content_tag, index_of
     from mlimage.release.push import push
 
     results = []
     for each in publications:
-        images = [member.image for member in each.members]
+        members = [member for member, _ in each.images]
+        images = [member.image for member in members]
         reference = each.destination.reference
         title = str(reference)
         pushed = push(
-            index_of(each.members, title=reference.repository.rpartition("/")[2]),
+            index_of(members, title=reference.repository.rpartition("/")[2]),
             images,
-            content_tag=content_tag(images, each.as_of),
+            content_tag=content_tag(images, each.images[0][1].as_of),
             tags=tags,
             force=force,
             destination=each.destination,
@@ -107,12 +122,28 @@ def publish(
             progress=screen.progress,
             title=title,
         )
-        _show(screen, title, pushed)
-        results.append(_result(title, pushed, [image.name for image in images]))
+        attestations = (
+            attested(
+                each.images,
+                spec=each.spec,
+                project=project,
+                destination=each.destination,
+                run=run,
+                progress=screen.progress,
+                title=title,
+            )
+            if attest
+            else ()
+        )
+        _show(screen, title, pushed, attestations)
+        results.append(
+            _result(title, pushed, [image.name for image in images])
+            | {"attestations": [one.value for one in attestations]}
+        )
     return results
 
 
-def _show(screen: "Screen", repository: str, pushed: "Pushed") -> None:
+def _show(screen: "Screen", repository: str, pushed: "Pushed", attestations: "Sequence[Attestation]") -> None:
     first, *others = pushed.tags
     screen.say(f"{repository}:{first}@{pushed.digest}")
     for tag in others:
@@ -121,6 +152,11 @@ def _show(screen: "Screen", repository: str, pushed: "Pushed") -> None:
     if pushed.bytes["mounted"]:
         parts.insert(1, f"{size_text(pushed.bytes['mounted'])} taken from other repositories there")
     screen.say(f"  {', '.join(parts)}; {pushed.seconds:.1f} s")
+    new = sum(each.attached.new for each in attestations)
+    counts = {"attached": new, "were there": len(attestations) - new}
+    if attestations:
+        told = ", ".join(f"{count} {fate}" for fate, count in counts.items() if count)
+        screen.say(f"  SBOMs and provenance: {told}")
 
 
 def _result(repository: str, pushed: "Pushed", images: list[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mlimage.cli.options import (
     VerboseOption,
 )
 from mlimage.cli.publish import (
+    AttestOption,
     ForceOption,
     PlainHttpOption,
     Publication,
@@ -34,6 +35,7 @@ def push(
     to: ToOption = None,
     tag: TagOption = None,
     force: ForceOption = False,
+    attest: AttestOption = True,
     plain_http: PlainHttpOption = False,
     variant: VariantOption = None,
     platform: PlatformOption = None,
@@ -47,6 +49,8 @@ def push(
     lock's date and a digest of the content, which no later push lets mean something else. Only what the
     registry lacks is sent; what broke goes on where it was. Logins are those of
     `docker login`, or of DOCKER_AUTH_CONFIG.
+
+    SBOMs and provenance are attached to each image, as OCI referrers, unless `--no-attest` is given.
 
     Examples:
       mlimage push churn --to ghcr.io/acme               as ghcr.io/acme/churn:20261121-3f2a9c1b04de
@@ -84,11 +88,25 @@ def push(
         ready = [
             Publication(
                 destination=remotes.destination(name),
-                members=members_of(loaded, locks[name], store),
-                as_of=locks[name][0][1].as_of,
+                spec=loaded.spec,
+                images=tuple(
+                    zip(
+                        members_of(loaded, locks[name], store),
+                        (lock for _, lock in locks[name]),
+                        strict=True,
+                    )
+                ),
             )
             for name, loaded in specs.items()
         ]
-        results = publish(ready, tags=moving, force=force, store=store, screen=screen)
+        results = publish(
+            ready,
+            tags=moving,
+            force=force,
+            attest=attest,
+            project=found.root,
+            store=store,
+            screen=screen,
+        )
     if json:
         screen.json(results)

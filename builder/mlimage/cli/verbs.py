@@ -25,6 +25,7 @@ VERBS: Final = {
     "doctor": "Look for what on this machine keeps images from running, or changes their numbers",
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
+    "sbom": "Print what an image is made of, as CycloneDX or SPDX",
     "cache": "List, prune and verify what was fetched and built",
     "schema": "Print the JSON Schema of mlimage.yaml, for editors",
 }

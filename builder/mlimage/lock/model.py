@@ -134,6 +134,8 @@ class LockedPackage:
         hashes: digests of every file that pip may install on the target, `sha256` among them, sorted.
         required_by: names of the packages that ask for it, sorted; a requirement of the spec is
             `-r` followed by the spec's place for it (`-r dependencies`, `-r serve.dependencies`).
+        license: what the package says of its licence, an SPDX expression or a name, for the record; empty
+            where it says nothing in few words.
     """
 
     name: str
@@ -144,6 +146,7 @@ class LockedPackage:
     size: int
     hashes: tuple[Digest, ...]
     required_by: tuple[str, ...]
+    license: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +261,7 @@ class Lock:
 
     @property
     def digest(self) -> Digest:
-        """Digest of all that decides the image's content; `tools` and hashes for pip do not count."""
+        """Digest of all that decides the image's content; not of tools, licences and hashes for pip."""
         return Digest.of(
             canonical_json(
                 {

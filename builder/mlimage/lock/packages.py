@@ -17,6 +17,7 @@ from mlimage.lock.changes import Upgrade
 from mlimage.lock.check import normalized
 from mlimage.lock.files import IndexFile
 from mlimage.lock.index import Indexes
+from mlimage.lock.licenses import license_of
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.lock.resolver import Pin, Question, Resolver, UnresolvedError
 from mlimage.lock.simple import serve_simple
@@ -85,8 +86,9 @@ def lock_packages(
     kept = {} if previous is None else {package.name: package for package in previous.packages}
     found = {pin.name: candidates(indexes.files(pin.name), target, as_of) for pin in pins}
     chosen = {pin.name: _choose(pin, found[pin.name], kept.get(pin.name), upgrade, indexes) for pin in pins}
+    metadata = {pin.name: indexes.metadata(chosen[pin.name].file) for pin in pins}
     asking = askers(
-        {pin.name: indexes.metadata(chosen[pin.name].file) for pin in pins},
+        metadata,
         [item.text for item in requirements],
         target.markers,
     )
@@ -101,6 +103,7 @@ def lock_packages(
             size=sizes[chosen[pin.name].file.filename],
             hashes=chosen[pin.name].hashes,
             required_by=(*_asked_at(pin, requirements, target), *asking[pin.name]),
+            license=license_of(metadata[pin.name]),
         )
         for pin in pins
     )

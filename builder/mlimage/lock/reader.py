@@ -190,6 +190,7 @@ def _parse_package(item: Table) -> LockedPackage:
         sha256=sha256,
         hashes=tuple(sorted({sha256, *item.digests("other_files")})),
         required_by=item.texts("required_by"),
+        license=item.text("license") if item.has("license") else "",
     )
     item.done()
     return package

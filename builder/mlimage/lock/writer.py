@@ -194,5 +194,7 @@ def _render_package(package: LockedPackage) -> str:
     others = tuple(digest for digest in package.hashes if digest != package.sha256)
     if others:
         values["other_files"] = others
+    if package.license:
+        values["license"] = package.license
     values["required_by"] = package.required_by
     return table("[[package]]", values)

@@ -5,22 +5,23 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#push
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, RegistryError
-from mlimage.fetch import Body, Http, HttpResponse, RefusedError, Retry, UnreachableError
+from mlimage.fetch import Body, EndlessError, Http, HttpResponse, RefusedError, Retry, UnreachableError
 from mlimage.oci.authentication import NOBODY, RegistryAuthentication
 from mlimage.oci.login import Logins
 from mlimage.oci.model import INDEX, MANIFEST, Descriptor
-from mlimage.oci.registry import HOST_OF_HUB, default_place, said
+from mlimage.oci.registry import HOST_OF_HUB, MAX_DOCUMENT, UNKNOWN, default_place, said
 from mlimage.progress import Task
 from mlimage.spec.registry import DOCKER_HUB, Reference
 
-_JUDGED: Final = frozenset({400, 401, 403, 404, 405, 413, 416})
+_JUDGED: Final = frozenset({400, 401, 403, 404, 405, 406, 413, 416})
 _TOO_MANY: Final = 429
 _ALONE: Final = 1 << 20
 """Bytes of a blob up to which it goes in one request; what breaks then begins anew."""
@@ -75,6 +76,11 @@ class Destination:
             plain=plain,
         )
 
+    @property
+    def name(self) -> str:
+        """What messages call it: `REGISTRY/PATH`."""
+        return f"{self._registry}/{self._path}"
+
     def has(self, blob: Descriptor) -> bool:
         """Whether the repository has a blob; it is asked until it says so once.
 
@@ -103,12 +109,12 @@ class Destination:
                 self._send("DELETE", self._location(answer), what=blob.digest)
         return False
 
-    def upload(self, blob: Descriptor, path: Path, task: Task) -> None:
+    def upload(self, blob: Descriptor, content: Path | bytes, task: Task) -> None:
         """Send a blob; a transfer that breaks goes on where the registry says that it is.
 
         Args:
             blob: what it is; the registry holds what comes against its digest.
-            path: its file.
+            content: its file, or its bytes.
             task: is told of each byte once.
 
         Raises:
@@ -125,7 +131,7 @@ class Destination:
                     start, location = 0, self._begin(blob)
                 else:
                     start, location = self._where(location, blob)
-                self._transfer(location, blob, path, start, sent)
+                self._transfer(location, blob, content, start, sent)
             except UnreachableError as error:
                 fruitless = 1 if sent.most > before else fruitless + 1
                 if fruitless == self._retry.attempts:
@@ -162,8 +168,12 @@ class Destination:
                 f"`{self._registry}` does not say which digest `{self._path}:{selector}` has"
             ) from None
 
-    def put_manifest(self, content: bytes, media_type: str, selector: str) -> None:
+    def put_manifest(self, content: bytes, media_type: str, selector: str) -> str | None:
         """Give the repository a manifest or an index under a tag or its own digest.
+
+        Returns:
+            The digest of the manifest to which the registry says that this one refers; None where it does
+            not say.
 
         Raises:
             RegistryError: the registry refuses, or says that it has something else now.
@@ -183,6 +193,26 @@ class Destination:
                 f"`{self._registry}` has another manifest than was sent: expected {Digest.of(content)}, "
                 f"got {told}"
             )
+        return answer.headers.get("oci-subject")
+
+    def ask(self, place: str, *, accept: str) -> HttpResponse | None:
+        """A document of the repository; None where it does not have it, or does not know what is asked.
+
+        Raises as `has` does.
+        """
+        what = place.partition("?")[0].rpartition("/")[2]
+        with self._judged(what):
+            answer = self._http.get(
+                f"{self._url}/{place}",
+                headers={"Accept": accept},
+                auth=self._auth,
+                judged=_JUDGED,
+                limit=MAX_DOCUMENT,
+            )
+        if answer.status in UNKNOWN:
+            return None
+        self._expect(answer, {200}, what)
+        return answer
 
     def _begin(self, blob: Descriptor) -> str:
         answer = self._send("POST", f"{self._url}/blobs/uploads/", what=blob.digest)
@@ -201,9 +231,11 @@ class Destination:
             raise _LostError
         return have, self._location(answer, location)
 
-    def _transfer(self, location: str, blob: Descriptor, path: Path, start: int, sent: "_Sent") -> None:
+    def _transfer(
+        self, location: str, blob: Descriptor, content: Path | bytes, start: int, sent: "_Sent"
+    ) -> None:
         headers = {"Content-Type": "application/octet-stream"}
-        rest = Body(open=lambda: _counted(path, start, sent), size=blob.size - start)
+        rest = Body(open=lambda: _opened(content, start, sent), size=blob.size - start)
         if start or blob.size > _ALONE:
             if start:
                 headers["Content-Range"] = f"{start}-{blob.size - 1}"
@@ -249,7 +281,7 @@ class Destination:
         attempts: int | None = None,
     ) -> HttpResponse:
         here = urlsplit(url)[:2] == urlsplit(self._url)[:2]
-        try:
+        with self._judged(what, patient=attempts is None):
             return self._http.send(
                 method,
                 url,
@@ -259,10 +291,21 @@ class Destination:
                 judged=_JUDGED,
                 attempts=attempts,
             )
+
+    @contextmanager
+    def _judged(self, what: str, *, patient: bool = True) -> Iterator[None]:
+        """What ends a request, as an error of a registry where it is one."""
+        try:
+            yield
+        except EndlessError:
+            raise RegistryError(
+                f"`{self._registry}` gives more than {MAX_DOCUMENT >> 20} MiB for `{self._path}`, "
+                "which no manifest has"
+            ) from None
         except RefusedError as error:
             raise self._refusal(error.status, what, "") from error
         except UnreachableError as error:
-            if error.status == _TOO_MANY and attempts is None:
+            if error.status == _TOO_MANY and patient:
                 raise self._refusal(_TOO_MANY, what, "") from error
             raise
 
@@ -326,5 +369,7 @@ class _Counting(io.FileIO):
         return content
 
 
-def _counted(path: Path, start: int, sent: _Sent) -> BinaryIO:
-    return _Counting(path, start, sent)
+def _opened(content: Path | bytes, start: int, sent: _Sent) -> BinaryIO:
+    if isinstance(content, bytes):
+        return io.BytesIO(content[start:])
+    return _Counting(content, start, sent)

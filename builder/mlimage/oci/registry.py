@@ -31,7 +31,9 @@ from mlimage.spec.registry import DOCKER_HUB, Reference
 MAX_DOCUMENT: Final = 4 << 20
 """Bytes of the largest manifest or configuration; what the specification lets registries refuse beyond."""
 HOST_OF_HUB: Final = f"registry-1.{DOCKER_HUB}"
-_JUDGED: Final = frozenset({400, 401, 403, 404, 405, 410, 451})
+UNKNOWN: Final = frozenset({400, 404, 405, 406})
+"""Statuses by which registries say that they do not have something, or do not know what is asked."""
+_JUDGED: Final = frozenset({400, 401, 403, 404, 405, 406, 410, 451})
 _TOO_MANY: Final = 429
 _T = TypeVar("_T")
 
@@ -103,6 +105,21 @@ class Repository:
         """
         return self._first(lambda place: self._document(place, selector))
 
+    @property
+    def name(self) -> str:
+        """What messages call it: `REGISTRY/PATH`."""
+        return f"{self._reference.registry}/{self._reference.repository}"
+
+    def ask(self, place: str, *, accept: str) -> HttpResponse | None:
+        """A document that has no digest yet, by its place below the repository.
+
+        None where nobody has it, or knows what is asked. Raises as `document` does.
+        """
+        try:
+            return self._first(lambda at: self._ask(at, place, accept))
+        except _UnknownError:
+            return None
+
     def blob(self, digest: Digest) -> bytes:
         """A small blob. Raises as `document` does."""
         return self._first(lambda place: self._blob(place, digest))
@@ -168,6 +185,15 @@ class Repository:
                     hint="is there a proxy in between that changes what comes through?",
                 )
         return Document(content=answer.body, digest=digest, media_type=answer.headers.get("content-type", ""))
+
+    def _ask(self, at: _Place, place: str, accept: str) -> HttpResponse:
+        answer = self._get(at, place, headers={"Accept": accept})
+        if answer.status in UNKNOWN:
+            raise _UnknownError(f"`{at.name}` does not know `{place}`")
+        if answer.status != 200:
+            what = place.partition("?")[0].rpartition("/")[2]
+            raise self._refusal(at, answer.status, what, said(answer.body))
+        return answer
 
     def _blob(self, place: _Place, digest: Digest) -> bytes:
         answer = self._get(place, f"blobs/{digest}")
@@ -237,6 +263,10 @@ class Repository:
                 or f"is the name right? where it is not public: `docker login {place.host}`",
             )
         return RegistryError(f"`{place.name}` refuses to give `{named}` (HTTP {status}){told}")
+
+
+class _UnknownError(RegistryError):
+    """A registry does not have what was asked for; never leaves this module."""
 
 
 def default_place(registry: str, *, plain: bool = False) -> Location:

@@ -76,6 +76,7 @@ def packages(draw: st.DrawFn, name: str) -> LockedPackage:
         size=draw(SIZES),
         hashes=tuple(sorted({sha256, *draw(st.sets(DIGESTS, max_size=2))})),
         required_by=draw(sorted_texts(NAMES | NAMES.map(lambda name: f"-r {name}"))),
+        license=draw(st.sampled_from(["", "MIT", "BSD-3-Clause OR Apache-2.0"])),
     )
 
 
