@@ -40,9 +40,9 @@ class OwnRegistry:
         return f"127.0.0.1:{self.port}"
 
     def tags(self, repository: str) -> list[str]:
-        """The tags of a repository, sorted."""
+        """The tags that people gave a repository, sorted; not those of lists of what is attached."""
         folder = self.storage / f"docker/registry/v2/repositories/{repository}/_manifests/tags"
-        return sorted(path.name for path in folder.glob("*"))
+        return sorted(path.name for path in folder.glob("*") if not path.name.startswith("sha256-"))
 
     def blobs(self) -> dict[str, int]:
         """The size of each blob and manifest, by its digest; each is held against it."""
