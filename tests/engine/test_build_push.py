@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.network, pytest.mark.engine]
 
 NOWHERE = "http://127.0.0.1:9/"
 OFFLINE = {"PIP_INDEX_URL": NOWHERE, "MLIMAGE_MIRROR_DEBIAN": NOWHERE, "MLIMAGE_MIRROR_PYPI": NOWHERE}
-OWN = ["runtime", "app"]
+OWN = ["runtime", "recipe", "app"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mlimage.cli.building import engine_of, inputs_opener
 from mlimage.cli.options import (
     JsonOption,
     NamesArgument,
@@ -29,16 +30,11 @@ from mlimage.cli.publish import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from mlimage.cache import Cache
-    from mlimage.cli.screen import Screen
     from mlimage.daemon.connect import Daemon
-    from mlimage.engines.choose import Choice, Name
-    from mlimage.engines.layers import Engine
-    from mlimage.lock.inputs import Inputs
+    from mlimage.engines.choose import Choice
     from mlimage.lock.model import Lock
-    from mlimage.spec.load import LoadedSpec
 
 
 def build(
@@ -217,7 +213,7 @@ def build(
                     lock_folder=found.lock_folder(planned.image),
                     record=record,
                     strict=strict_reproducible,
-                    engine=_engine(
+                    engine=engine_of(
                         chosen_engine.engine,
                         found.root,
                         secrets_of(secrets, planned.dockerfile),
@@ -228,7 +224,7 @@ def build(
                     elsewhere=remotes.layers_for(planned.image, stay=not (loads or outputs))
                     if chosen_engine.engine == "direct"
                     else None,
-                    inputs=_opener(stack, spec, planned.variant, cache, screen),
+                    inputs=inputs_opener(stack, spec, planned.variant, cache, screen),
                     cache=cache,
                     store=store,
                     progress=screen.progress,
@@ -279,28 +275,6 @@ def _place(context: typer.Context, to: str | None, tags: list[str] | None, *, pu
     return None
 
 
-def _opener(
-    stack: ExitStack, loaded: "LoadedSpec", variant: str, cache: "Cache", screen: "Screen"
-) -> "Callable[[], Inputs]":
-    """What opens the sources of an image's inputs, to be closed with the stack."""
-
-    def inputs() -> "Inputs":
-        from mlimage.lock.sources import Sources
-        from mlimage.oci.images import RegistryImages
-
-        sources = Sources(
-            loaded.spec,
-            variant,
-            cache=cache,
-            environ=os.environ,
-            progress=screen.progress,
-            open_images=RegistryImages,
-        )
-        return stack.enter_context(sources).inputs
-
-    return inputs
-
-
 def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":
     """The engine of containers, where one builds or gets the image."""
     builds = [choice for choice in choices if choice.engine == "docker"]
@@ -314,16 +288,6 @@ def _daemon(choices: "Sequence[Choice]", *, loads: bool) -> "Daemon | None":
 
         return connect(os.environ)
     return None
-
-
-def _engine(name: "Name", project: Path, secrets: "Sequence[tuple[str, str]]", *, cached: bool) -> "Engine":
-    if name == "direct":
-        from mlimage.engines.direct import direct
-
-        return direct
-    from mlimage.engines.docker.engine import DockerEngine
-
-    return DockerEngine(project=project, secrets=secrets, environ=dict(os.environ), cached=cached)
 
 
 def _goes_to_stdout(outputs: list[str], *, json: bool) -> bool:

@@ -78,7 +78,7 @@ def diff(
     if as_json:
         screen.json(as_value(found))
     else:
-        _show(found, screen)
+        show_diff(found, screen)
     if exit_code and not found.identical:
         raise typer.Exit(VerificationError.exit_status)
 
@@ -166,7 +166,8 @@ def _bytes(difference: "ByteDifference") -> dict[str, Any]:
     }
 
 
-def _show(diff: "ImageDiff", screen: Screen) -> None:
+def show_diff(diff: "ImageDiff", screen: Screen) -> None:
+    """The differences for people."""
     from mlimage.verify.explain import summary
 
     screen.table(

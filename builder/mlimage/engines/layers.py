@@ -11,13 +11,13 @@ from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
 from mlimage.engines.elsewhere import Elsewhere, recorded_layers, stood_together
 from mlimage.engines.libraries import Libraries
-from mlimage.engines.own import key_of_own, large_files, own_files
+from mlimage.engines.own import OwnLayer, key_of_own, large_files, own_files
 from mlimage.engines.steps import key_of_steps
 from mlimage.lock.records import Record
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BuildPlan, Layer, PackageLayer, RuntimeLayer, StepsLayer
+from mlimage.plan.model import BuildPlan, Layer, PackageLayer, StepsLayer
 from mlimage.progress import Progress
 
 if TYPE_CHECKING:
@@ -114,16 +114,12 @@ def make_layers(
         FetchError: an input cannot be had, or is not what was locked.
     """
     records = LayerRecords(cache.layers, store)
-    own = {
-        layer.name: own_files(layer, plan, folder)
-        for layer in plan.layers
-        if isinstance(layer, RuntimeLayer | AppLayer)
-    }
+    own = {layer.name: own_files(layer, plan, folder) for layer in plan.layers if isinstance(layer, OwnLayer)}
     for warning in (one for entries in own.values() for one in large_files(entries)):
         progress.note(f"warning: {warning}")
     keys = {
         layer.name: key_of_own(own[layer.name], plan.compression)
-        if isinstance(layer, RuntimeLayer | AppLayer)
+        if isinstance(layer, OwnLayer)
         else layer.key
         for layer in plan.layers
         if not isinstance(layer, StepsLayer)

@@ -1,4 +1,4 @@
-"""The layers that no lock names: mlimage's runtime, and the application. Their own bytes are their key."""
+"""The layers that no lock names: runtime, recipe and application. Their own bytes are their key."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +12,23 @@ from mlimage.errors import BuildError, reason_of
 from mlimage.lock.model import ImageBase
 from mlimage.plan.config import APP, ROLES
 from mlimage.plan.layers import SEAL_VERSION
-from mlimage.plan.model import AppLayer, BuildPlan, Compression, RuntimeLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Compression, RecipeLayer, RuntimeLayer
 
 _LARGE: Final = 100_000_000
 """A file of an application from this size on is most likely data or a model that got there by mistake."""
 
 
-def own_files(layer: RuntimeLayer | AppLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ...]:
-    """The files of a layer that no lock names: mlimage's runtime, or the application."""
+OwnLayer = RuntimeLayer | RecipeLayer | AppLayer
+
+
+def own_files(layer: OwnLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ...]:
+    """The files of a layer that no lock names."""
     match layer:
         case RuntimeLayer():
             program = plan.base.installation.program if isinstance(plan.base, ImageBase) else None
             return arrange(runtime_entries(plan.python, program=program))
+        case RecipeLayer():
+            return arrange([file_of_bytes(path, content, origin="recipe") for path, content in layer.files])
         case AppLayer():
             roles = file_of_bytes(ROLES, layer.roles, origin="roles")
             return arrange([*app_entries(folder / layer.source, ignore=layer.ignore, destination=APP), roles])

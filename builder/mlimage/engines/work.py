@@ -32,6 +32,7 @@ from mlimage.plan.model import (
     LibraryLayer,
     PackageLayer,
     PulledLayer,
+    RecipeLayer,
     RuntimeLayer,
     StepsLayer,
 )
@@ -162,6 +163,8 @@ class Work:
                 self._listings.put(layer.key, files)
                 self._libraries.put(layer.key, files)
                 return files
+            case RecipeLayer():
+                return self._own[layer.name]
             case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
                 return self._made.own(layer) if self._made else self._own[layer.name]
             case PulledLayer():
@@ -196,7 +199,7 @@ def _weight(layer: Layer) -> int:
             return sum(package.size for package in layer.packages)
         case PulledLayer():
             return layer.layer.size
-        case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
+        case RuntimeLayer() | RecipeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
             return 0
 
 
@@ -212,6 +215,6 @@ def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
                 below[layer.layer.digest] = layer.layer
             case PackageLayer():
                 wheels.update({package.sha256: package for package in layer.packages})
-            case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
+            case RuntimeLayer() | RecipeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
                 pass
     return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]

@@ -15,6 +15,7 @@ from mlimage.plan.model import (
     LibraryLayer,
     PackageLayer,
     PulledLayer,
+    RecipeLayer,
     RuntimeLayer,
     StepsLayer,
 )
@@ -90,6 +91,8 @@ def comment(layer: Layer) -> str:
             return ", ".join(f"{package.name} {package.version}" for package in layer.packages)
         case RuntimeLayer():
             return "entry point and virtual environment"
+        case RecipeLayer():
+            return "spec and lock"
         case AppLayer():
             return "application"
         case StepsLayer():

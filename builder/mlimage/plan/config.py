@@ -1,6 +1,6 @@
 """The run configuration of an image, and the file that tells its runtime what the roles are."""
 
-from typing import Final
+from typing import Any, Final
 
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import ImageBase, Lock
@@ -89,9 +89,14 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
     }
 
 
+def said_of(spec: ImageSpec) -> dict[str, Any]:
+    """What a spec says of all its variants, without what is so by default; platforms do not count."""
+    return spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants", "platforms"})
+
+
 def spec_digest(spec: ImageSpec, variant: str) -> Digest:
     """Digest of what the spec says for a variant; others, platforms, spelling and comments do not count."""
-    said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants", "platforms"})
+    said = said_of(spec)
     own = spec.variants[variant].model_dump(mode="json", exclude_defaults=True)
     return Digest.of(canonical_json({**said, "variant": own} if own else said))
 

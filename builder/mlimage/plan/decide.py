@@ -6,7 +6,18 @@ from mlimage.plan.config import image_config, roles_file
 from mlimage.plan.cuda import check_accelerator
 from mlimage.plan.dockerfile import dockerfile_plan, has_steps
 from mlimage.plan.layers import base_layers, package_layers
-from mlimage.plan.model import COMPILED, AppLayer, BuildPlan, Compression, Layer, RuntimeLayer, StepsLayer
+from mlimage.plan.model import (
+    COMPILED,
+    AppLayer,
+    BuildPlan,
+    Compression,
+    Layer,
+    RecipeLayer,
+    RuntimeLayer,
+    StepsLayer,
+)
+from mlimage.plan.recipe import NAME as RECIPE
+from mlimage.plan.recipe import recipe_files
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import accelerator_of
@@ -42,6 +53,7 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
             bytecode=bytecode,
         ),
         RuntimeLayer(name="runtime"),
+        RecipeLayer(name=RECIPE, files=recipe_files(loaded, lock)),
         AppLayer(
             name="app",
             source=spec.app.source,

@@ -83,6 +83,19 @@ class RuntimeLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeLayer:
+    """How the image was made.
+
+    Attributes:
+        name: for people.
+        files: paths in the image, each with its content, sorted.
+    """
+
+    name: str
+    files: tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppLayer:
     """The application's files.
 
@@ -107,7 +120,15 @@ class StepsLayer:
 
 
 Layer = (
-    BaseLayer | PulledLayer | LibraryLayer | AptLayer | PackageLayer | RuntimeLayer | AppLayer | StepsLayer
+    BaseLayer
+    | PulledLayer
+    | LibraryLayer
+    | AptLayer
+    | PackageLayer
+    | RuntimeLayer
+    | RecipeLayer
+    | AppLayer
+    | StepsLayer
 )
 
 

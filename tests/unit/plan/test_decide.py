@@ -6,7 +6,7 @@ from dataclasses import replace
 from mlimage.lock.model import LockedPackage
 from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
-from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RuntimeLayer
+from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RecipeLayer, RuntimeLayer
 from mlimage.platforms import LINUX_ARM64
 from mlimage.spec.load import LoadedSpec, parse_spec
 from support.locks import for_arm64, image_base, lock, on_image, package
@@ -42,9 +42,10 @@ def test_layers_from_the_bottom() -> None:
         PackageLayer,
         PackageLayer,
         RuntimeLayer,
+        RecipeLayer,
         AppLayer,
     ]
-    assert [layer.name for layer in planned.layers] == ["base", "numpy", "scipy", "runtime", "app"]
+    assert [layer.name for layer in planned.layers] == ["base", "numpy", "scipy", "runtime", "recipe", "app"]
     app = planned.layers[-1]
     assert isinstance(app, AppLayer)
     assert (app.source, app.ignore) == ("app", ("*.tmp",))
@@ -131,8 +132,8 @@ SPLIT = lock(
 def test_an_image_for_each_role() -> None:
     loaded = _loaded(SPEC + b"split: true\n")
     train, serve = plan(loaded, SPLIT, "train"), plan(loaded, SPLIT, "serve")
-    assert [layer.name for layer in train.layers] == ["base", "numpy", "tqdm", "runtime", "app"]
-    assert [layer.name for layer in serve.layers] == ["base", "numpy", "fastapi", "runtime", "app"]
+    assert [layer.name for layer in train.layers] == ["base", "numpy", "tqdm", "runtime", "recipe", "app"]
+    assert [layer.name for layer in serve.layers] == ["base", "numpy", "fastapi", "runtime", "recipe", "app"]
     assert train.layers[:2] == serve.layers[:2]
     assert (train.name, serve.name) == ("digits:cpu-train", "digits:cpu-serve")
     assert (train.config.command, serve.config.command) == (("train",), ("serve",))
@@ -175,7 +176,14 @@ ON_IMAGE = SPEC.replace(b"{debian: bookworm}", b"{image: 'python:3.11-slim'}")
 
 def test_on_an_image() -> None:
     planned = plan(_loaded(ON_IMAGE), on_image(lock([package("numpy")]), image_base()))
-    assert [layer.name for layer in planned.layers] == ["base-1", "base-2", "numpy", "runtime", "app"]
+    assert [layer.name for layer in planned.layers] == [
+        "base-1",
+        "base-2",
+        "numpy",
+        "runtime",
+        "recipe",
+        "app",
+    ]
     assert needs_docker(planned) == ()
     env = dict(planned.config.env)
     assert env["PATH"] == "/opt/venv/bin:/usr/local/bin:/usr/bin:/bin"
@@ -198,5 +206,5 @@ def test_variables_of_an_image_that_would_lead_python_away() -> None:
 
 def test_debs_on_an_image_need_docker() -> None:
     planned = plan(_loaded(ON_IMAGE), on_image(lock(), image_base(debs=["git"])))
-    assert [layer.name for layer in planned.layers] == ["base-1", "base-2", "apt", "runtime", "app"]
+    assert [layer.name for layer in planned.layers] == ["base-1", "base-2", "apt", "runtime", "recipe", "app"]
     assert needs_docker(planned) == ("the image that is the base installs `base.packages` with its own dpkg",)

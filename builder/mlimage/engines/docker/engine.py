@@ -35,6 +35,7 @@ from mlimage.plan.model import (
     LibraryLayer,
     PackageLayer,
     PulledLayer,
+    RecipeLayer,
     RuntimeLayer,
 )
 from mlimage.render.dockerfile import render
@@ -71,14 +72,16 @@ class DockerEngine:
         """
         need_secrets(self.secrets, job.plan.dockerfile.steps)
         job = replace(job, inputs=cache(job.inputs))
-        base = tuple(
-            layer for layer in job.missing if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer)
+        without = tuple(
+            layer
+            for layer in job.missing
+            if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer | RecipeLayer)
         )
         blobs = dict(job.known)
-        for name, blob in Work(job).make(base):
+        for name, blob in Work(job).make(without):
             blobs[name] = blob
             yield name, blob
-        rest = tuple(layer for layer in job.missing if layer not in base)
+        rest = tuple(layer for layer in job.missing if layer not in without)
         if rest:
             with scratch_folder(job.cache.root) as scratch:
                 made = self._build(job, blobs, scratch)

@@ -1,0 +1,122 @@
+"""Makes an image once more, from what it says of how it was made, and compares."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from mlimage.cache import Cache
+from mlimage.engines.build import build_image
+from mlimage.engines.layers import Engine
+from mlimage.errors import VerificationError
+from mlimage.lock.inputs import Inputs
+from mlimage.lock.text import read_lock
+from mlimage.oci.model import SealedImage
+from mlimage.oci.store import Store
+from mlimage.oci.unpack import unpack_layers
+from mlimage.plan.config import APP
+from mlimage.plan.decide import plan
+from mlimage.plan.model import BuildPlan
+from mlimage.plan.recipe import FOLDER, LOCK, SPEC
+from mlimage.plan.recipe import NAME as RECIPE
+from mlimage.progress import Progress
+from mlimage.spec.load import LoadedSpec
+from mlimage.spec.project import Project
+from mlimage.spec.tags import ROLES, ImageTag
+
+_APP: Final = "app"
+"""Name of the application's layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What an image was made from.
+
+    Attributes:
+        project: spec, lock and application, as a project.
+        loaded: the spec.
+        plan: what a build of it does.
+    """
+
+    project: Project
+    loaded: LoadedSpec
+    plan: BuildPlan
+
+
+def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
+    """Take spec, lock and application out of an image.
+
+    Args:
+        image: whose layers `recipe` and `app` are in the store.
+        store: has it.
+        folder: an empty folder, which becomes the project.
+
+    Raises:
+        VerificationError: the image does not say how it was made.
+        BuildError: a layer is damaged.
+    """
+    labels = _labels(image, store)
+    layers = {layer.name: layer for layer in image.layers}
+    name, variant = labels.get("org.opencontainers.image.title"), labels.get("dev.mlimage.variant")
+    if RECIPE not in layers or _APP not in layers or not name or not variant:
+        raise VerificationError(
+            f"`{image.name}` does not say how it was made",
+            hint="images have spec and lock in them since mlimage 0.1; build it from its project and let "
+            "`mlimage diff` compare",
+        )
+    project = Project(folder)
+    taken = folder / "layers"
+    taken.mkdir()
+    wanted = [layer for layer in image.layers if layer.name in {RECIPE, _APP}]
+    unpack_layers(wanted, store, taken, of=image.name, owners=False, verify=True)
+    said = taken / FOLDER
+    source = json.loads((said / SPEC).read_bytes()).get("app", {}).get("source", APP)
+    (said / LOCK).rename(_parent(project.lock_folder(name)))
+    said.rename(_parent(project.image_folder(name)))
+    (taken / APP).rename(_parent(project.image_folder(name) / source))
+    # What was left out of the application is not in the image, and what is in it was meant to be.
+    loaded = replace(project.load(name), ignore=("!**",))
+    tag = ImageTag(
+        variant=variant,
+        role=next((role for role in ROLES if role == labels.get("dev.mlimage.role")), None),
+        platform=image.platform,
+    )
+    lock = read_lock(project.lock_folder(name), tag.of_lock)
+    return Recipe(project=project, loaded=loaded, plan=plan(loaded, lock, tag.role))
+
+
+def rebuild(
+    recipe: Recipe,
+    *,
+    engine: Engine,
+    inputs: Callable[[], Inputs],
+    cache: Cache,
+    progress: Progress,
+) -> SealedImage:
+    """Make the image of a recipe in a cache of its own, where nothing is known.
+
+    Raises as `engines.build.build_image` does.
+    """
+    name = recipe.plan.image
+    return build_image(
+        recipe.plan,
+        folder=recipe.project.image_folder(name),
+        lock_folder=recipe.project.lock_folder(name),
+        record=False,
+        engine=engine,
+        inputs=inputs,
+        cache=cache,
+        store=Store(cache.store),
+        progress=progress,
+    ).image
+
+
+def _parent(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _labels(image: SealedImage, store: Store) -> Mapping[str, str]:
+    settings = json.loads(store.read(image.config)).get("config") or {}
+    return dict(settings.get("Labels") or {})
