@@ -9,7 +9,7 @@ from mlimage.lock.model import BaseLock, ImageBase, Lock
 from mlimage.lock.writer import requirements_file
 from mlimage.plan.model import AptLayer, BuildPlan, DockerfilePlan, Moment, RunStep
 from mlimage.spec.load import LoadedSpec
-from mlimage.spec.model import DebianBase, RegistryBase, Role
+from mlimage.spec.model import DebianBase, ImageSpec, RegistryBase, Role
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import indexes_of
 
@@ -47,6 +47,12 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None) -> Do
 def needs_docker(plan: BuildPlan) -> tuple[str, ...]:
     """Why the direct engine cannot build it, in the user's words; nothing where it can."""
     return tuple(_needs(plan))
+
+
+def asks_for_docker(spec: ImageSpec) -> bool:
+    """Whether the direct engine will not be able to build the spec's images, before there is a lock."""
+    installs = isinstance(spec.base, RegistryBase) and bool(spec.base.packages)
+    return installs or bool(spec.run) or spec.dockerfile.template is not None
 
 
 def has_steps(dockerfile: DockerfilePlan) -> bool:

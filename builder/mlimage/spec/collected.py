@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from mlimage.mirrors import DEFAULT_INDEX, variable
 from mlimage.spec.accelerated import sort_requirements
@@ -293,7 +293,7 @@ def _wheel_of(place: str) -> str | None:
     """`NAME==VERSION` of the wheel that a place names; None where it names something else."""
     try:
         name, version, *_ = parse_wheel_filename(unquote(urlsplit(place).path.rpartition("/")[2]))
-    except InvalidWheelFilename:
+    except ValueError:  # no name of a wheel, or brackets in the URL that hold no address
         return None
     return f"{name}=={version.public}"
 

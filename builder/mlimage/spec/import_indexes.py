@@ -61,7 +61,10 @@ def is_all_builds(url: str) -> bool:
 
 def is_default(url: str) -> bool:
     """Whether it is the index that everybody has anyway."""
-    return urlsplit(clean_url(url)).hostname == urlsplit(built_in_index()).hostname
+    try:
+        return urlsplit(clean_url(url)).hostname == urlsplit(built_in_index()).hostname
+    except ValueError:  # brackets that hold no address
+        return False
 
 
 def pytorch_wheel(url: str) -> str | None:

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from mlimage import __version__
 from mlimage.cli import main
 from mlimage.spec.schema import json_schema
 
@@ -137,3 +139,107 @@ def test_init_of_a_name_that_is_a_number_in_yaml(
     assert _run("init", "1.0") == 0
     assert 'name: "1.0"\n' in (tmp_path / "images" / "1.0" / "mlimage.yaml").read_text()
     assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def project(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a project with one image, in a repository."""
+    root = tmp_path / "repository" / "ml"
+    (root.parent / ".git").mkdir(parents=True)
+    root.mkdir()
+    monkeypatch.chdir(root)
+    assert _run("init", "churn") == 0
+    capsys.readouterr()
+    return root
+
+
+def test_a_workflow_for_what_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("init", "--ci", "github") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out == (
+        "made\n"
+        "  ../.github/workflows/mlimage.yml\n"
+        "\n"
+        "next:\n"
+        "  mlimage lock\n"
+        "  mlimage render\n"
+        "  mlimage build --record\n"
+        "  then commit what is new, `lockfiles/` and the Dockerfiles included\n"
+    )
+    text = (project.parent / ".github/workflows/mlimage.yml").read_text()
+    assert f"pip install mlimage=={__version__}\n" in text
+    assert "    working-directory: ml\n" in text
+
+
+def test_a_workflow_with_a_new_image(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("init", "other", "--ci", "gitlab") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.endswith(
+        "  images/other/mlimage.yaml\n"
+        "  ../.gitlab-ci.yml\n"
+        "\n"
+        "next:\n"
+        "  mlimage lock other\n"
+        "  mlimage render other\n"
+        "  mlimage build other --record\n"
+        "  mlimage run other train\n"
+        "  then commit what is new, `lockfiles/` and the Dockerfiles included\n"
+    )
+    matrix = yaml.safe_load((project.parent / ".gitlab-ci.yml").read_text())["build"]["parallel"]["matrix"]
+    assert matrix == [{"IMAGE": "churn", "VARIANT": ["cpu"]}, {"IMAGE": "other", "VARIANT": ["cpu"]}]
+
+
+@pytest.mark.parametrize("what", ["file", "link", "folder"])
+def test_no_workflow_is_overwritten(what: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = project.parent / ".gitlab-ci.yml"
+    if what == "file":
+        there.write_text("mine")
+    elif what == "link":
+        there.symlink_to("nowhere")
+    else:
+        there.mkdir()
+    assert _run("init", "other", "--ci", "gitlab") == 2
+    assert capsys.readouterr().err == (
+        f"error: `.gitlab-ci.yml` is there already, in `{project.parent}`\n"
+        "hint: move it away, and bring back what you need of it\n"
+    )
+    assert not (project / "images" / "other").exists()
+    assert what != "file" or there.read_text() == "mine"
+
+
+def test_no_workflow_of_a_spec_that_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "images/churn/mlimage.yaml").write_text("name: churn\n")
+    assert _run("init", "other", "--ci", "gitlab") == 3
+    assert "images/churn/mlimage.yaml:" in capsys.readouterr().err
+    assert not (project / "images" / "other").exists()
+    assert not (project.parent / ".gitlab-ci.yml").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--from", "x"), ("--from", "x", "--ci", "github")])
+def test_init_of_nothing(
+    arguments: tuple[str, ...], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("init", *arguments) == 2
+    assert capsys.readouterr().err == (
+        "error: missing argument `NAME`\nhint: `mlimage init --help` shows what it takes\n"
+    )
+
+
+def test_no_workflow_without_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run("init", "--ci", "github") == 2
+    assert capsys.readouterr().err == (
+        f"error: no project here: neither `{tmp_path}` nor a folder above it has `images/NAME/mlimage.yaml`\n"
+        "hint: `mlimage init NAME` makes one here\n"
+    )
+    (tmp_path / "images").mkdir()
+    (tmp_path / "lockfiles").mkdir()
+    assert _run("init", "--ci", "github") == 2
+    assert capsys.readouterr().err == (
+        f"error: no images in `{tmp_path}`\nhint: `mlimage init NAME` makes one\n"
+    )
+    assert not (tmp_path / ".github").exists()

@@ -827,6 +827,8 @@ _PARTS = (
 
 
 @example("https://u:hunter2@h/x: torch", "yml")
+@example("--index-url git+https://x[cuda12]", "txt")
+@example("x @ https://x[cuda12]/x.whl", "txt")
 @given(st.lists(st.sampled_from(_PARTS), max_size=12).map("".join), st.sampled_from(("txt", "yml", "toml")))
 def test_whatever_is_imported_becomes_a_spec(text: str, kind: str) -> None:
     whole = {
