@@ -260,6 +260,7 @@ def build(
                 attest=attest,
                 project=found.root,
                 store=store,
+                scans=cache.scans,
                 screen=screen,
             )
     if json:

@@ -43,7 +43,8 @@ Exit statuses:
   0 done    1 defect in mlimage    2 usage    3 spec    4 lock missing or stale
   5 cannot resolve    6 fetch failed or hash differs    7 build failed
   8 verification failed    9 registry    10 cannot run here
-  11 refused by this machine (disk full, no permission)    130 interrupted
+  11 refused by this machine (disk full, no permission)
+  12 secrets or vulnerabilities found    130 interrupted
 
 \b
 `mlimage VERB --help` tells more. MLIMAGE_DEBUG=1 shows tracebacks.

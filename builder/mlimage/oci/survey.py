@@ -36,6 +36,7 @@ def survey(cache: Cache) -> tuple[Part, ...]:
         ("bytecode", "compiled modules of resolvers", cache.bytecode, len(things_in(cache.bytecode))),
         ("layers", "records of layers", cache.layers, len(things_in(cache.layers))),
         ("store", "images' blobs", cache.store, len(things_in(store.blobs))),
+        ("scans", "what was found in layers", cache.scans, len(things_in(cache.scans))),
         ("unpacked", "unpacked images", cache.unpacked, len(things_in(cache.unpacked))),
     )
     return tuple(

@@ -259,6 +259,18 @@ class Determinism(_Part):
     )
 
 
+class Push(_Part):
+    """What leaves the machine."""
+
+    allow_secrets: tuple[Pattern, ...] = Field(
+        default=(),
+        description="Files of the image in which `mlimage push` takes what looks like a secret for none: "
+        "paths or patterns as in a `.dockerignore`, from the image's root; or names of variables. The image "
+        "does not depend on it.",
+        examples=[["/app/tests/fixtures", "/app/**/*.pem"]],
+    )
+
+
 class ImageSpec(_Part):
     """One image for training and serving a model."""
 
@@ -388,4 +400,9 @@ class ImageSpec(_Part):
         default_factory=Determinism,
         description="How far the numbers of two runs must agree.",
         examples=[{"profile": "strict", "seed": 42}],
+    )
+    push: Push = Field(
+        default_factory=Push,
+        description="What is allowed to leave the machine.",
+        examples=[{"allow_secrets": ["/app/tests/fixtures"]}],
     )

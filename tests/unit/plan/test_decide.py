@@ -96,6 +96,11 @@ def test_an_image_that_only_trains_has_no_default_command() -> None:
     assert (config.command, config.ports) == ((), ())
 
 
+def test_what_may_be_pushed_does_not_change_the_image() -> None:
+    allowed = plan(_loaded(SPEC + b"push: {allow_secrets: [/app/key.pem]}\n"), lock())
+    assert allowed.config == plan(_loaded(), lock()).config
+
+
 def test_comments_and_spelling_do_not_change_the_spec_digest() -> None:
     one = dict(plan(_loaded(), lock()).config.labels)["dev.mlimage.spec"]
     text = b"# A comment.\n" + SPEC.replace(b"{debian: bookworm}", b"\n  debian: bookworm")
