@@ -27,6 +27,7 @@ class Cache:
     `layers/<key>.json`   what a layer plan gave: diff_id, digest and sizes, by the key of its inputs
     `store/`              the local store of sealed images, an OCI image layout
     `scans/<digest>.json` secrets that were found in a layer, by the digest of its blob
+    `advisories/`         what sources of advisories said last
     `unpacked/<digest>/`  root file systems of images that the sandbox runs
     `locks/`              files that processes lock
     ====================  =========================================================================
@@ -72,6 +73,11 @@ class Cache:
     def scans(self) -> Path:
         """What was found in layers."""
         return self.root / "scans"
+
+    @property
+    def advisories(self) -> Path:
+        """What sources of advisories said last."""
+        return self.root / "advisories"
 
     @property
     def unpacked(self) -> Path:

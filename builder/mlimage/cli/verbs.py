@@ -26,6 +26,7 @@ VERBS: Final = {
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
     "sbom": "Print what an image is made of, as CycloneDX or SPDX",
+    "audit": "Look for known vulnerabilities in what a lock names",
     "cache": "List, prune and verify what was fetched and built",
     "schema": "Print the JSON Schema of mlimage.yaml, for editors",
 }

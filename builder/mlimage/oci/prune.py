@@ -75,6 +75,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         found += _files(
             "fetched file", (path for folder in things_in(cache.inputs) for path in _old(folder, before))
         )
+        found += _files("advisories", _old(cache.advisories, before))
         found += _files("metadata", _old(cache.metadata, before))
         found += _files("base", _old(cache.roots, before))
     bases = {path.name for path in things_in(cache.roots)} - {removal.path.name for removal in found}
@@ -88,6 +89,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         cache.unpacked,
         cache.layers,
         cache.scans,
+        cache.advisories,
         store.folder,
     ):
         found += [

@@ -92,9 +92,11 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
 def spec_digest(spec: ImageSpec, variant: str) -> Digest:
     """Digest of what the spec says for a variant, however it is spelled.
 
-    Other variants, platforms and what may be pushed do not count.
+    Other variants, platforms, what may be pushed and what an audit ignores do not count.
     """
-    said = spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants", "platforms", "push"})
+    said = spec.model_dump(
+        mode="json", exclude_defaults=True, exclude={"variants", "platforms", "push", "audit"}
+    )
     own = spec.variants[variant].model_dump(mode="json", exclude_defaults=True)
     return Digest.of(canonical_json({**said, "variant": own} if own else said))
 

@@ -80,17 +80,17 @@ def test_a_dry_run_deletes_nothing(cache: Cache, store: Store, image: SealedImag
 
 
 def test_everything(cache: Cache, store: Store, image: SealedImage) -> None:
-    for folder in (cache.roots / "abc/usr", cache.bytecode / "abc/usr", cache.metadata):
+    for folder in (cache.roots / "abc/usr", cache.bytecode / "abc/usr", cache.metadata, cache.advisories):
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"1")
     kinds = {kind for kind, _ in run(cache, store, everything=True)}
     assert kinds == {
         *("blob", "record of a layer", "unpacked image", "fetched file", "metadata", "base"),
-        *("compiled modules", "scan of a layer"),
+        *("compiled modules", "scan of a layer", "advisories"),
     }
     assert store.tags() == {}
     assert {part.name: part.count for part in survey(cache)} == dict.fromkeys(
-        ("inputs", "metadata", "roots", "bytecode", "layers", "scans", "store", "unpacked"), 0
+        ("inputs", "metadata", "roots", "bytecode", "layers", "scans", "store", "advisories", "unpacked"), 0
     )
 
 

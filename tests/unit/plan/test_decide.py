@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from mlimage.lock.model import LockedPackage
 from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
@@ -96,9 +98,12 @@ def test_an_image_that_only_trains_has_no_default_command() -> None:
     assert (config.command, config.ports) == ((), ())
 
 
-def test_what_may_be_pushed_does_not_change_the_image() -> None:
-    allowed = plan(_loaded(SPEC + b"push: {allow_secrets: [/app/key.pem]}\n"), lock())
-    assert allowed.config == plan(_loaded(), lock()).config
+@pytest.mark.parametrize(
+    "keys",
+    [b"push: {allow_secrets: [/app/key.pem]}", b"audit: {ignore: [{id: CVE-1-1, reason: it is none}]}"],
+)
+def test_what_is_allowed_does_not_change_the_image(keys: bytes) -> None:
+    assert plan(_loaded(SPEC + keys + b"\n"), lock()) == plan(_loaded(), lock())
 
 
 def test_comments_and_spelling_do_not_change_the_spec_digest() -> None:
