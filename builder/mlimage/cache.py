@@ -26,6 +26,8 @@ class Cache:
     `bytecode/<digest>/`  what the interpreter of an unpacked base imports to resolve, compiled
     `layers/<key>.json`   what a layer plan gave: diff_id, digest and sizes, by the key of its inputs
     `store/`              the local store of sealed images, an OCI image layout
+    `scans/<digest>.json` secrets that were found in a layer, by the digest of its blob
+    `advisories/`         what sources of advisories said last
     `unpacked/<digest>/`  root file systems of images that the sandbox runs
     `locks/`              files that processes lock
     ====================  =========================================================================
@@ -66,6 +68,16 @@ class Cache:
     def store(self) -> Path:
         """The local store of sealed images."""
         return self.root / "store"
+
+    @property
+    def scans(self) -> Path:
+        """What was found in layers."""
+        return self.root / "scans"
+
+    @property
+    def advisories(self) -> Path:
+        """What sources of advisories said last."""
+        return self.root / "advisories"
 
     @property
     def unpacked(self) -> Path:

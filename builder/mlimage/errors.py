@@ -108,6 +108,12 @@ class RunError(MlimageError):
     exit_status = 10
 
 
+class FindingError(MlimageError):
+    """A look into something found what must not go out: secrets, packages with known vulnerabilities."""
+
+    exit_status = 12
+
+
 def reason_of(error: OSError) -> str:
     """Why the machine refused, in the grammar of messages: `permission denied`."""
     return (error.strerror or str(error)).lower()

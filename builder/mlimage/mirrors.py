@@ -149,6 +149,15 @@ class Mirrors:
                 )
         return found
 
+    def service(self, name: str, url: str) -> tuple[Location, ...]:
+        """The places of a public service, in order of preference: its own where nobody says otherwise.
+
+        Args:
+            name: of the service: `osv`.
+            url: its own address.
+        """
+        return self._chosen(name) or (Location(url),)
+
     def archive(self, name: str) -> tuple[Location, ...]:
         """The places of a Debian archive (`debian`, `debian-security`), in order of preference.
 

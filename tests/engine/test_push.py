@@ -14,6 +14,15 @@ from support.steps import SPEC, Steps
 pytestmark = [pytest.mark.network, pytest.mark.engine]
 
 
+SECRETS = """\
+`steps` has 2 secrets, and is not pushed
+  app layer: /app/.env:2: a file of environment variables
+  steps layer: /root/.netrc:1: a password of `.netrc`
+hint: `app.ignore` leaves the file out; where it is no secret say so in the spec: \
+`push: {allow_secrets: [/app/.env]}`
+"""
+
+
 def push(steps: Steps, to: str, *options: str) -> dict[str, object]:
     done = steps.run("push", "--to", to, "--json", *options)
     assert done.returncode == 0, done.stderr
@@ -67,6 +76,29 @@ def test_what_was_pushed_is_pulled_and_run(
     done = laptop.run("pull", f"{to}/steps:latest", "--load")
     assert done.returncode == 0, done.stderr
     assert laptop.docker("run", "--rm", "steps:cpu", "train") == "trained\n"
+
+
+def test_secrets_are_not_pushed(steps: Steps, registry: str) -> None:
+    to = f"{registry}/push-{token_hex(6)}"
+    (steps.root / "images/steps/app/.env").write_text("# of mine\nTOKEN=s3same\n")
+    steps.write(["echo 'machine acme.io password s3same' > /root/.netrc"])
+    steps.build()
+    done = steps.run("push", "--to", to, "--json")
+    assert (done.returncode, done.stdout, done.stderr.partition("error: ")[2]) == (
+        12,
+        "",
+        SECRETS,
+    )
+    with pytest.raises(AssertionError):
+        program("skopeo", "list-tags", "--tls-verify=false", f"docker://{to}/steps")
+    # Allowed, the same image goes; what is allowed and not there is told.
+    spec = steps.root / "images/steps/mlimage.yaml"
+    spec.write_text(spec.read_text() + "push: {allow_secrets: [/app/.env, /root, /app/key.pem]}\n")
+    done = steps.run("push", "--to", to, "--json")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "warning: `steps` has no secret at `/app/key.pem`, which `push.allow_secrets` allows" in done.stderr
+    )
 
 
 def test_what_is_not_built_is_not_pushed(steps: Steps, registry: str) -> None:

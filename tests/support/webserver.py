@@ -243,6 +243,9 @@ class _Handler(BaseHTTPRequestHandler):
         tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
         if web.etags:
             headers["ETag"] = tag
+        if self.headers.get("If-None-Match") == tag and web.etags:
+            self._send(304, headers, b"")
+            return
         asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
         changed = self.headers.get("If-Range", tag) != tag
         if not asked or web.ranges == "ignored" or changed:

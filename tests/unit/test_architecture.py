@@ -24,6 +24,7 @@ ORDER = (
     {"content"},
     {"lock"},
     {"plan"},
+    {"audit"},
     {"render"},
     {"oci"},
     {"daemon"},

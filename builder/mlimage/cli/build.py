@@ -256,6 +256,7 @@ def build(
                 attest=attest,
                 project=found.root,
                 store=store,
+                scans=cache.scans,
                 screen=screen,
             )
     if json:

@@ -97,14 +97,29 @@ def publish(
     attest: bool,
     project: Path,
     store: "Store",
+    scans: Path,
     screen: "Screen",
 ) -> list[dict[str, Any]]:
-    """Push, and show each; what there is to print as JSON. Raises as `release.push.push` does."""
+    """Push, and show each; what there is to print as JSON.
+
+    Raises as `release.push.push` and, before anything is sent, as `release.secrets.check_secrets` do.
+    """
     from mlimage.process import run
     from mlimage.release.attest import attested
     from mlimage.release.index import content_tag, index_of
     from mlimage.release.push import push
+    from mlimage.release.secrets import Outgoing, Scans, check_secrets
 
+    outgoing = [
+        Outgoing(
+            name=each.spec.name,
+            images=tuple(member.image for member, _ in each.images),
+            allowed=each.spec.push.allow_secrets,
+        )
+        for each in publications
+    ]
+    for unused in check_secrets(outgoing, store=store, scans=Scans(scans), progress=screen.progress):
+        screen.warn(unused)
     results = []
     for each in publications:
         members = [member for member, _ in each.images]

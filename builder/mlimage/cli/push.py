@@ -52,6 +52,10 @@ def push(
 
     SBOMs and provenance are attached to each image, as OCI referrers, unless `--no-attest` is given.
 
+    An image with secrets is not pushed: tokens of known services, private keys, passwords in URLs and in
+    files such as `.env` and `.netrc`; in the application, in what `run:` steps left and in variables. Where
+    something is none, the spec says so (`push.allow_secrets`).
+
     Examples:
       mlimage push churn --to ghcr.io/acme               as ghcr.io/acme/churn:20261121-3f2a9c1b04de
       mlimage push --to ghcr.io/acme --tag latest        all images of the project
@@ -106,6 +110,7 @@ def push(
             attest=attest,
             project=found.root,
             store=store,
+            scans=cache.scans,
             screen=screen,
         )
     if json:

@@ -27,6 +27,7 @@ VERBS: Final = {
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
     "sbom": "Print what an image is made of, as CycloneDX or SPDX",
+    "audit": "Look for known vulnerabilities in what a lock names",
     "cache": "List, prune and verify what was fetched and built",
     "schema": "Print the JSON Schema of mlimage.yaml, for editors",
 }
@@ -44,7 +45,8 @@ Exit statuses:
   0 done    1 defect in mlimage    2 usage    3 spec    4 lock missing or stale
   5 cannot resolve    6 fetch failed or hash differs    7 build failed
   8 verification failed    9 registry    10 cannot run here
-  11 refused by this machine (disk full, no permission)    130 interrupted
+  11 refused by this machine (disk full, no permission)
+  12 secrets or vulnerabilities found    130 interrupted
 
 \b
 `mlimage VERB --help` tells more. MLIMAGE_DEBUG=1 shows tracebacks.

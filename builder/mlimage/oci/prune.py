@@ -43,9 +43,9 @@ class PrunePlan:
 def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, now: float) -> PrunePlan:
     """What to delete.
 
-    Without `everything`: blobs that no named image needs, records of layers that are gone, unpacked images
-    that are not in the store, compiled modules for bases that are gone, and what killed processes left. With
-    it also images, fetched files, metadata and bases: all of it can be had again.
+    Without `everything`: blobs that no named image needs, records and scans of layers that are gone, unpacked
+    images that are not in the store, compiled modules for bases that are gone, and what killed processes
+    left. With it also images, fetched files, metadata and bases: all of it can be had again.
 
     Args:
         cache: the cache.
@@ -61,6 +61,9 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
     reachable = {blob.hex for image in kept for blob in _digests(image)}
     found = list(_files("blob", _old(store.blobs, before), spare=reachable))
     gone = {removal.path.name for removal in found}
+    found += _files(
+        "scan of a layer", _old(cache.scans, before), spare={f"{name}.json" for name in reachable}
+    )
     found += _records(cache, store, gone, everything=everything, before=before)
     wanted = {image.image_id.hex for image in kept}
     found += [
@@ -72,6 +75,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         found += _files(
             "fetched file", (path for folder in things_in(cache.inputs) for path in _old(folder, before))
         )
+        found += _files("advisories", _old(cache.advisories, before))
         found += _files("metadata", _old(cache.metadata, before))
         found += _files("base", _old(cache.roots, before))
     bases = {path.name for path in things_in(cache.roots)} - {removal.path.name for removal in found}
@@ -84,6 +88,8 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         cache.roots,
         cache.unpacked,
         cache.layers,
+        cache.scans,
+        cache.advisories,
         store.folder,
     ):
         found += [

@@ -36,6 +36,8 @@ def survey(cache: Cache) -> tuple[Part, ...]:
         ("bytecode", "compiled modules of resolvers", cache.bytecode, len(things_in(cache.bytecode))),
         ("layers", "records of layers", cache.layers, len(things_in(cache.layers))),
         ("store", "images' blobs", cache.store, len(things_in(store.blobs))),
+        ("scans", "what was found in layers", cache.scans, len(things_in(cache.scans))),
+        ("advisories", "what sources of advisories said", cache.advisories, len(things_in(cache.advisories))),
         ("unpacked", "unpacked images", cache.unpacked, len(things_in(cache.unpacked))),
     )
     return tuple(

@@ -90,12 +90,17 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
 
 
 def said_of(spec: ImageSpec) -> dict[str, Any]:
-    """What a spec says of all its variants, without what is so by default; platforms do not count."""
-    return spec.model_dump(mode="json", exclude_defaults=True, exclude={"variants", "platforms"})
+    """What a spec says of all its variants, without what is so by default.
+
+    Platforms, what may be pushed and what an audit ignores do not count.
+    """
+    return spec.model_dump(
+        mode="json", exclude_defaults=True, exclude={"variants", "platforms", "push", "audit"}
+    )
 
 
 def spec_digest(spec: ImageSpec, variant: str) -> Digest:
-    """Digest of what the spec says for a variant; others, platforms, spelling and comments do not count."""
+    """Digest of what the spec says for a variant; others, spelling and comments do not count."""
     said = said_of(spec)
     own = spec.variants[variant].model_dump(mode="json", exclude_defaults=True)
     return Digest.of(canonical_json({**said, "variant": own} if own else said))

@@ -253,6 +253,7 @@ def _accelerator(value: str) -> str:
 
 
 _ARCHIVES: Final = frozenset({"debian", "debian-security"})
+_SERVICES: Final = frozenset({"osv", "debian-security-tracker"})
 
 
 def _index(value: str) -> str:
@@ -264,6 +265,10 @@ def _index(value: str) -> str:
     if value in _ARCHIVES:
         raise refuse(
             f"`{value}` is the name of an archive of debs, which has mirrors too", "choose another name"
+        )
+    if value in _SERVICES:
+        raise refuse(
+            f"`{value}` is the name of a source of advisories, which has mirrors too", "choose another name"
         )
     if not re.fullmatch(_INDEX, value):
         raise refuse(

@@ -32,6 +32,7 @@ from mlimage.spec.fields import (
     User,
     VariantName,
 )
+from mlimage.spec.waivers import AdvisoryId, Day, Reason
 
 
 class _Part(BaseModel):
@@ -259,6 +260,45 @@ class Determinism(_Part):
     )
 
 
+class Push(_Part):
+    """What leaves the machine."""
+
+    allow_secrets: tuple[Pattern, ...] = Field(
+        default=(),
+        description="Files of the image in which `mlimage push` takes what looks like a secret for none: "
+        "paths or patterns as in a `.dockerignore`, from the image's root; or names of variables. The image "
+        "does not depend on it.",
+        examples=[["/app/tests/fixtures", "/app/**/*.pem"]],
+    )
+
+
+class Ignored(_Part):
+    """A known vulnerability that does not count."""
+
+    id: AdvisoryId = Field(
+        description="Any of its names: that of CVE, of GitHub, of PyPI.", examples=["CVE-2026-12345"]
+    )
+    reason: Reason = Field(
+        description="Why it does not matter here, for who reads this later.",
+        examples=["we load no archives of others"],
+    )
+    until: Day | None = Field(
+        default=None,
+        description="The last day on which it does not count, in quotes.",
+        examples=["2027-03-31"],
+    )
+
+
+class Audit(_Part):
+    """What `mlimage audit` does with what it finds."""
+
+    ignore: tuple[Ignored, ...] = Field(
+        default=(),
+        description="Known vulnerabilities that do not count. The image does not depend on it.",
+        examples=[[{"id": "CVE-2026-12345", "reason": "we load no archives of others"}]],
+    )
+
+
 class ImageSpec(_Part):
     """One image for training and serving a model."""
 
@@ -388,4 +428,14 @@ class ImageSpec(_Part):
         default_factory=Determinism,
         description="How far the numbers of two runs must agree.",
         examples=[{"profile": "strict", "seed": 42}],
+    )
+    push: Push = Field(
+        default_factory=Push,
+        description="What is allowed to leave the machine.",
+        examples=[{"allow_secrets": ["/app/tests/fixtures"]}],
+    )
+    audit: Audit = Field(
+        default_factory=Audit,
+        description="What `mlimage audit` does with what it finds.",
+        examples=[{"ignore": [{"id": "CVE-2026-12345", "reason": "we load no archives of others"}]}],
     )

@@ -39,6 +39,8 @@ def image(cache: Cache, store: Store) -> SealedImage:
     image = sealed(store, app=[FILE])
     LayerRecords(cache.layers, store).put(Digest.of(b"key"), image.layers[0])
     unpacked(image, store, cache)
+    cache.scans.mkdir()
+    (cache.scans / f"{image.layers[0].blob.digest.hex}.json").write_bytes(b"{}")
     fetched = cache.input(Digest.of(b"wheel"))
     fetched.parent.mkdir(parents=True)
     fetched.write_bytes(b"wheel")
@@ -62,6 +64,7 @@ def test_what_no_image_needs_goes(cache: Cache, store: Store, image: SealedImage
     old = sorted(digest.hex for digest in (image.digest, image.image_id, image.layers[0].blob.digest))
     assert run(cache, store) == [
         *(("blob", name) for name in old),
+        ("scan of a layer", f"{image.layers[0].blob.digest.hex}.json"),
         ("record of a layer", f"{Digest.of(b'key').hex}.json"),
         ("unpacked image", image.image_id.hex),
     ]
@@ -77,17 +80,17 @@ def test_a_dry_run_deletes_nothing(cache: Cache, store: Store, image: SealedImag
 
 
 def test_everything(cache: Cache, store: Store, image: SealedImage) -> None:
-    for folder in (cache.roots / "abc/usr", cache.bytecode / "abc/usr", cache.metadata):
+    for folder in (cache.roots / "abc/usr", cache.bytecode / "abc/usr", cache.metadata, cache.advisories):
         folder.mkdir(parents=True)
         (folder / "file").write_bytes(b"1")
     kinds = {kind for kind, _ in run(cache, store, everything=True)}
     assert kinds == {
         *("blob", "record of a layer", "unpacked image", "fetched file", "metadata", "base"),
-        "compiled modules",
+        *("compiled modules", "scan of a layer", "advisories"),
     }
     assert store.tags() == {}
     assert {part.name: part.count for part in survey(cache)} == dict.fromkeys(
-        ("inputs", "metadata", "roots", "bytecode", "layers", "store", "unpacked"), 0
+        ("inputs", "metadata", "roots", "bytecode", "layers", "scans", "store", "advisories", "unpacked"), 0
     )
 
 

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from mlimage.lock.model import LockedPackage
 from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
@@ -95,6 +97,14 @@ def test_an_image_that_only_trains_has_no_default_command() -> None:
     text = SPEC.replace(b"serve: {command: [python, serve.py], port: 9000, health: /healthz}\n", b"")
     config = plan(_loaded(text), lock()).config
     assert (config.command, config.ports) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [b"push: {allow_secrets: [/app/key.pem]}", b"audit: {ignore: [{id: CVE-1-1, reason: it is none}]}"],
+)
+def test_what_is_allowed_does_not_change_the_image(keys: bytes) -> None:
+    assert plan(_loaded(SPEC + keys + b"\n"), lock()) == plan(_loaded(), lock())
 
 
 def test_comments_and_spelling_do_not_change_the_spec_digest() -> None:
