@@ -28,7 +28,7 @@ def test_help_lists_every_verb_in_order() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     verbs = done.stdout.partition("Verbs:\n")[2].partition("\n\n")[0].splitlines()
     assert [tuple(line.strip().split("  ", 1)) for line in verbs] == [
-        (name, " " * (7 - len(name)) + text) for name, text in VERBS.items()
+        (name, " " * (max(map(len, VERBS)) - len(name)) + text) for name, text in VERBS.items()
     ]
 
 
