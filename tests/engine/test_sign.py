@@ -34,7 +34,7 @@ from support.proxy import forward_proxy
 from support.pulling import repository
 from support.pushing import destination, pushed
 from support.registries import PASSWORD, USER, own_registry
-from support.steps import Steps
+from support.steps import Steps, project_of
 
 pytestmark = pytest.mark.engine
 
@@ -106,6 +106,21 @@ def test_push_verify_and_pull(
     [inspected] = json.loads(steps.docker("image", "inspect", f"{to}/steps:latest"))
     assert inspected["RepoDigests"] == [reference]
     steps.docker("image", "rm", "--force", f"{to}/steps:latest")
+
+
+@pytest.mark.network
+def test_build_signs_what_it_pushes(
+    locked_steps: Path, warm_cache: Cache, registry: str, cosign: Cosign, tmp_path: Path
+) -> None:
+    to = f"{registry}/sign-{token_hex(6)}"
+    key = cosign.key("ours")
+    steps = project_of(locked_steps, tmp_path / "steps", warm_cache, {**os.environ, **cosign.variables})
+    done = steps.run("build", "--push", "--to", to, "--sign", str(key), "--json")
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads(done.stdout)["pushed"]
+    assert found["signed_with"] == str(key)
+    for each in both(cosign.folder):
+        assert each.verifies(f"{to}/steps@{found['digest']}", key.with_suffix(".pub"))
 
 
 @pytest.mark.network

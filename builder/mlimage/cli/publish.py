@@ -122,8 +122,17 @@ def signer_of(sign: str | None, *, transparency_log: bool, plain: bool) -> "Sign
         if transparency_log:
             raise UsageError("`--transparency-log` is about signatures", hint="add `--sign KEY`")
         return None
-    ask = getpass if sys.stdin.isatty() else None
+    ask = _password if sys.stdin.isatty() else None
     return signer(sign, run=run, environ=os.environ, ask=ask, log=transparency_log, plain=plain)
+
+
+def _password(prompt: str) -> str:
+    from mlimage.errors import UsageError
+
+    try:
+        return getpass(prompt)
+    except EOFError:
+        raise UsageError("no password was given") from None
 
 
 def publish(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mlimage.cli.options import JsonOption, VerboseOption
+from mlimage.cli.publish import PlainHttpOption
 
 
 def verify_signature(
@@ -45,6 +46,7 @@ def verify_signature(
             show_default=False,
         ),
     ] = None,
+    plain_http: PlainHttpOption = False,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -65,7 +67,7 @@ def verify_signature(
     from mlimage.errors import UsageError
     from mlimage.fetch import Http
     from mlimage.process import run
-    from mlimage.release.cosign import trusted_key, verify_identity
+    from mlimage.release.cosign import Identity, trusted_key, verify_identity
     from mlimage.release.signed import signed
 
     screen = Screen(json=json, verbose=verbose)
@@ -77,11 +79,12 @@ def verify_signature(
         )
     trusted = trusted_key(key, run=run, environ=os.environ) if key is not None else None
     with Http(environ=os.environ) as http:
-        named, repository = repository_of(reference, http, screen)
+        named, repository = repository_of(reference, http, screen, plain=plain_http)
         digest = repository.document(named.selector).digest
         found = signed(repository, digest, trusted) if trusted is not None else None
     if identity is not None and issuer is not None:
-        verify_identity(named, digest, identity=identity, issuer=issuer, run=run, environ=os.environ)
+        by = Identity(name=identity, issuer=issuer)
+        verify_identity(named, digest, by, run=run, environ=os.environ, plain=plain_http)
     if json:
         screen.json(
             {

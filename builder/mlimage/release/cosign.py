@@ -3,8 +3,10 @@
 https://github.com/sigstore/cosign/blob/main/doc/cosign.md
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -21,6 +23,8 @@ from mlimage.spec.registry import Reference
 PASSWORD: Final = "COSIGN_PASSWORD"  # noqa: S105 - the name of a variable
 _OWN: Final = {"COSIGN_REPOSITORY": "", "COSIGN_EXPERIMENTAL": "", "COSIGN_DOCKER_MEDIA_TYPES": ""}
 """Signatures lie beside the image, in the form that both versions of cosign and mlimage read."""
+_PREFIX: Final = re.compile(r"\AError: (?:signing \[[^]]*\]: )?")
+"""What an error begins with: it lists all that was to be signed."""
 _CONFIG: Final = "DOCKER_AUTH_CONFIG"
 _IN_ENVIRONMENT: Final = "env://"
 
@@ -45,7 +49,7 @@ def said(done: Completed) -> str:
     """What it says was wrong, in one line."""
     lines = [line for line in done.errors.splitlines() if line.strip()]
     told = next((line for line in lines if line.startswith("Error: ")), lines[-1] if lines else "")
-    text = "".join(each if each.isprintable() else " " for each in told.removeprefix("Error: "))
+    text = "".join(each if each.isprintable() else " " for each in _PREFIX.sub("", told))
     return text.strip()[:500] or f"it ended with status {done.status}"
 
 
@@ -139,24 +143,37 @@ def trusted_key(key: str, *, run: Runner, environ: Mapping[str, str]) -> PublicK
     return read_key(content, name=key)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who signs without a key.
+
+    Attributes:
+        name: an address, or the URL of a workflow.
+        issuer: who vouches for that: the URL of an OpenID provider.
+    """
+
+    name: str
+    issuer: str
+
+
 def verify_identity(
     repository: Reference,
     digest: Digest,
+    identity: Identity,
     *,
-    identity: str,
-    issuer: str,
     run: Runner,
     environ: Mapping[str, str],
+    plain: bool = False,
 ) -> None:
     """Let cosign verify that somebody signed an image without a key.
 
     Args:
         repository: where it is.
         digest: of its manifest or index.
-        identity: who must have signed: an address, or the URL of a workflow.
-        issuer: who vouches for that: the URL of an OpenID provider.
+        identity: who must have signed.
         run: starts cosign.
         environ: the environment.
+        plain: as of `transport`.
 
     Raises:
         VerificationError: nobody of that name did, or cosign could not find out.
@@ -166,13 +183,13 @@ def verify_identity(
         done = cosign(
             run,
             "verify",
-            f"--certificate-identity={identity}",
-            f"--certificate-oidc-issuer={issuer}",
-            *transport(repository),
+            f"--certificate-identity={identity.name}",
+            f"--certificate-oidc-issuer={identity.issuer}",
+            *transport(repository, plain=plain),
             named(repository, digest),
             env={**settings(environ), **login},
         )
     if done.status != 0:
         raise VerificationError(
-            f"`{named(repository, digest)}` is not verified as signed by `{identity}`: {said(done)}"
+            f"`{named(repository, digest)}` is not verified as signed by `{identity.name}`: {said(done)}"
         )

@@ -1,7 +1,6 @@
 """What `cosign` is told when it signs, and what is said when it cannot."""
 
 import json
-import os
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import pytest
 from mlimage.digest import Digest
 from mlimage.errors import RegistryError, UsageError, VerificationError
 from mlimage.process import Command, Completed
-from mlimage.release.cosign import trusted_key, verify_identity
+from mlimage.release.cosign import Identity, trusted_key, verify_identity
 from mlimage.release.sign import signer
 from mlimage.release.target import repository_of
 from mlimage.spec.registry import Reference
@@ -182,7 +181,7 @@ def test_keyless() -> None:
 
 @pytest.mark.parametrize("told", ["MANIFEST_UNKNOWN: \x1b[31mno such thing", "", "x" * 10_000])
 def test_what_cosign_says(told: str) -> None:
-    run = Cosign(password=None, fails=told or "\t")
+    run = Cosign(password=None, fails=f"signing [{FAR}@{INDEX}]: {told}")
     with pytest.raises(RegistryError) as caught:
         signer("cosign.key", run=run, environ={}, plain=True).sign(FAR, [INDEX])
     assert "--allow-http-registry" in run.commands[-1].argv
@@ -270,7 +269,8 @@ def test_keys_that_verify(tmp_path: Path) -> None:
 
 def test_identities() -> None:
     run = Cosign()
-    verify_identity(HERE, INDEX, identity="me@example.com", issuer="https://example.com", run=run, environ={})
+    me = Identity(name="me@example.com", issuer="https://example.com")
+    verify_identity(HERE, INDEX, me, run=run, environ={})
     [line] = run.lines
     assert line == (
         "cosign verify --certificate-identity=me@example.com --certificate-oidc-issuer=https://example.com "
@@ -278,7 +278,7 @@ def test_identities() -> None:
     )
     run.fails = "no signatures found"
     with pytest.raises(VerificationError) as caught:
-        verify_identity(FAR, INDEX, identity="me@example.com", issuer="i", run=run, environ=os.environ)
+        verify_identity(FAR, INDEX, me, run=run, environ={})
     assert str(caught.value) == (
         f"`registry.example.com/acme/churn@{INDEX}` is not verified as signed by `me@example.com`: "
         "no signatures found"
