@@ -71,7 +71,9 @@ def test_push_verify_and_pull(
     found = push(steps, to, "--tag", "latest", "--sign", str(key))
     assert (found["digest"], found["signed_with"]) == (index, str(key))
     assert found["bytes"]["sent"] == 0
-    for digest in (index, *images):
+    documents = [each["digest"] for each in found["attestations"]]
+    assert len(documents) == 3 * len(images)
+    for digest in (index, *images, *documents):
         for each in both(cosign.folder):
             assert each.verifies(f"{to}/steps@{digest}", ours)
             assert not each.verifies(f"{to}/steps@{digest}", stranger)
@@ -100,7 +102,7 @@ def test_push_verify_and_pull(
     # The same again, by each version: no second signature.
     for each in both(cosign.folder):
         push(built_steps.with_environ(**each.variables), to, "--sign", str(key))
-    for digest in (index, *images):
+    for digest in (index, *images, *documents):
         assert len(claims(f"{to}/steps", digest)["layers"]) == 1
     steps.docker("pull", "--quiet", f"{to}/steps:latest")
     [inspected] = json.loads(steps.docker("image", "inspect", f"{to}/steps:latest"))
