@@ -10,4 +10,5 @@ pytest_plugins = (
     "support.steps",
     "support.pushing",
     "support.tinyproject",
+    "support.cosign",
 )

@@ -103,6 +103,8 @@ def test_what_is_not_recorded_is_made(project: Steps, registry: str, tmp_path: P
         (("--push",), "missing option `--to`\nhint: write it as `--to ghcr.io/acme`, or set MLIMAGE_PUSH_TO"),
         (("--to", "ghcr.io/acme"), "`--to` is for what is pushed\nhint: add `--push`"),
         (("--tag", "latest"), "`--tag` is for what is pushed\nhint: add `--push`"),
+        (("--sign", "cosign.key"), "`--sign` is for what is pushed\nhint: add `--push`"),
+        (("--transparency-log",), "`--transparency-log` is about signatures\nhint: add `--sign KEY`"),
         (
             ("--cache", "localhost:5000"),
             (

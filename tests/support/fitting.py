@@ -37,6 +37,9 @@ def lacks() -> dict[str, Lack]:
     for name in machine.ENGINES:
         if machine.engine_named(name) is None:
             found[name] = Lack(f"the engine {name} does not answer", "make engine-up (as root, on Debian)")
+    for name in machine.COSIGNS:
+        if machine.cosign_named(name) is None:
+            found[name] = Lack(f"{name} is not there", "make engine-up (as root, on Debian)")
     if machine.registry_address() is None:
         found["registry"] = Lack("there is no registry to fill", "make engine-up (as root, on Debian)")
     if os.geteuid() != 0:
@@ -75,10 +78,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _engines_of(item: pytest.Item) -> set[str]:
-    """The engines that this test has as a parameter."""
+    """The engines, and the cosigns, that this test has as a parameter."""
     call = getattr(item, "callspec", None)
     given = {value for value in call.params.values() if isinstance(value, str)} if call else set()
-    return given & set(machine.ENGINES)
+    return given & {*machine.ENGINES, *machine.COSIGNS}
 
 
 class _Fitting:

@@ -35,6 +35,9 @@ ENGINES = (*DOCKERS, CLASSIC, FULL, *PODMANS, *ROOTLESS)
 `CLASSIC` has Docker's older image store, and `FULL` room for some 40 MB; `ROOTLESS` are of a person.
 """
 
+COSIGNS = ("cosign-trixie", "cosign-sid")
+"""The `cosign` commands of `make engine-up`, by their release of Debian: versions 2 and 3."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
@@ -134,6 +137,22 @@ def need_engine(name: str) -> Engine:
     found = engine_named(name)
     if found is None:
         pytest.fail(f"this test needs the engine {name}: make engine-up")
+    return found
+
+
+@remember
+def cosign_named(name: str) -> Path | None:
+    """The folder with the command of one of `COSIGNS`, when it is there."""
+    packages = Path(os.environ.get("MLIMAGE_TEST_PACKAGES", ROOT / ".engine/packages"))
+    folder = packages / name / "usr/bin"
+    return folder if (folder / "cosign").exists() else None
+
+
+def need_cosign(name: str) -> Path:
+    """The folder with the command of one of `COSIGNS`; fails the test when it is not there."""
+    found = cosign_named(name)
+    if found is None:
+        pytest.fail(f"this test needs {name}: make engine-up")
     return found
 
 

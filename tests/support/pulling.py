@@ -10,12 +10,19 @@ from mlimage.process import Command, Completed
 from mlimage.progress import SILENT
 from mlimage.release.offers import Wish
 from mlimage.release.pull import Pulled, pull
+from mlimage.release.signature import PublicKey
 from mlimage.spec.registry import parse_reference
 from support.faultyregistry import FaultyRegistry
 
 
 def pulled(
-    registry: FaultyRegistry, http: Http, store: Store, *, tag: str = "latest", variant: str = "auto"
+    registry: FaultyRegistry,
+    http: Http,
+    store: Store,
+    *,
+    tag: str = "latest",
+    variant: str = "auto",
+    key: PublicKey | None = None,
 ) -> Pulled:
     """Pull `team/demo` into the store."""
     return pull(
@@ -25,6 +32,7 @@ def pulled(
         name="demo",
         store=store,
         progress=SILENT,
+        key=key,
     )
 
 

@@ -48,6 +48,7 @@ KEYS = {
     "docker": {"daemon", "host"},
     "isal": {"oci", "content"},
     "jinja2": {"spec", "render"},
+    "cryptography": {"release"},
     "cyclonedx": {"release"},
     "license_expression": {"release"},
     "packageurl": {"release"},

@@ -23,10 +23,13 @@ from mlimage.cli.publish import (
     ForceOption,
     PlainHttpOption,
     Publication,
+    SignOption,
     TagOption,
     ToOption,
+    TransparencyLogOption,
     place_of,
     publish,
+    signer_of,
 )
 
 if TYPE_CHECKING:
@@ -123,6 +126,8 @@ def build(
         ),
     ] = None,
     plain_http: PlainHttpOption = False,
+    sign: SignOption = None,
+    transparency_log: TransparencyLogOption = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -173,7 +178,7 @@ def build(
     from mlimage.spec.project import find_project
 
     outputs = output or []
-    place = _place(context, to, tags, push=push)
+    place = _place(context, to, tags, sign, push=push)
     moving = tuple(tag_of(text) for text in dict.fromkeys(tags or ()))
     to_stdout = _goes_to_stdout(outputs, json=json)
     screen = Screen(json=json, verbose=verbose)
@@ -198,6 +203,7 @@ def build(
     secrets = parse_secrets(
         secret or (), [planned.dockerfile for _, _, planned, _, _ in plans], environ=os.environ
     )
+    signer = signer_of(sign, transparency_log=transparency_log, plain=plain_http)
     daemon = _daemon([chosen for *_, chosen, _ in plans], loads=any(loads for *_, loads in plans))
     results = []
     images: dict[str, list[tuple[Member, Lock]]] = {}
@@ -258,19 +264,26 @@ def build(
                 store=store,
                 scans=cache.scans,
                 screen=screen,
+                signer=signer,
             )
     if json:
         screen.json({"built": results, "pushed": pushed} if push else results)
 
 
-def _place(context: typer.Context, to: str | None, tags: list[str] | None, *, push: bool) -> str | None:
+def _place(
+    context: typer.Context, to: str | None, tags: list[str] | None, sign: str | None, *, push: bool
+) -> str | None:
     """Where to push; raises `UsageError` when only one of both is said."""
     from mlimage.errors import UsageError
 
     if push:
         return place_of(to)
     source = context.get_parameter_source("to")  # the environment may always say it
-    for option, given in (("--to", source and source.name == "COMMANDLINE"), ("--tag", bool(tags))):
+    for option, given in (
+        ("--to", source and source.name == "COMMANDLINE"),
+        ("--tag", bool(tags)),
+        ("--sign", sign is not None),
+    ):
         if given:
             raise UsageError(f"`{option}` is for what is pushed", hint="add `--push`")
     return None

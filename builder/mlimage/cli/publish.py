@@ -1,7 +1,10 @@
 """What `push` and `build --push` share: their options, the sending, and what is shown of it."""
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from mlimage.release.attest import Attestation
     from mlimage.release.index import Member
     from mlimage.release.push import Pushed
+    from mlimage.release.sign import Signer
     from mlimage.spec.model import ImageSpec
 
 ToOption = Annotated[
@@ -62,6 +66,25 @@ PlainHttpOption = Annotated[
     ),
 ]
 
+SignOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sign",
+        metavar="KEY|keyless",
+        help="Sign all of it with `cosign`: KEY is a file, env://VARIABLE or the address of a key store; "
+        "`keyless` signs as this CI job.",
+        show_default=False,
+    ),
+]
+
+TransparencyLogOption = Annotated[
+    bool,
+    typer.Option(
+        "--transparency-log",
+        help="Note what KEY signs in sigstore's public log, for ever; `keyless` always does.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
@@ -89,6 +112,29 @@ def place_of(to: str | None) -> str:
     return to
 
 
+def signer_of(sign: str | None, *, transparency_log: bool, plain: bool) -> "Signer | None":
+    """What signs, ready to; a password is asked for at a terminal. Raises as `release.sign.signer` does."""
+    from mlimage.errors import UsageError
+    from mlimage.process import run
+    from mlimage.release.sign import signer
+
+    if sign is None:
+        if transparency_log:
+            raise UsageError("`--transparency-log` is about signatures", hint="add `--sign KEY`")
+        return None
+    ask = _password if sys.stdin.isatty() else None
+    return signer(sign, run=run, environ=os.environ, ask=ask, log=transparency_log, plain=plain)
+
+
+def _password(prompt: str) -> str:
+    from mlimage.errors import UsageError
+
+    try:
+        return getpass(prompt)
+    except EOFError:
+        raise UsageError("no password was given") from None
+
+
 def publish(
     publications: "Sequence[Publication]",
     *,
@@ -99,10 +145,11 @@ def publish(
     store: "Store",
     scans: Path,
     screen: "Screen",
+    signer: "Signer | None" = None,
 ) -> list[dict[str, Any]]:
-    """Push, and show each; what there is to print as JSON.
+    """Push, sign, and show each; what there is to print as JSON.
 
-    Raises as `release.push.push` and, before anything is sent, as `release.secrets.check_secrets` do.
+    Raises as `release.push.push`, `Signer.sign` and, before all that, `release.secrets.check_secrets` do.
     """
     from mlimage.process import run
     from mlimage.release.attest import attested
@@ -150,15 +197,24 @@ def publish(
             if attest
             else ()
         )
-        _show(screen, title, pushed, attestations)
+        if signer is not None:
+            documents = (one.attached.digest for one in attestations)
+            signer.sign(reference, [pushed.digest, *(image.digest for image in images), *documents])
+        _show(screen, title, pushed, attestations, signer)
         results.append(
-            _result(title, pushed, [image.name for image in images])
+            _result(title, pushed, [image.name for image in images], signer)
             | {"attestations": [one.value for one in attestations]}
         )
     return results
 
 
-def _show(screen: "Screen", repository: str, pushed: "Pushed", attestations: "Sequence[Attestation]") -> None:
+def _show(
+    screen: "Screen",
+    repository: str,
+    pushed: "Pushed",
+    attestations: "Sequence[Attestation]",
+    signer: "Signer | None",
+) -> None:
     first, *others = pushed.tags
     screen.say(f"{repository}:{first}@{pushed.digest}")
     for tag in others:
@@ -172,9 +228,11 @@ def _show(screen: "Screen", repository: str, pushed: "Pushed", attestations: "Se
     if attestations:
         told = ", ".join(f"{count} {fate}" for fate, count in counts.items() if count)
         screen.say(f"  SBOMs and provenance: {told}")
+    if signer is not None:
+        screen.say(f"  signed with {signer.name}")
 
 
-def _result(repository: str, pushed: "Pushed", images: list[str]) -> dict[str, Any]:
+def _result(repository: str, pushed: "Pushed", images: list[str], signer: "Signer | None") -> dict[str, Any]:
     return {
         "repository": repository,
         "digest": pushed.digest,
@@ -182,4 +240,5 @@ def _result(repository: str, pushed: "Pushed", images: list[str]) -> dict[str, A
         "images": images,
         "bytes": dict(pushed.bytes),
         "seconds": round(pushed.seconds, 3),
+        "signed_with": signer.name if signer else None,
     }

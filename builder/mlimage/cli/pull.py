@@ -12,8 +12,12 @@ from mlimage.cli.style import size_text
 if TYPE_CHECKING:
     from mlimage.cache import Cache
     from mlimage.cli.screen import Screen
+    from mlimage.fetch import Http
+    from mlimage.oci.registry import Repository
     from mlimage.platforms import Platform
     from mlimage.release.pull import Pulled
+    from mlimage.release.signed import Signed
+    from mlimage.spec.registry import Reference
     from mlimage.spec.tags import RoleName
 
 
@@ -49,6 +53,16 @@ def pull(
         bool, typer.Option("--load/--no-load", help="Also bring the image into Docker, as NAME:TAG.")
     ] = False,
     plain_http: PlainHttpOption = False,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            metavar="KEY",
+            help="Only when it is signed by this public key: a file, env://VARIABLE or the address of a key "
+            "store.",
+            show_default=False,
+        ),
+    ] = None,
     json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -62,6 +76,7 @@ def pull(
       mlimage pull ghcr.io/acme/churn:latest
       mlimage run churn train
       mlimage pull ghcr.io/acme/churn:latest --variant cpu
+      mlimage pull ghcr.io/acme/churn:latest --verify cosign.pub
     """
     from mlimage.cache import default_cache
     from mlimage.cli.screen import Screen
@@ -74,7 +89,14 @@ def pull(
     daemon = connect(os.environ) if load else None
     with cache.in_use():
         pulled = pulled_from(
-            reference, screen, cache, variant=variant, role=role, platform=platform, plain=plain_http
+            reference,
+            screen,
+            cache,
+            variant=variant,
+            role=role,
+            platform=platform,
+            plain=plain_http,
+            verify=verify,
         )
         brought = bring(daemon, pulled.image, Store(cache.store), screen.progress) if daemon else None
     if json:
@@ -82,6 +104,8 @@ def pull(
         return
     screen.say(f"{pulled.image.name}@{pulled.image.digest}")
     screen.say(f"  {pulled.why}")
+    if pulled.signed:
+        screen.say(f"  {said_of(pulled.signed)}")
     screen.say(f"  {size_text(pulled.fetched)} came, {size_text(pulled.there)} were here")
     if brought:
         screen.say(f"  loaded into {brought.engine} as {brought.reference}")
@@ -96,19 +120,46 @@ def pulled_from(
     role: "RoleName | None" = None,
     platform: "Platform | None" = None,
     plain: bool = False,
+    verify: str | None = None,
 ) -> "Pulled":
-    """Pull what a reference means for this machine."""
-    from mlimage.errors import UsageError
+    """Pull what a reference means for this machine; only what is signed by the key, where one is named."""
     from mlimage.fetch import Http
     from mlimage.host.driver import nvidia_driver
-    from mlimage.mirrors import load_mirrors
-    from mlimage.oci.login import Logins
-    from mlimage.oci.registry import Repository
     from mlimage.oci.store import Store
     from mlimage.platforms import LINUX_AMD64, host_platform
     from mlimage.process import run
+    from mlimage.release.cosign import trusted_key
     from mlimage.release.offers import Wish
     from mlimage.release.pull import pull as pulled_into
+
+    key = trusted_key(verify, run=run, environ=os.environ) if verify is not None else None
+    with Http(environ=os.environ) as http:
+        reference, repository = repository_of(text, http, screen, plain=plain)
+        return pulled_into(
+            reference.selector,
+            Wish(
+                platform=platform or host_platform() or LINUX_AMD64,
+                driver=nvidia_driver(run),
+                variant=variant,
+                role=role,
+            ),
+            repository=repository,
+            name=reference.repository.rpartition("/")[2],
+            store=Store(cache.store),
+            progress=screen.progress,
+            key=key,
+        )
+
+
+def repository_of(
+    text: str, http: "Http", screen: "Screen", *, plain: bool = False
+) -> "tuple[Reference, Repository]":
+    """A reference as people write it, and the repository that it names."""
+    from mlimage.errors import UsageError
+    from mlimage.mirrors import load_mirrors
+    from mlimage.oci.login import Logins
+    from mlimage.oci.registry import Repository
+    from mlimage.process import run
     from mlimage.spec.registry import DOCKER_HUB, is_reference, parse_reference
 
     if not is_reference(text):
@@ -122,28 +173,19 @@ def pulled_from(
             hint=f"write it as `ghcr.io/acme/{text.rpartition('/')[2]}`; Docker Hub has it as "
             f"`{DOCKER_HUB}/{text if '/' in text else f'USER/{text}'}`",
         )
-    with Http(environ=os.environ) as http:
-        repository = Repository(
-            reference,
-            http=http,
-            mirrors=load_mirrors(os.environ),
-            logins=Logins(os.environ, run=run),
-            progress=screen.progress,
-            plain=plain,
-        )
-        return pulled_into(
-            reference.selector,
-            Wish(
-                platform=platform or host_platform() or LINUX_AMD64,
-                driver=nvidia_driver(run),
-                variant=variant,
-                role=role,
-            ),
-            repository=repository,
-            name=reference.repository.rpartition("/")[2],
-            store=Store(cache.store),
-            progress=screen.progress,
-        )
+    return reference, Repository(
+        reference,
+        http=http,
+        mirrors=load_mirrors(os.environ),
+        logins=Logins(os.environ, run=run),
+        progress=screen.progress,
+        plain=plain,
+    )
+
+
+def said_of(signed: "Signed") -> str:
+    """A signature, for people."""
+    return f"signed by {signed.key.name}" + (f", as {signed.name}" if signed.name else "")
 
 
 def _result(pulled: "Pulled") -> dict[str, Any]:
@@ -155,4 +197,5 @@ def _result(pulled: "Pulled") -> dict[str, Any]:
         "why": pulled.why,
         "fetched": pulled.fetched,
         "there": pulled.there,
+        "signed_by": pulled.signed.key.id if pulled.signed else None,
     }

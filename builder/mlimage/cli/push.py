@@ -17,10 +17,13 @@ from mlimage.cli.publish import (
     ForceOption,
     PlainHttpOption,
     Publication,
+    SignOption,
     TagOption,
     ToOption,
+    TransparencyLogOption,
     place_of,
     publish,
+    signer_of,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ def push(
     force: ForceOption = False,
     attest: AttestOption = True,
     plain_http: PlainHttpOption = False,
+    sign: SignOption = None,
+    transparency_log: TransparencyLogOption = False,
     variant: VariantOption = None,
     platform: PlatformOption = None,
     project: ProjectOption = Path(),
@@ -60,6 +65,7 @@ def push(
       mlimage push churn --to ghcr.io/acme               as ghcr.io/acme/churn:20261121-3f2a9c1b04de
       mlimage push --to ghcr.io/acme --tag latest        all images of the project
       mlimage push churn --to localhost:5000             a registry on this machine needs no TLS
+      mlimage push churn --to ghcr.io/acme --sign cosign.key
     """
     from mlimage.cache import default_cache
     from mlimage.cli.remotes import Remotes
@@ -88,7 +94,7 @@ def push(
         cache.in_use(),
         Remotes(to=place, cache=None, plain=plain_http, store=store, screen=screen) as remotes,
     ):
-        # What cannot be pushed is said before anything is.
+        # What cannot be pushed or signed is said before anything is.
         ready = [
             Publication(
                 destination=remotes.destination(name),
@@ -103,6 +109,7 @@ def push(
             )
             for name, loaded in specs.items()
         ]
+        signer = signer_of(sign, transparency_log=transparency_log, plain=plain_http)
         results = publish(
             ready,
             tags=moving,
@@ -112,6 +119,7 @@ def push(
             store=store,
             scans=cache.scans,
             screen=screen,
+            signer=signer,
         )
     if json:
         screen.json(results)

@@ -21,6 +21,7 @@ VERBS: Final = {
     "build": "Turn spec and lock into one sealed image, with or without Docker",
     "push": "Push what was built to a registry, one index of all variants",
     "pull": "Get the image that suits this machine from a registry",
+    "verify-signature": "Verify who signed an image of a registry",
     "run": "Train, serve or open a shell in an image",
     "doctor": "Look for what keeps images from running here, or changes their numbers",
     "reproduce": "Make an image once more from what is in it, and compare digests",
@@ -126,8 +127,9 @@ def _verb_hint(name: str) -> str:
 
 def load_verb(name: str) -> Any:
     """Import the module of this verb and make a click command of its function, or of its `typer.Typer`."""
-    module = importlib.import_module(f"mlimage.cli.{name}")
-    member: Callable[..., None] | typer.Typer = getattr(module, name)
+    function = name.replace("-", "_")
+    module = importlib.import_module(f"mlimage.cli.{function}")
+    member: Callable[..., None] | typer.Typer = getattr(module, function)
     if isinstance(member, typer.Typer):
         command = typer.main.get_command(member)
     else:

@@ -174,3 +174,10 @@ def _written(entry: Mapping[str, Any], key: str, where: str) -> Login | None:
 def _login(user: str, secret: str) -> Login:
     identity = user == _TOKEN_USER
     return Login(user="" if identity else user, password=secret, identity=identity)
+
+
+def config_with(registry: str, login: Login) -> bytes:
+    """A `config.json` of Docker's that has this login at a registry, and nothing else."""
+    text = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
+    entry = {"identitytoken": login.password} if login.identity else {"auth": text}
+    return json.dumps({"auths": {_keys(registry)[0]: entry}}).encode()

@@ -17,6 +17,8 @@ from mlimage.platforms import Platform
 from mlimage.progress import Progress, Task
 from mlimage.release.index import ROLE, VARIANT
 from mlimage.release.offers import Wish, choose, read_offers
+from mlimage.release.signature import PublicKey
+from mlimage.release.signed import Signed, signed
 from mlimage.spec.tags import ROLES, ImageTag
 
 DOWNLOADS: Final = 4
@@ -32,12 +34,14 @@ class Pulled:
         why: this one of several was taken.
         fetched: bytes that came.
         there: bytes of layers that the store had.
+        signed: the signature that was asked for.
     """
 
     image: SealedImage
     why: str
     fetched: int
     there: int
+    signed: Signed | None = None
 
 
 def pull(
@@ -48,6 +52,7 @@ def pull(
     name: str,
     store: Store,
     progress: Progress,
+    key: PublicKey | None = None,
 ) -> Pulled:
     """Pull the image that suits this machine. It has its name in the store when all of it is there.
 
@@ -58,14 +63,18 @@ def pull(
         name: of the image in the store.
         store: where to.
         progress: where it is shown.
+        key: whose signature what the selector means must have.
 
     Raises:
+        VerificationError: it has none by the key; nothing else was fetched then.
         RegistryError: the registry refuses, does not have it, or has what is no image of mlimage.
         FetchError: it cannot be reached, or gives something else than it says.
         UsageError: there is no such variant or role.
     """
     platform = wish.platform
     first = repository.document(selector)
+    # Of an index, too: it names its images by their digests.
+    signature = signed(repository, first.digest, key) if key is not None else None
     try:
         document, why = _chosen(first, repository, name, wish)
         manifest = read_manifest(document.content, document.media_type, platform)
@@ -101,7 +110,11 @@ def pull(
     store.tag(image)
     fetched = sum(blob.size for blob in missing)
     return Pulled(
-        image=image, why=why, fetched=fetched, there=sum(blob.size for blob in blobs.values()) - fetched
+        image=image,
+        why=why,
+        fetched=fetched,
+        there=sum(blob.size for blob in blobs.values()) - fetched,
+        signed=signature,
     )
 
 
