@@ -7,15 +7,21 @@ from typing import Any
 
 import pytest
 
+from mlimage.content.entry import Entry, file_of_bytes
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import FetchError, RegistryError, UsageError
 from mlimage.fetch import Http
 from mlimage.oci.model import INDEX, MANIFEST, SealedImage
 from mlimage.oci.registry import MAX_DOCUMENT
 from mlimage.oci.store import Store
+from mlimage.progress import SILENT
+from mlimage.release.index import Member, index_of
+from mlimage.release.push import push
+from mlimage.spec.tags import ImageTag
 from support.faultyregistry import FaultyRegistry, faulty_registry
 from support.pulling import pulled
 from support.pushing import destination, pushed
+from support.sealing import sealed
 
 
 @pytest.fixture
@@ -42,6 +48,36 @@ def test_what_was_pushed_comes_back(
     again = pulled(registry, quick, store)
     assert again.fetched == pushable.layers[0].blob.size
     assert again.there == size - again.fetched
+
+
+def test_of_another_variant_only_its_own_layers_come(quick: Http, store: Store, tmp_path: Path) -> None:
+    source = Store(tmp_path / "source")
+
+    def files(name: str) -> list[Entry]:
+        return [file_of_bytes(name, name.encode() * 1000, origin="t")]
+
+    images = {
+        "cpu": sealed(source, base=files("base"), app=files("app")),
+        "cuda": sealed(source, variant="cuda", base=files("base"), app=files("app"), cublas=files("cublas")),
+    }
+    index = index_of(
+        [
+            Member(image=image, tag=ImageTag(variant=variant), accelerator=variant)
+            for variant, image in images.items()
+        ],
+        title="demo",
+    )
+    with faulty_registry() as registry:
+        push(
+            index, list(images.values()), content_tag="1", tags=["latest"], force=False,
+            destination=destination(registry, quick), store=source, progress=SILENT, title="demo",
+        )  # fmt: skip
+        assert pulled(registry, quick, store).image == images["cpu"]
+        found = pulled(registry, quick, store, variant="cuda")
+    assert found.image == images["cuda"]
+    assert found.fetched == images["cuda"].layers[-1].blob.size
+    assert found.there == sum(layer.blob.size for layer in images["cpu"].layers)
+    assert store.tags().keys() == {"demo:cpu", "demo:cuda"}
 
 
 def test_a_variant_that_is_not_there(registry: FaultyRegistry, quick: Http, store: Store) -> None:
