@@ -89,6 +89,8 @@ def test_secrets_are_not_pushed(steps: Steps, registry: str) -> None:
         "",
         SECRETS,
     )
+    done = steps.run("build", "--push", "--to", to, "--json")
+    assert (done.returncode, done.stdout, done.stderr.partition("error: ")[2]) == (12, "", SECRETS)
     with pytest.raises(AssertionError):
         program("skopeo", "list-tags", "--tls-verify=false", f"docker://{to}/steps")
     # Allowed, the same image goes; what is allowed and not there is told.

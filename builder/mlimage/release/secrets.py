@@ -31,6 +31,8 @@ _AT_ONCE: Final = 16 * LONGEST
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _CONFIGURATION: Final = "configuration"
 _STEPS: Final = "steps"
+_OF_SPEC: Final = "opt/mlimage/"
+"""Where an image says what its spec says: `plan.config.ROLES`, `plan.recipe.FOLDER`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -169,6 +171,9 @@ def judge(found: Sequence[Secret], allowed: Sequence[str]) -> tuple[tuple[Secret
 def _hint(secret: Secret) -> str:
     if not secret.layer:
         way, place = "hand it over when it runs: `mlimage run --env`", secret.path
+    elif secret.path.startswith(_OF_SPEC):
+        way = "take it out of the spec, and hand it over when it runs: `mlimage run --env`"
+        place = f"/{secret.path}"
     elif secret.layer == _STEPS:
         way, place = "let the step read it from `secrets:`, or delete the file", f"/{secret.path}"
     else:

@@ -12,6 +12,8 @@ from mlimage.digest import Digest
 from mlimage.errors import BuildError, FindingError
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
+from mlimage.plan.config import ROLES
+from mlimage.plan.recipe import FOLDER
 from mlimage.progress import SILENT
 from mlimage.release.secretrules import LONGEST, rules
 from mlimage.release.secrets import (
@@ -298,6 +300,22 @@ def test_an_image_with_secrets_is_refused(store: Store, scans: Scans) -> None:
         "`push: {allow_secrets: [/app/config.py]}`"
     )
     assert caught.value.exit_status == 12
+
+
+def test_what_the_spec_says_is_looked_at(store: Store, scans: Scans) -> None:
+    """It stands in the image, since the image says how it was made."""
+    assert (ROLES.startswith("opt/mlimage/"), FOLDER.startswith("opt/mlimage/")) == (True, True)
+    image = sealed(store, runtime=[], recipe=[text(f"{FOLDER}/mlimage.yaml", "{", f'"HF": "{TOKEN}"')])
+    with pytest.raises(FindingError) as caught:
+        check(image, store, scans)
+    assert str(caught.value) == (
+        "`demo` has a secret, and is not pushed\n"
+        "  recipe layer: /opt/mlimage/recipe/mlimage.yaml:2: a GitHub token"
+    )
+    assert caught.value.hint == (
+        "take it out of the spec, and hand it over when it runs: `mlimage run --env`; where it is no secret "
+        "say so in the spec: `push: {allow_secrets: [/opt/mlimage/recipe/mlimage.yaml]}`"
+    )
 
 
 def test_what_is_allowed_passes(store: Store, scans: Scans) -> None:
