@@ -156,8 +156,7 @@ def test_the_login_of_the_push(variable: str, built_steps: Steps, cosign: Cosign
             DOCKER_AUTH_CONFIG=json.dumps(said) if variable == "DOCKER_AUTH_CONFIG" else "",
         )
         key = cosign.key("ours")
-        found = push(person, f"{registry.host}/team", "--tag", "latest", "--sign", str(key))
-        assert f"{found['digest'].replace(':', '-')}.sig" in registry.tags("team/steps")
+        push(person, f"{registry.host}/team", "--tag", "latest", "--sign", str(key))
         ours = str(key.with_suffix(".pub"))
         done = person.run("verify-signature", f"{registry.host}/team/steps:latest", "--key", ours)
         assert done.returncode == 0, done.stderr
@@ -175,8 +174,11 @@ def test_an_authority_of_a_company(built_steps: Steps, cosign: Cosign, tmp_path:
         person = built_steps.with_environ(
             **cosign.variables, **usual, SSL_CERT_FILE="", REQUESTS_CA_BUNDLE=str(authority.file)
         )
-        found = push(person, f"{host}/team", "--sign", str(cosign.key("ours")))
-        assert f"{found['digest'].replace(':', '-')}.sig" in registry.tags("team/steps")
+        key = cosign.key("ours")
+        push(person, f"{host}/team", "--tag", "latest", "--sign", str(key))
+        ours = str(key.with_suffix(".pub"))
+        done = person.run("verify-signature", f"{host}/team/steps:latest", "--key", ours)
+        assert done.returncode == 0, done.stderr
 
 
 def push(steps: Steps, to: str, *options: str) -> dict[str, Any]:
