@@ -5,14 +5,13 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pushing-
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from mlimage.digest import Digest, canonical_json
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.destination import Destination
-from mlimage.oci.model import INDEX, MANIFEST, Descriptor
+from mlimage.oci.model import EMPTY, EMPTY_CONTENT, INDEX, MANIFEST, Descriptor
 from mlimage.oci.referrers import (
-    EMPTY,
     Artifact,
     fallback_entries,
     fallback_tag,
@@ -20,8 +19,6 @@ from mlimage.oci.referrers import (
     referrers,
 )
 from mlimage.progress import NOTHING
-
-_CONFIG: Final = b"{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ def attach(
         sent = 0
         if new:
             known.add(digest)
-            _send(destination, Descriptor(media_type=EMPTY, digest=Digest.of(_CONFIG), size=2), _CONFIG)
+            _send(destination, EMPTY, EMPTY_CONTENT)
             sent = _send(destination, artifact.blob, artifact.content)
             if destination.put_manifest(content, MANIFEST, digest) != subject.digest:
                 unlisted.append(_entry(artifact, content))

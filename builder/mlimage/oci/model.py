@@ -21,6 +21,15 @@ class Descriptor:
     size: int
 
 
+EMPTY_CONTENT: Final = b"{}"
+EMPTY: Final = Descriptor(
+    media_type="application/vnd.oci.empty.v1+json",
+    digest=Digest.of(EMPTY_CONTENT),
+    size=len(EMPTY_CONTENT),
+)
+"""The configuration of a manifest that is of no image."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerBlob:
     """A layer as it lies in the store.

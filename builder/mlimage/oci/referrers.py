@@ -13,12 +13,10 @@ from mlimage.digest import Digest, canonical_json
 from mlimage.errors import RegistryError
 from mlimage.fetch import HttpResponse
 from mlimage.oci.config import descriptor_json
-from mlimage.oci.model import INDEX, MANIFEST, Descriptor
+from mlimage.oci.model import EMPTY, INDEX, MANIFEST, Descriptor
 from mlimage.oci.read import read_descriptor, read_object
 from mlimage.oci.registry import MAX_DOCUMENT, Repository
 
-EMPTY: Final = "application/vnd.oci.empty.v1+json"
-"""Media type of the configuration of what is no image: `{}`."""
 _NEXT: Final = re.compile(r'<(?P<url>[^>]*)>(?:[^,"]|"[^"]*")*;\s*rel="?next\b')
 _MOST: Final = 10_000
 """Referrers of one manifest that are looked at."""
@@ -62,7 +60,7 @@ class Artifact:
                 "schemaVersion": 2,
                 "mediaType": MANIFEST,
                 "artifactType": self.artifact_type,
-                "config": descriptor_json(Descriptor(media_type=EMPTY, digest=Digest.of(b"{}"), size=2)),
+                "config": descriptor_json(EMPTY),
                 "layers": [descriptor_json(self.blob)],
                 "subject": descriptor_json(subject),
                 **({"annotations": dict(self.annotations)} if self.annotations else {}),

@@ -7,7 +7,7 @@ from mlimage.digest import Digest, canonical_json
 from mlimage.errors import FetchError, RegistryError
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.destination import Destination
-from mlimage.oci.model import MANIFEST, Descriptor
+from mlimage.oci.model import EMPTY, EMPTY_CONTENT, MANIFEST, Descriptor
 from mlimage.oci.registry import Repository
 from mlimage.oci.store import Store
 from mlimage.parallel import at_once, transfer
@@ -73,15 +73,18 @@ class LayerCache:
         sent: list[int] = []
 
         def send(blob: Descriptor, task: Task) -> None:
-            self._writes.upload(blob, self._store.blob(blob.digest), task)
+            content = EMPTY_CONTENT if blob == EMPTY else self._store.blob(blob.digest)
+            self._writes.upload(blob, content, task)
             sent.append(blob.size)
 
         def all_of_them() -> None:
             if self._writes.manifest(tag) == Digest.of(_manifest(blobs)):
                 return
-            wanted = list(dict.fromkeys([_EMPTY, *blobs.values()]))
+            wanted = list(dict.fromkeys([EMPTY, *blobs.values()]))
             there = _there(lambda blob: self._writes.has(blob) or self._writes.mount(blob), wanted)
-            here = [blob for blob in wanted if blob not in there and self._store.holds(blob)]
+            here = [
+                blob for blob in wanted if blob not in there and (blob == EMPTY or self._store.holds(blob))
+            ]
             size = sum(blob.size for blob in here)
             with self._progress.task(f"layers to {self._title}", total=size, unit="bytes") as task:
                 transfer(send, _largest_first(here), threads=_MOVED, task=task)
@@ -89,7 +92,6 @@ class LayerCache:
             manifest = _manifest({key: blob for key, blob in blobs.items() if blob in kept})
             self._writes.put_manifest(manifest, MANIFEST, tag)
 
-        self._store.put(_NOTHING, _EMPTY.media_type)
         self._try("written", all_of_them)
         return sum(sent)
 
@@ -131,13 +133,6 @@ class Registries:
         return brought | {blob.digest for blob in there}
 
 
-_NOTHING: Final = b"{}"
-_EMPTY: Final = Descriptor(
-    media_type="application/vnd.oci.empty.v1+json", digest=Digest.of(_NOTHING), size=len(_NOTHING)
-)
-"""What a manifest has for a configuration when it is of no image."""
-
-
 def _manifest(blobs: Mapping[Digest, Descriptor]) -> bytes:
     """A manifest of layers, for no registry keeps a blob that none refers to."""
     return canonical_json(
@@ -145,7 +140,7 @@ def _manifest(blobs: Mapping[Digest, Descriptor]) -> bytes:
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "artifactType": "application/vnd.mlimage.layers.v1",
-            "config": descriptor_json(_EMPTY),
+            "config": descriptor_json(EMPTY),
             "layers": [
                 {**descriptor_json(blob), "annotations": {"dev.mlimage.key": key}}
                 for key, blob in sorted(blobs.items())

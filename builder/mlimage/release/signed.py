@@ -10,9 +10,9 @@ from typing import Any, Final
 from mlimage.digest import Digest
 from mlimage.errors import RegistryError, VerificationError
 from mlimage.oci.manifests import DOCKER_MANIFEST
-from mlimage.oci.model import MANIFEST
+from mlimage.oci.model import EMPTY, MANIFEST
 from mlimage.oci.read import read_descriptor, read_object
-from mlimage.oci.referrers import EMPTY, Referrer, read_artifact, referrers
+from mlimage.oci.referrers import Referrer, read_artifact, referrers
 from mlimage.oci.registry import Repository
 from mlimage.release.signature import (
     BUNDLE,
@@ -106,7 +106,8 @@ def _claim(repository: Repository, layer: Any, digest: Digest, key: PublicKey) -
 def _bundles(repository: Repository, digest: Digest, key: PublicKey) -> Iterator[_Check]:
     """Those that refer to the image, as cosign 3 has them."""
     # With a registry that has no API for referrers, cosign 3.1 lists its bundles as if they were nothing.
-    found = [each for each in referrers(repository, digest) if each.artifact_type in {BUNDLE, EMPTY}]
+    kinds = {BUNDLE, EMPTY.media_type}
+    found = [each for each in referrers(repository, digest) if each.artifact_type in kinds]
     for number, each in enumerate(found):
         referrer = replace(each, artifact_type=BUNDLE)
         yield partial(_bundle, repository, referrer, digest, key) if number < _MOST else _left_out
