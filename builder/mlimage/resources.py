@@ -14,3 +14,8 @@ def templates() -> Path:
 def runtime() -> Path:
     """The folder of the modules that go into every image."""
     return _PACKAGE / "runtime"
+
+
+def api() -> Path:
+    """The folder of the package that programs in images import, `mlimage_runtime`."""
+    return _PACKAGE.parent / "mlimage_runtime"

@@ -24,7 +24,7 @@ from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.plan.model import Compression
 from mlimage.platforms import LINUX_AMD64
-from mlimage.runtime.roles import Role, Roles
+from mlimage.runtime.roles import Determinism, Role, Roles
 from support.sealing import plan_of
 
 Event = dict[str, Any]
@@ -37,8 +37,7 @@ ROLES = Roles(
         "serve": Role(command=("serve",), env={}, port=8080, health="/ping"),
     },
     data=("events",),
-    seed=0,
-    profile="fast",
+    determinism=Determinism(profile="fast", seed=0),
     env={},
 )
 

@@ -14,6 +14,7 @@ RUNTIME_FORMAT: Final = 1
 
 _ORIGIN: Final = "mlimage runtime"
 _LIBRARY: Final = "opt/mlimage/lib/mlimage"
+_PTH: Final = b"/opt/mlimage/lib\nimport mlimage.runtime.hooks; mlimage.runtime.hooks.install()\n"
 _EVERYBODY: Final = 0o1777
 """Any user may write, and none may remove what another wrote: who runs an image, its runner chooses."""
 
@@ -36,6 +37,10 @@ def _runtime(python: str) -> list[Entry]:
         # Not mlimage's own `__init__`, which changes with every release.
         file_of_bytes(f"{_LIBRARY}/__init__.py", b"", origin=_ORIGIN),
     ]
+    entries += [
+        file_of_path(f"opt/mlimage/lib/mlimage_runtime/{source.name}", source, origin=_ORIGIN)
+        for source in sorted(resources.api().glob("*.py"))
+    ]
     for source in sorted(resources.runtime().glob("*.py")):
         folder = "opt/mlimage" if source.name == "entrypoint.py" else f"{_LIBRARY}/runtime"
         entries.append(file_of_path(f"{folder}/{source.name}", source, origin=_ORIGIN))
@@ -52,7 +57,8 @@ def _environment(python: str, interpreter: str) -> list[Entry]:
         symlink("opt/venv/bin/python3", "python", origin=_ORIGIN),
         symlink(f"opt/venv/bin/python{python}", "python", origin=_ORIGIN),
         symlink("opt/venv/lib64", "lib", origin=_ORIGIN),
-        directory(f"opt/venv/lib/python{python}/site-packages", origin=_ORIGIN),
+        # What `site` reads at each start: the runtime can be imported, and sees what the program imports.
+        file_of_bytes(f"opt/venv/lib/python{python}/site-packages/mlimage.pth", _PTH, origin=_ORIGIN),
     ]
 
 

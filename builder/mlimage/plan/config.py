@@ -5,9 +5,11 @@ from typing import Any, Final
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import ImageBase, Lock
 from mlimage.plan.cuda import CudaFacts, cuda_facts
+from mlimage.plan.features import numpy_features, xla_flags
 from mlimage.plan.model import ImageConfig
 from mlimage.spec.model import ImageSpec, RegistryBase, Role
 from mlimage.spec.tags import RoleName
+from mlimage.spec.variants import accelerator_of
 
 _PROGRAMS: Final = "/opt/venv/bin"
 PATH: Final = f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin"
@@ -106,7 +108,7 @@ def spec_digest(spec: ImageSpec, variant: str) -> Digest:
     return Digest.of(canonical_json({**said, "variant": own} if own else said))
 
 
-def roles_file(spec: ImageSpec, config: ImageConfig, role: RoleName | None = None) -> bytes:
+def roles_file(spec: ImageSpec, lock: Lock, config: ImageConfig, role: RoleName | None = None) -> bytes:
     """`/opt/mlimage/roles.json`, which the runtime in the image reads: all roles, or the image's one.
 
     `env` holds what the image itself sets of the variables that a role sets too, so that the runtime can tell
@@ -123,9 +125,24 @@ def roles_file(spec: ImageSpec, config: ImageConfig, role: RoleName | None = Non
             "serve": serve,
             "data": list(spec.data),
             "env": {name: value for name, value in config.env if name in of_roles},
-            "determinism": {"profile": spec.determinism.profile, "seed": spec.determinism.seed},
+            "determinism": _determinism(spec, lock),
         }
     )
+
+
+def _determinism(spec: ImageSpec, lock: Lock) -> dict[str, object]:
+    """What is as it is by default goes unsaid."""
+    said = spec.determinism
+    found: dict[str, object] = {"profile": said.profile, "seed": said.seed}
+    if said.tf32:
+        found["tf32"] = True
+    if spec.require and accelerator_of(spec, lock.variant) == spec.require:
+        found["requires"] = spec.require
+    if said.profile == "strict":
+        found |= {"threads": said.threads, "cross_vendor": said.cross_vendor}
+        found["numpy"] = list(numpy_features(lock.packages, lock.base.platform))
+        found["xla"] = list(xla_flags(lock.packages, lock.base.platform))
+    return found
 
 
 def _role(role: Role) -> dict[str, object]:

@@ -58,7 +58,7 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
             name="app",
             source=spec.app.source,
             ignore=loaded.ignore,
-            roles=roles_file(spec, config, role),
+            roles=roles_file(spec, lock, config, role),
         ),
         *((StepsLayer(name="steps"),) if has_steps(dockerfile) else ()),
     )

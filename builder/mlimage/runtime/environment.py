@@ -7,6 +7,8 @@ Who wins, from the strongest:
 3. what the image sets for all roles (`env` of the spec and of the variant);
 4. what a cloud service tells (see `cloud`), then mlimage's defaults.
 
+The variables of the profile `strict` are not to be overridden: who sets one otherwise is refused (`pins`).
+
 A container sees 1 and 3 in one environment. A value counts as the caller's when it differs from the one that
 `roles.json` says the image has.
 """
@@ -16,10 +18,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlimage.runtime.cloud import cloud_variables, data_variable
+from mlimage.runtime.pins import check_environment, pins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mlimage.runtime.pins import Host
     from mlimage.runtime.roles import Roles
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -34,6 +38,7 @@ class Facts(NamedTuple):
 
     Attributes:
         threads: how many threads numeric libraries should use.
+        host: what decides whether a determinism profile holds here.
         user: name of the user in `/etc/passwd`, None when its number has no entry.
         home: folder of that entry.
         writable: whether a folder is there and can be written.
@@ -41,6 +46,7 @@ class Facts(NamedTuple):
     """
 
     threads: int
+    host: Host
     user: str | None
     home: str | None
     writable: Callable[[str], bool]
@@ -55,10 +61,15 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
         roles: what the image can do.
         role: the role that starts, None for another command.
         facts: what this container is.
+
+    Raises:
+        StartError: a variable undoes the profile `strict`.
     """
+    pinned = pins(roles.determinism, facts.host.cpu.architecture)
+    check_environment(roles.determinism, environ, pinned)
     given = {name: value for name, value in environ.items() if value != roles.env.get(name)}
     chosen = roles.roles[role].env if role else {}
-    result = {**_defaults(environ, roles, role, facts), **environ, **chosen, **given}
+    result = {**pinned, **_defaults(environ, roles, role, facts), **environ, **chosen, **given}
     # An empty thread count would be read as "all processors of the host".
     result.update(
         {name: value for name, value in _threads(result, facts.threads).items() if not result.get(name)}
@@ -74,8 +85,9 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
 def _defaults(environ: Mapping[str, str], roles: Roles, role: str | None, facts: Facts) -> dict[str, str]:
     defaults = {data_variable(name): f"/data/{name}" for name in roles.data}
     defaults["MLIMAGE_MODELS"] = "/models"
-    defaults["MLIMAGE_SEED"] = str(roles.seed)
-    defaults["PYTHONHASHSEED"] = str(roles.seed % _HASH_SEEDS)
+    defaults["MLIMAGE_PROFILE"] = roles.determinism.profile
+    defaults["MLIMAGE_SEED"] = str(roles.determinism.seed)
+    defaults["PYTHONHASHSEED"] = str(roles.determinism.seed % _HASH_SEEDS)
     server = roles.roles.get("serve")
     if server:
         defaults["MLIMAGE_HOST"] = "0.0.0.0"  # noqa: S104 - a container's own network, published by its runtime

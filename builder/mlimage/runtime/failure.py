@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CONFIG = 78
+"""EX_CONFIG of sysexits.h: this machine cannot hold what the image promises."""
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
@@ -11,7 +13,7 @@ class StartError(Exception):
 
     Args:
         message: one line, without a final full stop.
-        status: exit status: 126 cannot be executed, 127 not found, else 1.
+        status: exit status: 126 cannot be executed, 127 not found, 78 not on this machine, else 1.
     """
 
     def __init__(self, message: str, *, status: int = 1) -> None:

@@ -21,21 +21,43 @@ class Role(NamedTuple):
     health: str | None
 
 
+class Determinism(NamedTuple):
+    """How far the numbers of two runs must agree.
+
+    Attributes:
+        profile: `fast` or `strict`.
+        seed: the seed of every random number generator.
+        threads: how many `strict` computes with.
+        cross_vendor: whether `strict` holds across processors of different vendors.
+        tf32: whether GPUs may round the inputs of products to ten bits.
+        numpy: the code paths that `strict` turns off in this image's numpy.
+        xla: the flags of `strict` for this image's XLA.
+        requires: hardware without which the image does not start: `cuda`; empty for none.
+    """
+
+    profile: str
+    seed: int
+    threads: int = 1
+    cross_vendor: bool = True
+    tf32: bool = False
+    numpy: tuple[str, ...] = ()
+    xla: tuple[str, ...] = ()
+    requires: str = ""
+
+
 class Roles(NamedTuple):
     """Everything that `roles.json` says.
 
     Attributes:
         roles: the roles that the image has, by name, `train` before `serve`.
         data: names of the data folders that it reads.
-        seed: the seed of every random number generator.
-        profile: the determinism profile.
+        determinism: how far the numbers of two runs must agree.
         env: what the image itself sets, where the build tells it: a role may replace these values.
     """
 
     roles: dict[str, Role]
     data: tuple[str, ...]
-    seed: int
-    profile: str
+    determinism: Determinism
     env: dict[str, str]
 
 
@@ -43,12 +65,11 @@ def parse_roles(content: bytes) -> Roles:
     """Read `roles.json`; raises `StartError` when it is not what a build writes."""
     try:
         said = json.loads(content)
-        determinism = said["determinism"]
+        determinism = _determinism(said["determinism"])
         return Roles(
             roles={name: _role(said[name]) for name in ROLES if said.get(name) is not None},
             data=tuple(_text(name) for name in said["data"]),
-            seed=_number(determinism["seed"]),
-            profile=_text(determinism["profile"]),
+            determinism=determinism,
             env=_texts(said.get("env") or {}),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -65,6 +86,20 @@ def read_roles(path: str = FILE) -> Roles:
     except OSError as error:
         raise StartError(f"cannot read {path}: {error.strerror}") from error
     return parse_roles(content)
+
+
+def _determinism(said: Any) -> Determinism:
+    """What is not said is as it is by default."""
+    return Determinism(
+        profile=_text(said["profile"]),
+        seed=_number(said["seed"]),
+        threads=_number(said.get("threads", 1)),
+        cross_vendor=bool(said.get("cross_vendor", True)),
+        tf32=bool(said.get("tf32", False)),
+        numpy=tuple(_text(name) for name in said.get("numpy", ())),
+        xla=tuple(_text(flag) for flag in said.get("xla", ())),
+        requires=_text(said.get("requires", "")),
+    )
 
 
 def _role(said: Any) -> Role:

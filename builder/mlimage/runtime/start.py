@@ -3,7 +3,7 @@
 As process 1, which signals do not reach, it stays behind as the container's init instead.
 """
 
-# ruff: noqa: PTH112 - every start of a container would wait for the import of `pathlib`
+# ruff: noqa: PTH110, PTH112 - every start of a container would wait for the import of `pathlib`
 from __future__ import annotations
 
 import os
@@ -11,22 +11,28 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from mlimage.runtime.cpu import read_cpu
 from mlimage.runtime.dispatch import dispatch, help_text, missing
 from mlimage.runtime.environment import Facts, environment
 from mlimage.runtime.failure import NOT_EXECUTABLE, NOT_FOUND, StartError
 from mlimage.runtime.init import stay_behind
 from mlimage.runtime.limits import thread_count
+from mlimage.runtime.pins import Host, check_host
 from mlimage.runtime.roles import FILE, Roles, read_roles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_GPU = ("/dev/nvidiactl", "/dev/dxg")
+"""Devices through which containers reach NVIDIA's GPUs: on Linux, and in the Linux of Windows."""
 
 
 def main(arguments: Sequence[str], roles_file: str = FILE) -> NoReturn:
     """Become the command that the arguments ask for; leaves with a line on stderr where that cannot be.
 
     Raises:
-        SystemExit: 0 after the help, 126 or 127 as shells do, 1 for a damaged image.
+        SystemExit: 0 after the help, 126 or 127 as shells do, 78 where this machine cannot hold the profile,
+            1 for a damaged image.
     """
     try:
         roles = read_roles(roles_file)
@@ -35,9 +41,12 @@ def main(arguments: Sequence[str], roles_file: str = FILE) -> NoReturn:
             sys.stdout.write(help_text(roles))
             sys.stdout.flush()
             sys.exit(0)
+        found = facts()
+        if start.role:
+            check_host(roles.determinism, found.host)
         if os.getpid() == 1:
             stay_behind()
-        replace(start.command, environment(os.environ, roles, start.role, facts()), roles, role=start.role)
+        replace(start.command, environment(os.environ, roles, start.role, found), roles, role=start.role)
     except StartError as error:
         sys.stderr.write(f"mlimage: {error.message}\n")
         sys.exit(error.status)
@@ -76,8 +85,10 @@ def facts() -> Facts:
         user, home = entry.pw_name, entry.pw_dir
     except KeyError:
         pass
+    threads = thread_count()
     return Facts(
-        threads=thread_count(),
+        threads=threads,
+        host=Host(cpu=read_cpu(), processors=threads, gpu=any(os.path.exists(path) for path in _GPU)),
         user=user,
         home=home,
         writable=lambda folder: os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK),

@@ -12,7 +12,6 @@ from mlimage.spec.fields import REFUSED
 from mlimage.spec.model import (
     App,
     DebianBase,
-    Determinism,
     Dockerfile,
     ImageSpec,
     Index,
@@ -24,6 +23,7 @@ from mlimage.spec.model import (
     Variant,
 )
 from mlimage.spec.nodes import KEY, Mapping, Node, Odd, Path, Scalar, Sequence, at, dotted
+from mlimage.spec.policy import Determinism
 from mlimage.spec.scalars import describe, quoted
 
 _SYNONYMS: Final = {

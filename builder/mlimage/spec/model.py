@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, GetJsonSchemaHandler, Tag
+from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler, Tag
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -32,16 +32,11 @@ from mlimage.spec.fields import (
     User,
     VariantName,
 )
-from mlimage.spec.waivers import AdvisoryId, Day, Reason
+from mlimage.spec.part import Part
+from mlimage.spec.policy import Audit, Determinism, Push
 
 
-class _Part(BaseModel):
-    """A mapping of the file: nothing unknown in it, nothing converted, nothing changed later."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class DebianBase(_Part):
+class DebianBase(Part):
     """A base that mlimage puts together from locked Debian packages."""
 
     debian: Literal["bookworm", "trixie"] = Field(
@@ -54,7 +49,7 @@ class DebianBase(_Part):
     )
 
 
-class RegistryBase(_Part):
+class RegistryBase(Part):
     """A base that is an image of a registry."""
 
     image: ImageReference = Field(
@@ -83,7 +78,7 @@ Base = Annotated[
 ]
 
 
-class App(_Part):
+class App(Part):
     """The application's own files."""
 
     source: RelativePath = Field(
@@ -100,7 +95,7 @@ class App(_Part):
     )
 
 
-class Role(_Part):
+class Role(Part):
     """What the image does when it trains."""
 
     command: Command = Field(
@@ -132,7 +127,7 @@ class Serve(Role):
     )
 
 
-class Index(_Part):
+class Index(Part):
     """A package index besides the default one."""
 
     url: IndexUrl = Field(
@@ -145,7 +140,7 @@ class Index(_Part):
     )
 
 
-class Variant(_Part):
+class Variant(Part):
     """One accelerator's image."""
 
     accelerator: AcceleratorName | None = Field(
@@ -172,7 +167,7 @@ class Variant(_Part):
     )
 
 
-class Layers(_Part):
+class Layers(Part):
     """How packages are spread over layers."""
 
     single: Size = Field(
@@ -190,7 +185,7 @@ class Layers(_Part):
     )
 
 
-class RunStep(_Part):
+class RunStep(Part):
     """A shell command that the build runs as root, for what has no other way. The docker engine runs it."""
 
     command: ShellCommand = Field(
@@ -232,7 +227,7 @@ def _step(value: object) -> object:
     return {"command": value} if isinstance(value, str) else value
 
 
-class Dockerfile(_Part):
+class Dockerfile(Part):
     """What the rendered Dockerfiles have of the user's own."""
 
     template: RelativePath | None = Field(
@@ -243,63 +238,7 @@ class Dockerfile(_Part):
     )
 
 
-class Determinism(_Part):
-    """How far the numbers of two runs must agree."""
-
-    profile: Literal["fast", "strict"] = Field(
-        default="fast",
-        description="`strict` asks libraries for deterministic algorithms, `fast` leaves them their speed.",
-        examples=["strict"],
-    )
-    seed: int = Field(
-        default=0,
-        ge=0,
-        le=2**32 - 1,
-        description="Seed that the roles get for random numbers.",
-        examples=[42],
-    )
-
-
-class Push(_Part):
-    """What leaves the machine."""
-
-    allow_secrets: tuple[Pattern, ...] = Field(
-        default=(),
-        description="Files of the image in which `mlimage push` takes what looks like a secret for none: "
-        "paths or patterns as in a `.dockerignore`, from the image's root; or names of variables. The image "
-        "does not depend on it.",
-        examples=[["/app/tests/fixtures", "/app/**/*.pem"]],
-    )
-
-
-class Ignored(_Part):
-    """A known vulnerability that does not count."""
-
-    id: AdvisoryId = Field(
-        description="Any of its names: that of CVE, of GitHub, of PyPI.", examples=["CVE-2026-12345"]
-    )
-    reason: Reason = Field(
-        description="Why it does not matter here, for who reads this later.",
-        examples=["we load no archives of others"],
-    )
-    until: Day | None = Field(
-        default=None,
-        description="The last day on which it does not count, in quotes.",
-        examples=["2027-03-31"],
-    )
-
-
-class Audit(_Part):
-    """What `mlimage audit` does with what it finds."""
-
-    ignore: tuple[Ignored, ...] = Field(
-        default=(),
-        description="Known vulnerabilities that do not count. The image does not depend on it.",
-        examples=[[{"id": "CVE-2026-12345", "reason": "we load no archives of others"}]],
-    )
-
-
-class ImageSpec(_Part):
+class ImageSpec(Part):
     """One image for training and serving a model."""
 
     name: ImageName = Field(
@@ -428,6 +367,12 @@ class ImageSpec(_Part):
         default_factory=Determinism,
         description="How far the numbers of two runs must agree.",
         examples=[{"profile": "strict", "seed": 42}],
+    )
+    require: Literal["cuda"] | None = Field(
+        default=None,
+        description="Hardware without which the roles of variants for it do not start: where there is no GPU "
+        "they end at once, in place of computing on the CPU unnoticed.",
+        examples=["cuda"],
     )
     push: Push = Field(
         default_factory=Push,

@@ -18,6 +18,7 @@ def test_the_skeleton_of_an_image() -> None:
         "directory 0755 opt/mlimage/lib",
         "directory 0755 opt/mlimage/lib/mlimage",
         "directory 0755 opt/mlimage/lib/mlimage/runtime",
+        "directory 0755 opt/mlimage/lib/mlimage_runtime",
         "file 0644 opt/mlimage/version",
         "directory 0755 opt/venv",
         "directory 0755 opt/venv/bin",
@@ -27,6 +28,7 @@ def test_the_skeleton_of_an_image() -> None:
         "directory 0755 opt/venv/lib",
         "directory 0755 opt/venv/lib/python3.11",
         "directory 0755 opt/venv/lib/python3.11/site-packages",
+        "file 0644 opt/venv/lib/python3.11/site-packages/mlimage.pth",
         "symlink 0777 opt/venv/lib64 -> lib",
         "file 0644 opt/venv/pyvenv.cfg",
     ]

@@ -89,7 +89,14 @@ def test_what_the_runtime_reads() -> None:
         "serve": {"command": ["python", "serve.py"], "env": {}, "port": 9000, "health": "/healthz"},
         "data": ["train-set"],
         "env": {"MODE": "image"},
-        "determinism": {"profile": "strict", "seed": 42},
+        "determinism": {
+            "profile": "strict",
+            "seed": 42,
+            "threads": 1,
+            "cross_vendor": True,
+            "numpy": [],
+            "xla": [],
+        },
     }
 
 

@@ -6,14 +6,14 @@ import pytest
 from mlimage import resources
 from mlimage.runtime.dispatch import Start, dispatch, help_text, missing
 from mlimage.runtime.failure import StartError
-from mlimage.runtime.roles import Role, Roles, parse_roles
+from mlimage.runtime.roles import Determinism, Role, Roles, parse_roles
 
 TRAIN = Role(command=("python", "-m", "digits.train"), env={}, port=None, health=None)
 SERVE = Role(command=("python", "-m", "digits.serve"), env={}, port=8080, health="/ping")
 
 
 def roles(**found: Role) -> Roles:
-    return Roles(roles=found, data=("events",), seed=7, profile="fast", env={})
+    return Roles(roles=found, data=("events",), determinism=Determinism(profile="fast", seed=7), env={})
 
 
 BOTH = roles(train=TRAIN, serve=SERVE)
@@ -107,8 +107,7 @@ def test_roles_file_as_a_build_writes_it() -> None:
     assert parse_roles(content) == Roles(
         roles={"serve": Role(command=("s",), env={}, port=9, health="/h")},
         data=("events",),
-        seed=3,
-        profile="strict",
+        determinism=Determinism(profile="strict", seed=3),
         env={"A": "1"},
     )
 

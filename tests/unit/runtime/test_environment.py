@@ -5,9 +5,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlimage.runtime.cloud import data_variable
+from mlimage.runtime.cpu import Cpu
 from mlimage.runtime.environment import THREADS, Facts, environment
-from mlimage.runtime.roles import Role, Roles
+from mlimage.runtime.pins import Host
+from mlimage.runtime.roles import Determinism, Role, Roles
 
+CPU = Cpu(
+    architecture="x86_64", vendor="GenuineIntel", family="6", model="85", flags=frozenset({"avx2", "fma"}),
+    emulated=False,
+)  # fmt: skip
 NAMES = st.sampled_from(["A", "HOME", "OMP_NUM_THREADS", "MLIMAGE_SEED", "MLIMAGE_PORT", "AIP_HTTP_PORT"])
 ENVIRONMENTS = st.dictionaries(NAMES, st.text(max_size=5), max_size=6)
 
@@ -21,8 +27,7 @@ def roles(
             "serve": Role(command=("s",), env={}, port=8080, health="/ping"),
         },
         data=("events", "old-events"),
-        seed=seed,
-        profile="fast",
+        determinism=Determinism(profile="fast", seed=seed),
         env=dict(image or {}),
     )
 
@@ -37,6 +42,7 @@ def facts(
 ) -> Facts:
     return Facts(
         threads=threads,
+        host=Host(cpu=CPU, processors=threads, gpu=False),
         user=user,
         home=home,
         writable=lambda folder: folder in writable,
@@ -55,9 +61,11 @@ def test_the_whole_environment_of_a_role() -> None:
         "MLIMAGE_MODELS": "/models",
         "MLIMAGE_PORT": "8080",
         "MLIMAGE_PREDICT_ROUTE": "/invocations",
+        "MLIMAGE_PROFILE": "fast",
         "MLIMAGE_ROLE": "train",
         "MLIMAGE_SEED": "7",
         "NUMEXPR_NUM_THREADS": "4",
+        "NVIDIA_TF32_OVERRIDE": "0",
         "OMP_NUM_THREADS": "4",
         "OPENBLAS_NUM_THREADS": "4",
         "PATH": "/usr/bin",

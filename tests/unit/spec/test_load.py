@@ -6,7 +6,8 @@ import pytest
 
 from mlimage.errors import SpecError
 from mlimage.spec.load import LoadedSpec, load_spec
-from mlimage.spec.model import App, DebianBase, Determinism, Index, Layers, RegistryBase, Role, Serve, Variant
+from mlimage.spec.model import App, DebianBase, Index, Layers, RegistryBase, Role, Serve, Variant
+from mlimage.spec.policy import Determinism
 from mlimage.spec.requirements import SpecRequirement
 
 FULL = """\

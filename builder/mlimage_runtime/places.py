@@ -1,0 +1,33 @@
+"""Where data is and models go: the same words in every container, on a laptop and in the cloud."""
+
+from __future__ import annotations
+
+import os
+
+
+def data(name: str) -> str:
+    """The folder, or the address, of the data that the spec calls so (`data:`).
+
+    Raises:
+        LookupError: nobody said where it is.
+    """
+    variable = "MLIMAGE_DATA_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
+    place = os.environ.get(variable)
+    if not place:
+        raise LookupError(
+            f"nobody says where the data `{name}` is: name it under `data:` in mlimage.yaml, or set "
+            f"{variable}"
+        )
+    return place
+
+
+def models() -> str:
+    """The folder where `train` writes models and `serve` reads them.
+
+    Raises:
+        LookupError: nobody said where it is.
+    """
+    place = os.environ.get("MLIMAGE_MODELS")
+    if not place:
+        raise LookupError("nobody says where models go: run it in an image, or set MLIMAGE_MODELS")
+    return place
