@@ -1,10 +1,12 @@
-"""How many processors this container may really use, as affinity and both generations of cgroups tell it."""
+"""How many processors and how much memory this container may use, as both generations of cgroups tell."""
 
 # ruff: noqa: PTH123 - every start of a container would wait for the import of `pathlib`
 from __future__ import annotations
 
 import math
 import os
+
+_UNLIMITED = 2**60
 
 
 def thread_count(root: str = "") -> int:
@@ -16,7 +18,7 @@ def thread_count(root: str = "") -> int:
     Args:
         root: where `proc` and `sys` lie, for tests.
     """
-    available = _affinity()
+    available = affinity()
     quota = cpu_quota(root)
     return available if quota is None else max(1, min(available, math.ceil(quota)))
 
@@ -38,6 +40,31 @@ def cpu_quota(root: str = "") -> float | None:
             found += [quota for group in groups if (quota := _version1(f"{mount}/{controllers}{group}"))]
             found += [quota for group in groups if (quota := _version1(f"{mount}/cpu{group}"))]
     return min(found, default=None)
+
+
+def memory_limit(root: str = "") -> int | None:
+    """Bytes that the control group allows, None when it does not say: with a huge number, in version 1."""
+    found: list[int] = []
+    for line in _read(f"{root}/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        mount = f"{root}/sys/fs/cgroup"
+        if not controllers:
+            files = [f"{mount}{group}/memory.max" for group in _ancestors(path)]
+        elif "memory" in controllers.split(","):
+            files = [f"{mount}/memory{group}/memory.limit_in_bytes" for group in _ancestors(path)]
+        else:
+            continue
+        said = [_read(file).strip() for file in files]
+        found += [int(text) for text in said if text.isdecimal() and int(text) < _UNLIMITED]
+    return min(found, default=None)
+
+
+def cgroup_version(root: str = "") -> int | None:
+    """1 or 2, None where there are no control groups."""
+    lines = _read(f"{root}/proc/self/cgroup").splitlines()
+    if not lines:
+        return None
+    return 2 if all(line.startswith("0::") for line in lines) else 1
 
 
 def _ancestors(path: str) -> list[str]:
@@ -62,7 +89,8 @@ def _ratio(quota: str, period: str) -> float | None:
     return numerator / denominator if numerator > 0 and denominator > 0 else None
 
 
-def _affinity() -> int:
+def affinity() -> int:
+    """How many processors this process may run on."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
