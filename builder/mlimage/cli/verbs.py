@@ -22,6 +22,8 @@ VERBS: Final = {
     "push": "Push what was built to a registry, one index of all variants",
     "pull": "Get the image that suits this machine from a registry",
     "run": "Train, serve or open a shell in an image",
+    "probe": "Say whether this machine computes right, and the same as another one",
+    "fingerprint": "Show what this machine and an image are, numerically",
     "diff": "Show how two images differ: configuration, packages, layers, files",
     "inspect": "Show an image's layers, configuration and packages",
     "cache": "List, prune and verify what was fetched and built",

@@ -32,6 +32,7 @@ CAUSES = {
             "libm took other instructions (FMA), or is of another libc",
             "use a CPU with FMA, and one image",
         ),
+        Cause("A7", "code that is compiled on the CPU where it runs (XLA, inductor, numba)", _NONE),
         Cause(
             "B1",
             "NumPy took other vector instructions (SIMD) of the CPU",
@@ -70,17 +71,15 @@ CAUSES = {
             "the smallest numbers are flushed to zero (FTZ, DAZ)",
             "do not call torch.set_flush_denormal(True)",
         ),
+        Cause("C2", "cuDNN or cuBLAS may choose another algorithm", f"{_STRICT} (CUBLAS_WORKSPACE_CONFIG)"),
         Cause(
             "C4",
             "TensorFloat-32: products of 10 bits in place of 24",
             f"{_STRICT}; or NVIDIA_TF32_OVERRIDE=0",
         ),
+        Cause("C5", "sums of half precision kept in half precision", _STRICT),
         Cause("C7", "another GPU, driver or CUDA", _NONE),
-        Cause(
-            "C8",
-            "XLA compiled for another CPU",
-            "XLA_FLAGS=--xla_cpu_max_isa=AVX2 brings them nearer, not together",
-        ),
+        Cause("C8", "GPUs added up in another order", f"{_STRICT} (NCCL_ALGO, NCCL_PROTO)"),
         Cause(
             "D3",
             "another order of sets (PYTHONHASHSEED)",

@@ -78,7 +78,7 @@ MATRIX = (
     ),
     Pattern("B7", ("onnxruntime.*",)),
     Pattern("B8", ("tensorflow.*",)),
-    Pattern("C8", ("jax.*",)),
+    Pattern("A7", ("jax.*",)),
     Pattern("D5", ("numpy.permutation", "torch.randperm", "torch.bernoulli")),
     Pattern(
         "B11",

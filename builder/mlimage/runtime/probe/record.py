@@ -56,8 +56,15 @@ def parse_record(content: bytes) -> dict[str, Any]:
         for operation in said["operations"]:
             for key in ("name", "correct", "problem", "sha256", "dtype", "shape", "tolerance"):
                 operation[key]
-        print_ = said["fingerprint"]
-        print_["cpu"]["architecture"], print_["libc"]["version"], print_["packages"]["numeric"].items()
+        for path in (
+            ("numeric_class",),
+            ("cpu", "architecture"),
+            ("libc", "version"),
+            ("packages", "numeric"),
+        ):
+            value = said["fingerprint"]
+            for key in path:
+                value = value[key]
     except (KeyError, TypeError, AttributeError):
         raise RecordError("it is damaged") from None
     record: dict[str, Any] = said

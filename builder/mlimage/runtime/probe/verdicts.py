@@ -42,12 +42,21 @@ class Verdict(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All operations that both probes have, why they differ, and the names that only one of them has."""
+    """Two probes.
+
+    Attributes:
+        verdicts: on all operations that both have.
+        findings: why they differ.
+        only_here: names that only the first has.
+        only_there: names that only the second has.
+        classes: their numeric classes.
+    """
 
     verdicts: tuple[Verdict, ...]
     findings: tuple[Finding, ...]
     only_here: tuple[str, ...]
     only_there: tuple[str, ...]
+    classes: tuple[str, str]
 
     @property
     def agrees(self) -> bool:
@@ -99,6 +108,7 @@ def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Comparison:
         tuple(findings),
         tuple(name for name in here if name not in there),
         tuple(name for name in there if name not in here),
+        (ours["fingerprint"]["numeric_class"], theirs["fingerprint"]["numeric_class"]),
     )
 
 
