@@ -85,7 +85,12 @@ def run(command: Command) -> Completed:
 
 
 def spawn(
-    command: Command, *, pass_fds: tuple[int, ...] = (), stdin: bool = False, new_session: bool = False
+    command: Command,
+    *,
+    pass_fds: tuple[int, ...] = (),
+    stdin: bool = False,
+    stdout: int | None = None,
+    new_session: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a process that goes on beside mlimage, with mlimage's own standard output and error.
 
@@ -93,6 +98,7 @@ def spawn(
         command: what to start; its `stdin` must be None.
         pass_fds: descriptors that it gets under the same numbers.
         stdin: whether it reads mlimage's standard input; else it reads nothing.
+        stdout: the descriptor that it writes to in place of mlimage's standard output.
         new_session: whether it is out of reach of the terminal's Ctrl-C.
 
     Raises:
@@ -103,6 +109,7 @@ def spawn(
         env=command.environment,
         cwd=command.cwd,
         stdin=None if stdin else subprocess.DEVNULL,
+        stdout=stdout,
         pass_fds=pass_fds,
         start_new_session=new_session,
     )

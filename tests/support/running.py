@@ -93,8 +93,17 @@ def small_root() -> tuple[Entry, ...]:
     return arrange(entries)
 
 
-def small_image(store: Store, name: str = "demo") -> SealedImage:
-    """A sealed image of that root, tagged; its entry point runs its arguments, `train` being a role."""
+def small_image(
+    store: Store,
+    name: str = "demo",
+    *,
+    labels: Mapping[str, str] | None = None,
+    programs: Mapping[str, str] | None = None,
+) -> SealedImage:
+    """A sealed image of that root, tagged; its entry point runs its arguments, `train` being a role.
+
+    `labels` stand in place of its own, and `programs` are shell scripts that it has besides.
+    """
     script = b'#!/bin/sh\n[ "$1" = train ] && { echo trained > /models/model; exit; }\nexec "$@"\n'
     roles = {
         "train": {"command": ["train"], "env": {}},
@@ -106,9 +115,15 @@ def small_image(store: Store, name: str = "demo") -> SealedImage:
         [
             file_of_bytes("usr/bin/entry", script, origin="test", mode=0o755),
             file_of_bytes("opt/mlimage/roles.json", canonical_json(roles), origin="test"),
+            *(
+                file_of_bytes(f"usr/bin/{word}", f"#!/bin/sh\n{text}\n".encode(), origin="test", mode=0o755)
+                for word, text in (programs or {}).items()
+            ),
         ]
     )
     plan = plan_of(["base", "app"], image=name)
+    if labels is not None:
+        plan = replace(plan, config=replace(plan.config, labels=tuple(labels.items())))
     layers = [
         pack(entries, name=layer, compression=Compression.GZIP, store=store, advance=lambda _: None)
         for layer, entries in (("base", small_root()), ("app", app))

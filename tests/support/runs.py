@@ -23,11 +23,11 @@ RUNTIMES: Final = [*IN_ENGINES, SANDBOX]
 """As parameters of tests: an engine's name, or `sandbox`."""
 
 
-def command(runtime: str, *arguments: str) -> Sequence[str]:
-    """What starts `mlimage run` there."""
+def command(runtime: str, *arguments: str, verb: str = "run") -> Sequence[str]:
+    """What starts `mlimage run`, or another verb that runs images, there."""
     if runtime == "sandbox":
-        return (MLIMAGE, "run", "--runtime", "sandbox", *arguments)
-    return (*need_engine(runtime).enter, MLIMAGE, "run", "--runtime", "docker", *arguments)
+        return (MLIMAGE, verb, "--runtime", "sandbox", *arguments)
+    return (*need_engine(runtime).enter, MLIMAGE, verb, "--runtime", "docker", *arguments)
 
 
 def environment(cache: Cache, runtime: str) -> Mapping[str, str]:
@@ -36,10 +36,12 @@ def environment(cache: Cache, runtime: str) -> Mapping[str, str]:
     return {**of_runtime, "HOME": str(cache.root.parent), "MLIMAGE_CACHE": str(cache.root)}
 
 
-def run(cache: Cache, folder: Path, runtime: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run(
+    cache: Cache, folder: Path, runtime: str, *arguments: str, verb: str = "run"
+) -> "subprocess.CompletedProcess[str]":
     """Run to the end, in that folder."""
     return subprocess.run(
-        command(runtime, *arguments),
+        command(runtime, *arguments, verb=verb),
         cwd=folder,
         env=environment(cache, runtime),
         capture_output=True,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -87,6 +87,39 @@ ProjectOption = Annotated[
     ),
 ]
 """Give it the default `Path()`."""
+
+ImageArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="IMAGE",
+        help="NAME, NAME:TAG, or the beginning of a digest; or REGISTRY/PATH/NAME, which is pulled.",
+        show_default=False,
+    ),
+]
+
+RuntimeOption = Annotated[
+    Literal["auto", "docker", "sandbox"],
+    typer.Option(
+        "--runtime",
+        metavar="auto|docker|sandbox",
+        help="Where: `auto` is Docker if its daemon answers, else the sandbox.",
+    ),
+]
+
+EnvOption = Annotated[
+    list[str] | None,
+    typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable.", show_default=False),
+]
+
+MemoryOption = Annotated[
+    str | None,
+    typer.Option("--memory", "-m", metavar="SIZE", help="Memory at most, `2g`.", show_default=False),
+]
+
+CpusOption = Annotated[
+    float | None,
+    typer.Option("--cpus", metavar="N", min=0.01, help="Processors at most, `1.5`.", show_default=False),
+]
 
 
 def narrower(tags: Sequence[ImageTag]) -> str:

@@ -2,25 +2,27 @@
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlimage.cli.options import ProjectOption, VariantOption, VerboseOption
+from mlimage.cli.options import (
+    CpusOption,
+    EnvOption,
+    ImageArgument,
+    MemoryOption,
+    ProjectOption,
+    RuntimeOption,
+    VariantOption,
+    VerboseOption,
+)
 
 if TYPE_CHECKING:
     from mlimage.spec.tags import RoleName
 
 
 def run(
-    image: Annotated[
-        str,
-        typer.Argument(
-            metavar="IMAGE",
-            help="NAME, NAME:TAG, or the beginning of a digest; or REGISTRY/PATH/NAME, which is pulled.",
-            show_default=False,
-        ),
-    ],
+    image: ImageArgument,
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -31,14 +33,7 @@ def run(
     ] = None,
     *,
     variant: VariantOption = None,
-    runtime: Annotated[
-        Literal["auto", "docker", "sandbox"],
-        typer.Option(
-            "--runtime",
-            metavar="auto|docker|sandbox",
-            help="Where: `auto` is Docker if its daemon answers, else the sandbox.",
-        ),
-    ] = "auto",
+    runtime: RuntimeOption = "auto",
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,10 +49,7 @@ def run(
             show_default=False,
         ),
     ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", "-e", metavar="NAME[=VALUE]", help="Set a variable.", show_default=False),
-    ] = None,
+    env: EnvOption = None,
     port: Annotated[
         str | None,
         typer.Option(
@@ -68,14 +60,8 @@ def run(
             show_default=False,
         ),
     ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option("--memory", "-m", metavar="SIZE", help="Memory at most, `2g`.", show_default=False),
-    ] = None,
-    cpus: Annotated[
-        float | None,
-        typer.Option("--cpus", metavar="N", min=0.01, help="Processors at most, `1.5`.", show_default=False),
-    ] = None,
+    memory: MemoryOption = None,
+    cpus: CpusOption = None,
     shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Size of /dev/shm.")] = "1g",
     user: Annotated[
         str | None,
@@ -116,16 +102,14 @@ def run(
       mlimage run churn --runtime sandbox -- python -c 'import numpy'
     """
     from mlimage.cache import default_cache
-    from mlimage.cli.pull import pulled_from
+    from mlimage.cli.asking import image_named
     from mlimage.cli.screen import Screen
     from mlimage.host.choose import choose
     from mlimage.host.contract import User, read_contract
     from mlimage.host.launch import dry_run as described
     from mlimage.host.launch import launch
     from mlimage.host.prepare import Wishes, prepare
-    from mlimage.oci.reference import resolve, with_variant
     from mlimage.oci.store import Store
-    from mlimage.platforms import host_platform
     from mlimage.spec.project import find_project
 
     if project != Path():
@@ -135,11 +119,7 @@ def run(
     store = Store(cache.store)
     asked = arguments[0] if arguments else None
     role: RoleName | None = "train" if asked == "train" else "serve" if asked == "serve" else None
-    if "/" in image:
-        with cache.in_use():
-            found = pulled_from(image, screen, cache, variant=variant or "auto", role=role).image
-    else:
-        found = resolve(store, with_variant(image, variant), role=role, platform=host_platform())
+    found = image_named(image, screen, cache, store, variant=variant, role=role)
     wishes = Wishes(
         arguments=tuple(arguments or ()),
         data=tuple(data or ()),

@@ -24,6 +24,8 @@ VERBS: Final = {
     "verify-signature": "Verify who signed an image of a registry",
     "run": "Train, serve or open a shell in an image",
     "doctor": "Look for what keeps images from running on this machine",
+    "probe": "Say whether this machine computes right, and as another",
+    "fingerprint": "Show what this machine and an image are, numerically",
     "reproduce": "Make an image again from what is in it, and compare",
     "diff": "Show how two images differ, from packages down to files",
     "inspect": "Show an image's layers, configuration and packages",

@@ -9,8 +9,11 @@ from mlimage import resources
 from mlimage.content.entry import Entry, arrange, directory, file_of_bytes, file_of_path, symlink
 from mlimage.digest import canonical_json
 
-RUNTIME_FORMAT: Final = 1
-"""Version of what the runtime understands: its arguments, its variables and `roles.json`."""
+RUNTIME_FORMAT: Final = 2
+"""Version of what the runtime understands: its arguments, its variables and `roles.json`.
+
+2 brought the words `fingerprint` and `probe`.
+"""
 
 _ORIGIN: Final = "mlimage runtime"
 _LIBRARY: Final = "opt/mlimage/lib/mlimage"
@@ -41,9 +44,10 @@ def _runtime(python: str) -> list[Entry]:
         file_of_path(f"opt/mlimage/lib/mlimage_runtime/{source.name}", source, origin=_ORIGIN)
         for source in sorted(resources.api().glob("*.py"))
     ]
-    for source in sorted(resources.runtime().glob("*.py")):
-        folder = "opt/mlimage" if source.name == "entrypoint.py" else f"{_LIBRARY}/runtime"
-        entries.append(file_of_path(f"{folder}/{source.name}", source, origin=_ORIGIN))
+    for source in sorted(resources.runtime().rglob("*.py")):
+        inner = source.relative_to(resources.runtime()).as_posix()
+        path = f"opt/mlimage/{inner}" if inner == "entrypoint.py" else f"{_LIBRARY}/runtime/{inner}"
+        entries.append(file_of_path(path, source, origin=_ORIGIN))
     return entries
 
 

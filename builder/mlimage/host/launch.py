@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mlimage.cache import Cache
 from mlimage.daemon.bring import bring
@@ -30,6 +30,7 @@ def launch(
     cache: Cache,
     progress: Progress,
     say: Callable[[str], None],
+    output: BinaryIO | None = None,
 ) -> int:
     """Run the request and return its exit status.
 
@@ -40,6 +41,7 @@ def launch(
         cache: where the sandbox's files are kept.
         progress: where loading and unpacking are shown.
         say: shows the user a line.
+        output: a file that gets its standard output; mlimage's own when None.
 
     Raises:
         RunError: it cannot be run, or is a server that did not get healthy.
@@ -62,13 +64,14 @@ def launch(
         if emulated:
             say(emulated)
         identity = bring(daemon, request.image, store, progress).identity
-        output = docker.Output(stdout=sys.stdout.buffer, stderr=sys.stderr.buffer)
-        with docker.started(request, daemon, identity, output) as container:
+        streams = docker.Output(stdout=output or sys.stdout.buffer, stderr=sys.stderr.buffer)
+        with docker.started(request, daemon, identity, streams) as container:
             return supervise(container, request, say=say)
     with ExitStack() as stack:
         with _unpacking(request, cache, progress) as task:
             root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
-        with sandbox.started(request, root, say=say) as started:
+        descriptor = output.fileno() if output else None
+        with sandbox.started(request, root, say=say, output=descriptor) as started:
             return supervise(started, request, say=say)
 
 

@@ -195,7 +195,12 @@ class Sandbox:
 
 @contextmanager
 def started(
-    request: RunRequest, root: Path, *, say: Callable[[str], None], machine: Machine | None = None
+    request: RunRequest,
+    root: Path,
+    *,
+    say: Callable[[str], None],
+    machine: Machine | None = None,
+    output: int | None = None,
 ) -> Iterator[Sandbox]:
     """A started sandbox; when the block ends nothing of it is left.
 
@@ -204,6 +209,7 @@ def started(
         root: the unpacked image.
         say: shows the user a line.
         machine: where it runs; looked up when None.
+        output: the descriptor that gets its standard output; mlimage's own when None.
 
     Raises:
         RunError: this machine does not allow it.
@@ -224,6 +230,7 @@ def started(
                 command(machine, theirs_control, theirs_status),
                 pass_fds=(theirs_control, theirs_status),
                 stdin=request.interactive,
+                stdout=output,
                 new_session=not request.tty,
             )
         except FileNotFoundError as error:

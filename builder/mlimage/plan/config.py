@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from mlimage.content.runtime import RUNTIME_FORMAT
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import ImageBase, Lock
 from mlimage.plan.cuda import CudaFacts, cuda_facts
@@ -68,6 +69,7 @@ def _labels(
         "dev.mlimage.variant": lock.variant,
         "dev.mlimage.python": lock.base.python,
         "dev.mlimage.profile": spec.determinism.profile,
+        "dev.mlimage.runtime": str(RUNTIME_FORMAT),
         **_labels_of_base(spec, lock),
         **(cuda.labels if cuda else {}),
     }

@@ -1,4 +1,4 @@
-"""How many processors this container may really use, as affinity and both generations of cgroups tell it."""
+"""How many processors and how much memory this container may use, as both generations of cgroups tell."""
 
 # ruff: noqa: PTH123 - every start of a container would wait for the import of `pathlib`
 from __future__ import annotations
@@ -25,7 +25,7 @@ def thread_count(root: str = "") -> int:
     Args:
         root: where `proc` and `sys` lie, for tests.
     """
-    available = _affinity()
+    available = affinity()
     quota = cpu_quota(root)
     return available if quota is None else max(1, min(available, math.ceil(quota)))
 
@@ -68,6 +68,14 @@ def _of_groups(
     return [limit for limit in found if limit]
 
 
+def cgroup_version(root: str = "") -> int | None:
+    """1 or 2, None where there are no control groups."""
+    lines = _read(f"{root}/proc/self/cgroup").splitlines()
+    if not lines:
+        return None
+    return 2 if all(line.startswith("0::") for line in lines) else 1
+
+
 def _ancestors(path: str) -> list[str]:
     parts = [part for part in path.split("/") if part and part != ".."]
     return ["".join(f"/{part}" for part in parts[:length]) for length in range(len(parts), -1, -1)]
@@ -102,7 +110,8 @@ def _ratio(quota: str, period: str) -> float | None:
     return numerator / denominator if numerator > 0 and denominator > 0 else None
 
 
-def _affinity() -> int:
+def affinity() -> int:
+    """How many processors this process may run on."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):

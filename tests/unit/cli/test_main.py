@@ -27,9 +27,7 @@ def test_help_lists_every_verb_in_order() -> None:
     done = _mlimage("--help")
     assert (done.returncode, done.stderr) == (0, "")
     verbs = done.stdout.partition("Verbs:\n")[2].partition("\n\n")[0].splitlines()
-    assert [tuple(line.strip().split("  ", 1)) for line in verbs] == [
-        (name, " " * (max(map(len, VERBS)) - len(name)) + text) for name, text in VERBS.items()
-    ]
+    assert [tuple(line.split(None, 1)) for line in verbs] == list(VERBS.items())
 
 
 def test_no_arguments_is_help() -> None:

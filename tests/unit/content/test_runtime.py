@@ -18,6 +18,8 @@ def test_the_skeleton_of_an_image() -> None:
         "directory 0755 opt/mlimage/lib",
         "directory 0755 opt/mlimage/lib/mlimage",
         "directory 0755 opt/mlimage/lib/mlimage/runtime",
+        "directory 0755 opt/mlimage/lib/mlimage/runtime/probe",
+        "directory 0755 opt/mlimage/lib/mlimage/runtime/words",
         "directory 0755 opt/mlimage/lib/mlimage_runtime",
         "file 0644 opt/mlimage/version",
         "directory 0755 opt/venv",
@@ -49,13 +51,14 @@ def test_what_a_virtual_environment_says() -> None:
 
 
 def test_what_a_reader_of_images_is_told() -> None:
-    assert content("opt/mlimage/version") == b'{"python":"3.11","runtime":1}\n'
+    assert content("opt/mlimage/version") == b'{"python":"3.11","runtime":2}\n'
 
 
 def test_every_module_is_there_as_it_is() -> None:
-    for module in resources.runtime().glob("*.py"):
-        place = "" if module.name == "entrypoint.py" else "lib/mlimage/runtime/"
-        assert content(f"opt/mlimage/{place}{module.name}") == module.read_bytes()
+    for module in resources.runtime().rglob("*.py"):
+        path = str(module.relative_to(resources.runtime()))
+        place = "" if path == "entrypoint.py" else "lib/mlimage/runtime/"
+        assert content(f"opt/mlimage/{place}{path}") == module.read_bytes()
 
 
 def test_a_python_in_another_place() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlimage.content.runtime import RUNTIME_FORMAT
 from mlimage.lock.model import LockedPackage
 from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
@@ -79,6 +80,7 @@ def test_the_configuration() -> None:
     assert labels["com.example.team"] == "vision"
     assert (labels["dev.mlimage.variant"], labels["dev.mlimage.profile"]) == ("cpu", "strict")
     assert labels["dev.mlimage.lock"] == lock().digest
+    assert labels["dev.mlimage.runtime"] == str(RUNTIME_FORMAT)
 
 
 def test_what_the_runtime_reads() -> None:

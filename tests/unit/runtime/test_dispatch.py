@@ -63,6 +63,12 @@ def test_the_best_shell_there_is() -> None:
     assert start("shell", shells=("/bin/sh",)) == Start(command=("/bin/sh",), role=None)
 
 
+@pytest.mark.parametrize("word", ["fingerprint", "probe"])
+def test_a_word_is_a_program_of_the_runtime(word: str) -> None:
+    program = ("/opt/venv/bin/python", "/opt/mlimage/lib/mlimage/runtime/__main__.py")
+    assert start(word, "--json") == Start(command=(*program, word, "--json"), role=None)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -88,11 +94,13 @@ def test_help_text() -> None:
     assert help_text(BOTH) == (
         "arguments of this image:\n"
         "\n"
-        "  train       python -m digits.train\n"
-        "  serve       python -m digits.serve  (port 8080, health /ping)\n"
-        "  shell       a shell\n"
-        "  -- COMMAND  any other command\n"
-        "  help        this text\n"
+        "  train        python -m digits.train\n"
+        "  serve        python -m digits.serve  (port 8080, health /ping)\n"
+        "  shell        a shell\n"
+        "  fingerprint  what this machine and image are, numerically (--json)\n"
+        "  probe        whether this machine computes right, and as another one (--help)\n"
+        "  -- COMMAND   any other command\n"
+        "  help         this text\n"
         "\n"
         "data is read from /data/events\n"
         "models are written to and read from /models\n"
@@ -135,7 +143,7 @@ def test_damaged_roles_files(content: bytes, why: str) -> None:
     assert caught.value.message == f"/opt/mlimage/roles.json is damaged ({why}); build the image again"
 
 
-@pytest.mark.parametrize("module", sorted(resources.runtime().glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("module", sorted(resources.runtime().rglob("*.py")), ids=lambda path: path.name)
 def test_the_runtime_is_python_3_9_and_imports_nothing_foreign(module: Path) -> None:
     import sys
 

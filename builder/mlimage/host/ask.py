@@ -1,0 +1,106 @@
+"""Ask an image something: run a word of its runtime, and keep what it says."""
+
+import json
+import signal
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from mlimage.cache import Cache
+from mlimage.errors import RunError, VerificationError
+from mlimage.host.choose import Choice
+from mlimage.host.launch import launch
+from mlimage.host.request import RunRequest
+from mlimage.oci.model import SealedImage
+from mlimage.oci.store import Store
+from mlimage.platforms import native_platform
+from mlimage.progress import Progress
+
+SINCE: Final = {"fingerprint": 2, "probe": 2}
+"""The version of the runtime that brought each word, `content/runtime.py`."""
+FAILED: Final = 8
+"""Exit status of a word whose answer is that something is wrong."""
+_FAULTS: Final = (signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
+_STILL: Final = "`mlimage inspect` and `mlimage diff` still work with it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an image answered.
+
+    Attributes:
+        status: 0, or `FAILED`.
+        said: the JSON that it wrote.
+        emulated: whether its platform is another than that of what runs it.
+    """
+
+    status: int
+    said: dict[str, Any]
+    emulated: bool
+
+
+def need_word(image: SealedImage, word: str, store: Store) -> dict[str, str]:
+    """The labels of an image that understands this word.
+
+    Raises:
+        RunError: it does not.
+    """
+    labels: dict[str, str] = json.loads(store.read(image.config)).get("config", {}).get("Labels") or {}
+    if "dev.mlimage.lock" not in labels:
+        raise RunError(
+            f"`{image.name}` was not built by mlimage: there is no `{word}` in it",
+            hint=f"{_STILL}; to have it, build the image from a spec: `mlimage init`",
+        )
+    version = labels.get("dev.mlimage.runtime", "1")
+    if not version.isdecimal() or int(version) < SINCE[word]:
+        name = image.name.partition(":")[0]
+        raise RunError(
+            f"`{image.name}` was built by an older mlimage: there is no `{word}` in it",
+            hint=f"build it again: `mlimage build {name}`; {_STILL}",
+        )
+    return labels
+
+
+def ask(
+    request: RunRequest,
+    choice: Choice,
+    *,
+    store: Store,
+    cache: Cache,
+    progress: Progress,
+    say: Callable[[str], None],
+) -> Answer:
+    """Run a request whose first argument is a word that answers with one JSON object.
+
+    Raises:
+        VerificationError: the machine cannot execute it, or does so wrongly: it was killed by a fault.
+        RunError: it cannot be run, or failed.
+    """
+    word = request.arguments[0]
+    quiet = replace(request, tty=False, interactive=False, mounts=())
+    with tempfile.TemporaryFile() as output:
+        status = launch(quiet, choice, store=store, cache=cache, progress=progress, say=say, output=output)
+        output.seek(0)
+        content = output.read()
+    fault = next((number for number in _FAULTS if status == 128 + number), None)
+    if fault is not None:
+        raise VerificationError(
+            f"this machine cannot compute it: {word} of `{request.image.name}` was killed by {fault.name}",
+            hint="its lines above name the operation; a library runs instructions that this CPU, or what "
+            "emulates it, does not have or does wrong",
+        )
+    if status not in {0, FAILED}:
+        raise RunError(
+            f"the {word} of `{request.image.name}` ended with status {status}",
+            hint="its last lines above should say why",
+        )
+    try:
+        said: dict[str, Any] = json.loads(content)
+    except ValueError as error:
+        raise RunError(
+            f"the {word} of `{request.image.name}` gave no JSON",
+            hint="something in the image writes to standard output when Python starts",
+        ) from error
+    here = choice.daemon.facts.platform if choice.daemon else native_platform()
+    return Answer(status=status, said=said, emulated=request.image.platform != here)

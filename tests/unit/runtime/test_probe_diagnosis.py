@@ -1,0 +1,121 @@
+"""Which cause a pattern of differing operations names: patterns as measured, one switch at a time."""
+
+import pytest
+
+from mlimage.runtime.causes import CAUSES
+from mlimage.runtime.probe.diagnosis import MATRIX, diagnose
+
+TORCH_MODELS = ("torch.transformer.1", "torch.transformer.4", "torch.training")
+
+PATTERNS = {
+    "NPY_DISABLE_CPU_FEATURES": (
+        ["B1"],
+        (
+            *("numpy.argsort.ties", "numpy.exp.float64", "numpy.log1p.float32", "numpy.log1p.float64"),
+            *("numpy.arctan.float64", "numpy.cbrt.float32", "numpy.power.float32"),
+        ),
+    ),
+    "OPENBLAS_CORETYPE": (
+        ["B3"],
+        (
+            *("numpy.gemm.float32.small", "numpy.gemm.float32", "numpy.gemv.float32", "numpy.dot.float32"),
+            *("numpy.inv.float64", "numpy.svd.float64", "numpy.eigh.float64", "numpy.lstsq.float64"),
+            *("sklearn.pca", "sklearn.ridge", "sklearn.logistic", "sklearn.svc"),
+        ),
+    ),
+    "GLIBC_TUNABLES": (
+        ["A6"],
+        (
+            "libm.exp",
+            "libm.sin",
+            "libm.tanh",
+            "libm.pow",
+            "libm.log1p",
+            "numpy.sin.float64",
+            "sklearn.logistic",
+        ),
+    ),
+    "ATEN_CPU_CAPABILITY=avx2": (["B5"], ("torch.softmax", "torch.attention", "torch.training")),
+    "ATEN_CPU_CAPABILITY=default": (
+        ["B5"],
+        (
+            "torch.sigmoid",
+            "torch.softmax",
+            "torch.layernorm",
+            "torch.attention",
+            *TORCH_MODELS,
+            "torch.randn",
+        ),
+    ),
+    "ONEDNN_MAX_CPU_ISA=AVX2": (
+        ["B6"],
+        ("torch.gelu", "torch.conv2d", "torch.conv1d", "torch.cnn.16", "torch.training"),
+    ),
+    "ONEDNN_MAX_CPU_ISA=SSE41": (
+        ["B6"],
+        (
+            *("torch.gelu", "torch.conv2d", "torch.conv2d.channels_last", "torch.conv2d.depthwise"),
+            *("torch.conv1d", "torch.lstm", "torch.cnn.16", "torch.training"),
+        ),
+    ),
+    "MKL_CBWR=COMPATIBLE": (
+        ["B4"],
+        (
+            *(
+                "torch.mm.64",
+                "torch.mm.160",
+                "torch.linear.1",
+                "torch.linear.8",
+                "torch.linear.32",
+                "torch.bmm",
+            ),
+            *("torch.dot", "torch.solve.float64", "torch.svdvals", "torch.attention", *TORCH_MODELS),
+            *("torch.cnn.1", "torch.cnn.16"),
+        ),
+    ),
+    "MKL_CBWR=SSE4_2": (["B4"], ("torch.linear.1", "torch.dot", "torch.svdvals", "torch.cnn.1")),
+    "OMP_NUM_THREADS": (["B11"], ("numpy.gemm.float32", "torch.sum", "torch.dot", "torch.training")),
+    "OPENBLAS_NUM_THREADS": (["B11"], ("numpy.gemm.float32",)),
+    "PYTHONHASHSEED": (["D3"], ("canary.set",)),
+    "a sort alone": (["B2"], ("numpy.argsort.ties",)),
+    "flushing to zero": (["B13"], ("canary.denormal",)),
+    "TF32": (["C4"], ("torch.tf32.matmul", "torch.tf32.conv")),
+    "numpy and threads": (["B1", "B11"], ("numpy.exp.float64", "torch.sum", "torch.dot")),
+    "what nobody knows": (["?"], ("canary.contraction",)),
+}
+
+
+@pytest.mark.parametrize(("causes", "differing"), PATTERNS.values(), ids=list(PATTERNS))
+def test_the_pattern_names_the_cause(causes: list[str], differing: tuple[str, ...]) -> None:
+    found = diagnose(differing)
+    assert [finding.cause.id for finding in found] == causes
+    assert sorted(name for finding in found for name in finding.operations) == sorted(differing)
+
+
+def test_nothing_differs() -> None:
+    assert diagnose([]) == []
+
+
+def test_a_fault_is_no_code_path() -> None:
+    found = diagnose(["torch.lstm", "torch.gelu"], faults=["torch.lstm"])
+    assert [(finding.cause.id, finding.operations) for finding in found] == [
+        ("FAULT", ("torch.lstm",)),
+        ("B6", ("torch.gelu",)),
+    ]
+
+
+def test_other_versions_explain_all_of_their_group() -> None:
+    found = diagnose(["numpy.exp.float64", "torch.sum"], other_versions={"numpy": "A1"})
+    assert [(finding.cause.id, finding.operations) for finding in found] == [
+        ("A1", ("numpy.exp.float64",)),
+        ("B11", ("torch.sum",)),
+    ]
+
+
+def test_every_cause_of_the_matrix_is_in_the_catalogue() -> None:
+    assert {pattern.cause for pattern in MATRIX} - set(CAUSES) == set()
+
+
+def test_no_sign_belongs_to_two_causes() -> None:
+    signs = [sign for pattern in MATRIX for sign in pattern.signs if pattern.cause != "B2"]
+    assert len(signs) == len(set(signs))
