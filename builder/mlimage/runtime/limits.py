@@ -25,7 +25,7 @@ def thread_count(root: str = "") -> int:
     Args:
         root: where `proc` and `sys` lie, for tests.
     """
-    available = _affinity()
+    available = affinity()
     quota = cpu_quota(root)
     return available if quota is None else max(1, min(available, math.ceil(quota)))
 
@@ -102,7 +102,8 @@ def _ratio(quota: str, period: str) -> float | None:
     return numerator / denominator if numerator > 0 and denominator > 0 else None
 
 
-def _affinity() -> int:
+def affinity() -> int:
+    """Processors that this process may run on."""
     try:
         return len(os.sched_getaffinity(0))
     except (AttributeError, OSError):
