@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 
+from mlimage.runtime import hooks
+
 
 def seed(value: int | None = None) -> int:
-    """Seed what is imported of random, numpy, torch, tensorflow and jax, and what will be; gives the seed.
+    """Seed random, numpy, torch and tensorflow: what is imported now, what will be later. Gives the seed.
 
-    In an image this was done at each import already; call it to begin anew, or with another seed.
+    In an image that was done at each import already; call it to begin anew, or with another seed. JAX has no
+    state of its own: `jax.random.key(seed())`.
 
     Args:
-        value: the seed; by default the one of the spec (`determinism.seed`), or 0 outside of an image.
-    """
-    from mlimage.runtime import hooks
+        value: by default the image's seed (`determinism.seed` of mlimage.yaml), and 0 where there is none.
 
-    os.environ.setdefault(hooks.SEED, "0")
-    if value is not None:
-        os.environ[hooks.SEED] = str(value)
-    hooks.install()
-    hooks.seed_all()
-    return int(os.environ[hooks.SEED])
+    Raises:
+        ValueError: the seed is negative, or MLIMAGE_SEED is no whole number.
+    """
+    said = os.environ.get("MLIMAGE_SEED") or "0"
+    if value is None and not said.isdecimal():
+        raise ValueError(f"MLIMAGE_SEED={said} is no whole number")
+    chosen = int(said) if value is None else value
+    if chosen < 0:
+        raise ValueError(f"the seed {chosen} is negative")
+    hooks.seed_again(chosen)
+    return chosen

@@ -17,7 +17,9 @@ RUNTIME_FORMAT: Final = 2
 
 _ORIGIN: Final = "mlimage runtime"
 _LIBRARY: Final = "opt/mlimage/lib/mlimage"
-_PTH: Final = b"/opt/mlimage/lib\nimport mlimage.runtime.hooks; mlimage.runtime.hooks.install()\n"
+START_HOOKS: Final = "import mlimage.runtime.hooks; mlimage.runtime.hooks.install()\n"
+"""What of a `.pth` file `site` executes at the start of each Python."""
+_PTH: Final = f"/opt/mlimage/lib\n{START_HOOKS}".encode()
 _EVERYBODY: Final = 0o1777
 """Any user may write, and none may remove what another wrote: who runs an image, its runner chooses."""
 

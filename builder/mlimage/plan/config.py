@@ -140,10 +140,16 @@ def _determinism(spec: ImageSpec, lock: Lock) -> dict[str, object]:
         found["tf32"] = True
     if spec.require and accelerator_of(spec, lock.variant) == spec.require:
         found["requires"] = spec.require
-    if said.profile == "strict":
-        found |= {"threads": said.threads, "cross_vendor": said.cross_vendor}
-        found["numpy"] = list(numpy_features(lock.packages, lock.base.platform))
-        found["xla"] = list(xla_flags(lock.packages, lock.base.platform))
+    if said.threads != 1:
+        found["threads"] = said.threads
+    if not said.cross_vendor:
+        found["cross_vendor"] = False
+    for name, words in (
+        ("numpy", numpy_features(lock.packages, lock.base.platform)),
+        ("xla", xla_flags(lock.packages, lock.base.platform)),
+    ):
+        if words:
+            found[name] = list(words)
     return found
 
 

@@ -7,7 +7,8 @@ Who wins, from the strongest:
 3. what the image sets for all roles (`env` of the spec and of the variant);
 4. what a cloud service tells (see `cloud`), then mlimage's defaults.
 
-The variables of the profile `strict` are not to be overridden: who sets one otherwise is refused (`pins`).
+The variables of the profile `strict` (`pins`) nobody overrides: who sets one otherwise is refused. The
+profile itself the caller may choose, by MLIMAGE_PROFILE.
 
 A container sees 1 and 3 in one environment. A value counts as the caller's when it differs from the one that
 `roles.json` says the image has.
@@ -18,16 +19,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from mlimage.runtime.cloud import cloud_variables, data_variable
-from mlimage.runtime.pins import check_environment, pins
+from mlimage.runtime.failure import CONFIG, StartError
+from mlimage.runtime.pins import (
+    FAST,
+    PROFILE,
+    STRICT,
+    THREADS,
+    chosen_profile,
+    lacking,
+    pinned,
+    pins,
+    undone,
+    unfit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mlimage.runtime.pins import Host
-    from mlimage.runtime.roles import Roles
+    from mlimage.runtime.roles import Determinism, Roles
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-"""The first one also speaks for the others when only it is set, as OpenMP users expect."""
 _FALLBACK_HOME = "/tmp"  # noqa: S108 - the one folder that everybody may write, also in a read-only container
 _HASH_SEEDS = 2**32
 """Python takes hash seeds from 0 to 2**32 - 1."""
@@ -63,13 +74,24 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
         facts: what this container is.
 
     Raises:
-        StartError: a variable undoes the profile `strict`.
+        StartError: this machine, or a variable that somebody sets, does not go with what the image promises
+            (78).
     """
-    pinned = pins(roles.determinism, facts.host.cpu.architecture)
-    check_environment(roles.determinism, environ, pinned)
+    said = chosen_profile(roles.determinism, environ)
+    wanted = pins(said, facts.host.cpu.architecture)
     given = {name: value for name, value in environ.items() if value != roles.env.get(name)}
     chosen = roles.roles[role].env if role else {}
-    result = {**pinned, **_defaults(environ, roles, role, facts), **environ, **chosen, **given}
+    result = {**_defaults(environ, roles, said, role, facts), **environ, **chosen, **given}
+    reason = unfit(said, facts.host) or undone(result, wanted)
+    if reason:
+        reason += f"; {PROFILE}={FAST} starts it without that promise"
+    elif role:
+        reason = lacking(said, facts.host)
+    if not reason and not result["MLIMAGE_SEED"].isdecimal():
+        reason = f"MLIMAGE_SEED={result['MLIMAGE_SEED']} is no whole number"
+    if reason:
+        raise StartError(reason, status=CONFIG)
+    result = pinned(result, wanted)
     # An empty thread count would be read as "all processors of the host".
     result.update(
         {name: value for name, value in _threads(result, facts.threads).items() if not result.get(name)}
@@ -82,12 +104,18 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
     return result
 
 
-def _defaults(environ: Mapping[str, str], roles: Roles, role: str | None, facts: Facts) -> dict[str, str]:
+def _defaults(
+    environ: Mapping[str, str], roles: Roles, said: Determinism, role: str | None, facts: Facts
+) -> dict[str, str]:
     defaults = {data_variable(name): f"/data/{name}" for name in roles.data}
     defaults["MLIMAGE_MODELS"] = "/models"
-    defaults["MLIMAGE_PROFILE"] = roles.determinism.profile
-    defaults["MLIMAGE_SEED"] = str(roles.determinism.seed)
-    defaults["PYTHONHASHSEED"] = str(roles.determinism.seed % _HASH_SEEDS)
+    defaults.update(PYTHONUTF8="1", TZ="UTC")
+    defaults["MLIMAGE_SEED"] = str(said.seed)
+    defaults["PYTHONHASHSEED"] = str(said.seed % _HASH_SEEDS)
+    defaults["MLIMAGE_PROFILE"] = said.profile
+    defaults["MLIMAGE_TF32"] = str(int(said.tf32 and said.profile != STRICT))
+    if defaults["MLIMAGE_TF32"] == "0":
+        defaults["NVIDIA_TF32_OVERRIDE"] = "0"
     server = roles.roles.get("serve")
     if server:
         defaults["MLIMAGE_HOST"] = "0.0.0.0"  # noqa: S104 - a container's own network, published by its runtime

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from mlimage.runtime.cpu import Cpu
     from mlimage.runtime.roles import Determinism
 
+PROFILE = "MLIMAGE_PROFILE"
+"""The variable that tells which profile is in force, and by which the caller may choose another."""
+FAST = "fast"
 STRICT = "strict"
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+"""The first one also speaks for the others when only it is set, as OpenMP users expect."""
 _PATHS = {
     # OpenBLAS: https://github.com/OpenMathLib/OpenBLAS/blob/develop/USAGE.md
     # MKL: on processors of other vendors any other value than COMPATIBLE falls back to AUTO.
-    # oneDNN: https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html
+    # oneDNN: https://uxlfoundation.github.io/oneDNN/dev_guide_cpu_dispatcher_control.html; DNNL is its old
+    # name.
     "x86_64": {
         "OPENBLAS_CORETYPE": "Haswell",
         "MKL_CBWR": "COMPATIBLE",
@@ -39,9 +44,12 @@ _ALWAYS = {
     "TF_ENABLE_ONEDNN_OPTS": "0",
     "TF_DETERMINISTIC_OPS": "1",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "NVIDIA_TF32_OVERRIDE": "0",
     "NCCL_ALGO": "Ring",
     "NCCL_PROTO": "Simple",
 }
+ADDED_TO = "XLA_FLAGS"
+"""The one variable that others may have words in, too: of two of a name, XLA takes the last."""
 FORBIDDEN = (
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",  # turns TF32 on, whatever the program says
     "MKL_ENABLE_INSTRUCTIONS",
@@ -56,7 +64,7 @@ class Host(NamedTuple):
 
     Attributes:
         cpu: its processor.
-        processors: how many this container may use.
+        processors: how many this container may run on; a quota, which only slows it, does not count.
         gpu: whether an NVIDIA GPU is in the container.
     """
 
@@ -65,80 +73,82 @@ class Host(NamedTuple):
     gpu: bool
 
 
+def chosen_profile(said: Determinism, environ: Mapping[str, str]) -> Determinism:
+    """What the image says, with the profile that the caller chose, if any.
+
+    Raises:
+        StartError: there is no such profile (78).
+    """
+    name = environ.get(PROFILE) or said.profile
+    if name not in {FAST, STRICT}:
+        raise StartError(f"{PROFILE}={name} is no profile; take `fast` or `strict`", status=CONFIG)
+    return said._replace(profile=name)
+
+
 def pins(said: Determinism, architecture: str) -> dict[str, str]:
-    """The variables of a profile on an architecture.
+    """The variables that the profile sets, and that nobody may set otherwise; none for `fast`.
 
     Args:
         said: what the image says.
         architecture: as `uname -m` has it.
     """
-    found = {} if said.tf32 else {"NVIDIA_TF32_OVERRIDE": "0"}
     if said.profile != STRICT:
-        return found
-    found.update(_ALWAYS)
-    found.update(_PATHS.get(architecture, {}))
-    found.update(dict.fromkeys(_THREADS, str(said.threads)))
+        return {}
+    found = {**_ALWAYS, **_PATHS.get(architecture, {}), **dict.fromkeys(THREADS, str(said.threads))}
     if not said.cross_vendor:
         found.pop("MKL_CBWR", None)
     if said.numpy:
         found["NPY_DISABLE_CPU_FEATURES"] = " ".join(said.numpy)
     if said.xla:
-        found["XLA_FLAGS"] = " ".join(said.xla)
+        found[ADDED_TO] = " ".join(said.xla)
     return found
 
 
-def check_host(said: Determinism, host: Host) -> None:
-    """Refuse a machine that cannot hold the profile, before a pinned library dies of it.
+def pinned(variables: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """The variables with those of `pins` in force; `undone` was asked before."""
+    added = f"{variables.get(ADDED_TO, '')} {wanted.get(ADDED_TO, '')}".strip()
+    return {**variables, **wanted, **({ADDED_TO: added} if added else {})}
 
-    Raises:
-        StartError: with status 78 (EX_CONFIG of sysexits.h), what is missing and what helps.
+
+def undone(variables: Mapping[str, str], wanted: Mapping[str, str]) -> str | None:
+    """Why these variables cannot go with those of `pins`; None when they can. An empty one counts as none."""
+    if not wanted:
+        return None
+    for name, value in wanted.items():
+        if name != ADDED_TO and variables.get(name, value) not in {value, ""}:
+            return f"{name}={variables[name]} undoes the profile `strict`, which has {value}; leave it out"
+    for name in FORBIDDEN:
+        if variables.get(name):
+            return f"{name}={variables[name]} undoes the profile `strict`; leave it out"
+    return None
+
+
+def unfit(said: Determinism, host: Host) -> str | None:
+    """Why this machine cannot hold the profile; None when it can.
+
+    A library that is pinned to instructions which a processor lacks does not ask first: it dies of them.
     """
-    if said.requires == "cuda" and not host.gpu:
-        raise StartError(
-            "this image requires a GPU (`require: cuda`), and no NVIDIA GPU is in this container; start it "
-            "with `--gpus all`, or take the variant for the CPU",
-            status=CONFIG,
-        )
     if said.profile != STRICT:
-        return
-    fast = "`determinism: {profile: fast}` runs here"
-    missing = sorted(_NEEDED.get(host.cpu.architecture, frozenset()) - host.cpu.flags)
+        return None
     if host.cpu.emulated:
-        raise StartError(
-            f"the profile `strict` holds on no emulated processor, whose numbers may be wrong; {fast}",
-            status=CONFIG,
-        )
+        return "the profile `strict` holds on no emulated CPU, whose numbers may be wrong"
+    missing = sorted(_NEEDED.get(host.cpu.architecture, frozenset()) - host.cpu.flags)
     if missing:
-        raise StartError(
-            f"the profile `strict` needs {' and '.join(missing)}, which this processor does not have; {fast}",
-            status=CONFIG,
-        )
+        return f"the profile `strict` needs a CPU with {' and '.join(missing)}, and this one has not"
     if host.processors < said.threads:
-        raise StartError(
-            f"the profile `strict` computes with {said.threads} threads, and this container has "
-            f"{host.processors} processor{'' if host.processors == 1 else 's'}; give it more, or lower "
-            "`determinism.threads`, which gives other numbers",
-            status=CONFIG,
+        has = f"{host.processors} CPU" + ("" if host.processors == 1 else "s")
+        return (
+            f"the profile `strict` computes with {said.threads} threads (`determinism.threads`), and this "
+            f"container has {has}; give it more, for others would give other numbers"
         )
+    return None
 
 
-def check_environment(said: Determinism, given: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Refuse variables of the caller that undo `strict`; raises `StartError` with status 78.
-
-    Args:
-        said: what the image says.
-        given: what the caller set.
-        wanted: what `pins` gave.
-    """
-    if said.profile != STRICT:
-        return
-    other = [name for name in wanted if name in given and given[name] != wanted[name]]
-    other += [name for name in FORBIDDEN if given.get(name)]
-    if other:
-        name = other[0]
-        wish = f"{name}={wanted[name]}" if name in wanted else f"no {name}"
-        raise StartError(
-            f"{name}={given[name]} undoes the profile `strict`, which wants {wish}; leave it out, or build "
-            "with `determinism: {profile: fast}`",
-            status=CONFIG,
+def lacking(said: Determinism, host: Host) -> str | None:
+    """What hardware the image requires and does not find; None when it has all."""
+    if said.requires == "cuda" and not host.gpu:
+        return (
+            "the image requires a GPU (`require: cuda`), and no NVIDIA GPU is in this container; "
+            "`docker run --gpus all` gives it those of the machine"
         )
+    return None

@@ -12,12 +12,12 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from mlimage.runtime.cpu import read_cpu
-from mlimage.runtime.dispatch import dispatch, help_text, missing
+from mlimage.runtime.dispatch import Start, dispatch, help_text, missing
 from mlimage.runtime.environment import Facts, environment
 from mlimage.runtime.failure import NOT_EXECUTABLE, NOT_FOUND, StartError
 from mlimage.runtime.init import stay_behind
-from mlimage.runtime.limits import thread_count
-from mlimage.runtime.pins import Host, check_host
+from mlimage.runtime.limits import affinity, thread_count
+from mlimage.runtime.pins import FAST, PROFILE, Host
 from mlimage.runtime.roles import FILE, Roles, read_roles
 
 if TYPE_CHECKING:
@@ -41,15 +41,29 @@ def main(arguments: Sequence[str], roles_file: str = FILE) -> NoReturn:
             sys.stdout.write(help_text(roles))
             sys.stdout.flush()
             sys.exit(0)
-        found = facts()
-        if start.role:
-            check_host(roles.determinism, found.host)
+        env = surroundings(roles, start)
         if os.getpid() == 1:
             stay_behind()
-        replace(start.command, environment(os.environ, roles, start.role, found), roles, role=start.role)
+        replace(start.command, env, roles, role=start.role)
     except StartError as error:
         sys.stderr.write(f"mlimage: {error.message}\n")
         sys.exit(error.status)
+
+
+def surroundings(roles: Roles, start: Start) -> dict[str, str]:
+    """The environment of what starts; what is no role starts without the profile where it cannot be held.
+
+    Raises:
+        StartError: a role cannot start on this machine (78).
+    """
+    found = facts()
+    try:
+        return environment(os.environ, roles, start.role, found)
+    except StartError as error:
+        if start.role or os.environ.get(PROFILE) == FAST:
+            raise
+        sys.stderr.write(f"mlimage: {error.message}; this starts with the profile `fast`\n")
+        return environment({**os.environ, PROFILE: FAST}, roles, None, found)
 
 
 def replace(command: tuple[str, ...], env: dict[str, str], roles: Roles, *, role: str | None) -> NoReturn:
@@ -85,10 +99,9 @@ def facts() -> Facts:
         user, home = entry.pw_name, entry.pw_dir
     except KeyError:
         pass
-    threads = thread_count()
     return Facts(
-        threads=threads,
-        host=Host(cpu=read_cpu(), processors=threads, gpu=any(os.path.exists(path) for path in _GPU)),
+        threads=thread_count(),
+        host=Host(cpu=read_cpu(), processors=affinity(), gpu=any(os.path.exists(path) for path in _GPU)),
         user=user,
         home=home,
         writable=lambda folder: os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK),

@@ -91,15 +91,32 @@ def test_what_the_runtime_reads() -> None:
         "serve": {"command": ["python", "serve.py"], "env": {}, "port": 9000, "health": "/healthz"},
         "data": ["train-set"],
         "env": {"MODE": "image"},
-        "determinism": {
-            "profile": "strict",
-            "seed": 42,
-            "threads": 1,
-            "cross_vendor": True,
-            "numpy": [],
-            "xla": [],
-        },
+        "determinism": {"profile": "strict", "seed": 42},
     }
+
+
+def test_what_the_runtime_reads_of_numbers() -> None:
+    said = b"determinism: {threads: 4, cross_vendor: false, tf32: true}\nrequire: cuda\n"
+    text = SPEC.replace(b"determinism: {profile: strict, seed: 42}\n", said)
+    packages = [package("jaxlib", "0.10.2"), package("numpy", "2.4.6")]
+    layer = plan(_loaded(text), lock(packages)).layers[-1]
+    assert isinstance(layer, AppLayer)
+    assert json.loads(layer.roles)["determinism"] == {
+        "profile": "fast",
+        "seed": 0,
+        "threads": 4,
+        "cross_vendor": False,
+        "tf32": True,
+        "numpy": ["X86_V4", "AVX512_ICL", "AVX512_SPR"],
+        "xla": ["--xla_gpu_deterministic_ops=true", "--xla_cpu_max_isa=AVX2"],
+    }
+
+
+def test_only_variants_for_it_require_the_hardware() -> None:
+    spec = SPEC.replace(b"variants: {cpu: {env: {DEVICE: cpu}}}", b"require: cuda\nvariants: {cuda: {}}")
+    layer = plan(_loaded(spec), replace(lock(), variant="cuda")).layers[-1]
+    assert isinstance(layer, AppLayer)
+    assert json.loads(layer.roles)["determinism"]["requires"] == "cuda"
 
 
 def test_an_image_that_only_trains_has_no_default_command() -> None:

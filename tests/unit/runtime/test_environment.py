@@ -6,15 +6,16 @@ from hypothesis import strategies as st
 
 from mlimage.runtime.cloud import data_variable
 from mlimage.runtime.cpu import Cpu
-from mlimage.runtime.environment import THREADS, Facts, environment
-from mlimage.runtime.pins import Host
+from mlimage.runtime.environment import Facts, environment
+from mlimage.runtime.failure import StartError
+from mlimage.runtime.pins import THREADS, Host
 from mlimage.runtime.roles import Determinism, Role, Roles
 
 CPU = Cpu(
     architecture="x86_64", vendor="GenuineIntel", family="6", model="85", flags=frozenset({"avx2", "fma"}),
     emulated=False,
 )  # fmt: skip
-NAMES = st.sampled_from(["A", "HOME", "OMP_NUM_THREADS", "MLIMAGE_SEED", "MLIMAGE_PORT", "AIP_HTTP_PORT"])
+NAMES = st.sampled_from(["A", "HOME", "OMP_NUM_THREADS", "MLIMAGE_PORT", "AIP_HTTP_PORT"])
 ENVIRONMENTS = st.dictionaries(NAMES, st.text(max_size=5), max_size=6)
 
 
@@ -64,12 +65,15 @@ def test_the_whole_environment_of_a_role() -> None:
         "MLIMAGE_PROFILE": "fast",
         "MLIMAGE_ROLE": "train",
         "MLIMAGE_SEED": "7",
+        "MLIMAGE_TF32": "0",
         "NUMEXPR_NUM_THREADS": "4",
         "NVIDIA_TF32_OVERRIDE": "0",
         "OMP_NUM_THREADS": "4",
         "OPENBLAS_NUM_THREADS": "4",
         "PATH": "/usr/bin",
         "PYTHONHASHSEED": "7",
+        "PYTHONUTF8": "1",
+        "TZ": "UTC",
     }
 
 
@@ -161,3 +165,81 @@ def test_data_variables_are_names_of_variables(name: str) -> None:
     assert variable.startswith("MLIMAGE_DATA_")
     assert variable.replace("_", "a").isalnum()
     assert variable.isascii()
+
+
+STRICT = roles()._replace(
+    determinism=Determinism(profile="strict", seed=7, threads=2, tf32=True, numpy=("SVE",), xla=("--a=1",))
+)
+
+
+def test_strict_is_in_force_whatever_the_image_has_by_default() -> None:
+    found = environment({"OMP_NUM_THREADS": "", "XLA_FLAGS": "--a=2"}, STRICT, "train", facts())
+    assert [found[name] for name in THREADS] == ["2"] * 4
+    assert (found["MLIMAGE_PROFILE"], found["MLIMAGE_TF32"], found["NVIDIA_TF32_OVERRIDE"]) == (
+        "strict",
+        "0",
+        "0",
+    )
+    assert (found["OPENBLAS_CORETYPE"], found["NPY_DISABLE_CPU_FEATURES"]) == ("Haswell", "SVE")
+    assert found["XLA_FLAGS"] == "--a=2 --a=1"
+
+
+def test_tf32_where_the_spec_asks_for_it() -> None:
+    asked = roles()._replace(determinism=Determinism(profile="fast", seed=0, tf32=True))
+    found = environment({}, asked, "train", facts())
+    assert found["MLIMAGE_TF32"] == "1"
+    assert "NVIDIA_TF32_OVERRIDE" not in found
+
+
+def test_the_caller_starts_a_strict_image_without_its_promise() -> None:
+    found = environment({"MLIMAGE_PROFILE": "fast", "MKL_CBWR": "AVX2"}, STRICT, "train", facts(threads=3))
+    assert (found["MLIMAGE_PROFILE"], found["MKL_CBWR"], found["OMP_NUM_THREADS"]) == ("fast", "AVX2", "3")
+    assert "OPENBLAS_CORETYPE" not in found
+
+
+def test_the_caller_holds_an_image_to_strict() -> None:
+    assert environment({"MLIMAGE_PROFILE": "strict"}, roles(), "train", facts())["MKL_CBWR"] == "COMPATIBLE"
+
+
+@pytest.mark.parametrize(
+    ("given", "known", "message"),
+    [
+        (
+            {"MKL_CBWR": "AVX2"},
+            STRICT,
+            ("MKL_CBWR=AVX2 undoes the profile `strict`, which has COMPATIBLE; leave it out; "
+            "MLIMAGE_PROFILE=fast starts it without that promise"),
+        ),
+        (
+            {},
+            STRICT._replace(
+                roles={"train": Role(command=("t",), env={"OMP_NUM_THREADS": "8"}, port=None, health=None)}
+            ),
+            ("OMP_NUM_THREADS=8 undoes the profile `strict`, which has 2; leave it out; "
+            "MLIMAGE_PROFILE=fast starts it without that promise"),
+        ),
+        (
+            {},
+            STRICT._replace(determinism=STRICT.determinism._replace(threads=64)),
+            ("the profile `strict` computes with 64 threads (`determinism.threads`), and this container "
+            "has 4 CPUs; give it more, for others would give other numbers; MLIMAGE_PROFILE=fast starts it "
+            "without that promise"),
+        ),
+        (
+            {},
+            STRICT._replace(determinism=STRICT.determinism._replace(requires="cuda")),
+            ("the image requires a GPU (`require: cuda`), and no NVIDIA GPU is in this container; "
+            "`docker run --gpus all` gives it those of the machine"),
+        ),
+        ({"MLIMAGE_SEED": "x1"}, STRICT, "MLIMAGE_SEED=x1 is no whole number"),
+    ],
+)  # fmt: skip
+def test_a_role_that_cannot_hold_what_is_promised(given: dict[str, str], known: Roles, message: str) -> None:
+    with pytest.raises(StartError) as caught:
+        environment(given, known, "train", facts())
+    assert (caught.value.message, caught.value.status) == (message, 78)
+
+
+def test_a_shell_needs_no_gpu() -> None:
+    known = STRICT._replace(determinism=STRICT.determinism._replace(requires="cuda"))
+    assert environment({}, known, None, facts())["MLIMAGE_PROFILE"] == "strict"

@@ -1,126 +1,146 @@
-"""The variables of a profile, and what keeps a machine from holding it."""
+"""What each profile sets, and what keeps a machine from it."""
 
 import pytest
 
 from mlimage.runtime.cpu import Cpu
 from mlimage.runtime.failure import StartError
-from mlimage.runtime.pins import FORBIDDEN, Host, check_environment, check_host, pins
+from mlimage.runtime.pins import Host, chosen_profile, lacking, pinned, pins, undone, unfit
 from mlimage.runtime.roles import Determinism
 
-FAST = Determinism(profile="fast", seed=0)
 STRICT = Determinism(
-    profile="strict", seed=0, threads=2, numpy=("X86_V4", "AVX512_ICL"), xla=("--a=1", "--b=2")
+    profile="strict", seed=0, threads=2, numpy=("X86_V4", "AVX512_ICL"), xla=("--xla_cpu_max_isa=AVX2",)
 )
-INTEL = Cpu(
-    architecture="x86_64", vendor="GenuineIntel", family="6", model="85", flags=frozenset({"avx2", "fma"}),
-    emulated=False,
-)  # fmt: skip
-ARM = INTEL._replace(architecture="aarch64", vendor="0x41", flags=frozenset({"asimd"}))
-HOST = Host(cpu=INTEL, processors=4, gpu=False)
+FAST = Determinism(profile="fast", seed=0, threads=2, numpy=("X86_V4",))
 
 
-def test_fast_leaves_libraries_their_speed() -> None:
-    assert pins(FAST, "x86_64") == {"NVIDIA_TF32_OVERRIDE": "0"}
-    assert pins(FAST._replace(tf32=True), "x86_64") == {}
+def host(
+    *flags: str, architecture: str = "x86_64", emulated: bool = False, processors: int = 2, gpu: bool = False
+) -> Host:
+    cpu = Cpu(architecture, "GenuineIntel", "6", "85", frozenset(flags), emulated=emulated)
+    return Host(cpu=cpu, processors=processors, gpu=gpu)
 
 
-def test_strict_pins_every_code_path() -> None:
+def test_strict_on_x86() -> None:
     assert pins(STRICT, "x86_64") == {
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "DNNL_MAX_CPU_ISA": "AVX2",
-        "MKL_CBWR": "COMPATIBLE",
-        "MKL_DYNAMIC": "FALSE",
+        "OMP_NUM_THREADS": "2",
+        "OPENBLAS_NUM_THREADS": "2",
         "MKL_NUM_THREADS": "2",
+        "NUMEXPR_NUM_THREADS": "2",
+        "MKL_DYNAMIC": "FALSE",
+        "OMP_DYNAMIC": "FALSE",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "MKL_CBWR": "COMPATIBLE",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "DNNL_MAX_CPU_ISA": "AVX2",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "TF_DETERMINISTIC_OPS": "1",
+        "XLA_FLAGS": "--xla_cpu_max_isa=AVX2",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "NVIDIA_TF32_OVERRIDE": "0",
         "NCCL_ALGO": "Ring",
         "NCCL_PROTO": "Simple",
-        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL",
-        "NUMEXPR_NUM_THREADS": "2",
-        "NVIDIA_TF32_OVERRIDE": "0",
-        "OMP_DYNAMIC": "FALSE",
-        "OMP_NUM_THREADS": "2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "OPENBLAS_CORETYPE": "Haswell",
-        "OPENBLAS_NUM_THREADS": "2",
-        "TF_DETERMINISTIC_OPS": "1",
-        "TF_ENABLE_ONEDNN_OPTS": "0",
-        "XLA_FLAGS": "--a=1 --b=2",
     }
-    one_vendor = pins(STRICT._replace(cross_vendor=False), "x86_64")
-    assert pins(STRICT, "x86_64").keys() - one_vendor.keys() == {"MKL_CBWR"}
 
 
 def test_strict_on_arm() -> None:
-    found = pins(STRICT, "aarch64")
-    assert found["OPENBLAS_CORETYPE"] == "ARMV8"
-    assert not found.keys() & {"ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA"}
+    found = pins(STRICT._replace(numpy=("ASIMDHP", "SVE")), "aarch64")
+    assert (found["OPENBLAS_CORETYPE"], found["NPY_DISABLE_CPU_FEATURES"]) == ("ARMV8", "ASIMDHP SVE")
+    assert found.keys().isdisjoint({"MKL_CBWR", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"})
+
+
+def test_strict_for_one_vendor_leaves_mkl_its_speed() -> None:
+    assert pins(STRICT, "x86_64").keys() - pins(STRICT._replace(cross_vendor=False), "x86_64") == {"MKL_CBWR"}
+
+
+def test_an_image_without_numpy_and_xla() -> None:
+    found = pins(STRICT._replace(numpy=(), xla=()), "x86_64")
+    assert found.keys().isdisjoint({"NPY_DISABLE_CPU_FEATURES", "XLA_FLAGS"})
+
+
+def test_fast_pins_nothing() -> None:
+    assert pins(FAST, "x86_64") == {}
+    assert undone({"OPENBLAS_CORETYPE": "Zen", "LD_PRELOAD": "/x.so"}, {}) is None
+    assert pinned({"A": "1"}, {}) == {"A": "1"}
 
 
 @pytest.mark.parametrize(
-    ("said", "host", "message"),
+    ("variables", "reason"),
     [
+        ({}, None),
+        ({"OPENBLAS_CORETYPE": "Haswell", "MKL_CBWR": ""}, None),
+        ({"XLA_FLAGS": "--xla_cpu_max_isa=AVX512"}, None),
         (
-            STRICT, HOST._replace(cpu=INTEL._replace(flags=frozenset({"fma"}))),
-            ("the profile `strict` needs avx2, which this processor does not have; `determinism: {profile: "
-            "fast}` runs here"),
+            {"OPENBLAS_CORETYPE": "SkylakeX"},
+            "OPENBLAS_CORETYPE=SkylakeX undoes the profile `strict`, which has Haswell; leave it out",
         ),
         (
-            STRICT, HOST._replace(cpu=ARM._replace(flags=frozenset())),
-            ("the profile `strict` needs asimd, which this processor does not have; `determinism: {profile: "
-            "fast}` runs here"),
+            {"OMP_NUM_THREADS": "4"},
+            "OMP_NUM_THREADS=4 undoes the profile `strict`, which has 2; leave it out",
         ),
         (
-            STRICT, HOST._replace(cpu=INTEL._replace(emulated=True)),
-            ("the profile `strict` holds on no emulated processor, whose numbers may be wrong; "
-            "`determinism: {profile: fast}` runs here"),
+            {"LD_PRELOAD": "/lib/libmkl_rt.so"},
+            "LD_PRELOAD=/lib/libmkl_rt.so undoes the profile `strict`; leave it out",
         ),
-        (
-            STRICT, HOST._replace(processors=1),
-            ("the profile `strict` computes with 2 threads, and this container has 1 processor; give it "
-            "more, or lower `determinism.threads`, which gives other numbers"),
-        ),
-        (
-            FAST._replace(requires="cuda"), HOST,
-            ("this image requires a GPU (`require: cuda`), and no NVIDIA GPU is in this container; start it "
-            "with `--gpus all`, or take the variant for the CPU"),
-        ),
-    ],
-)  # fmt: skip
-def test_machines_that_cannot_hold_it(said: Determinism, host: Host, message: str) -> None:
-    with pytest.raises(StartError) as caught:
-        check_host(said, host)
-    assert (caught.value.message, caught.value.status) == (message, 78)
-
-
-@pytest.mark.parametrize(
-    ("said", "host"),
-    [
-        (STRICT, HOST),
-        (STRICT, HOST._replace(cpu=ARM)),
-        (FAST, HOST._replace(cpu=INTEL._replace(flags=frozenset(), emulated=True), processors=1)),
-        (FAST._replace(requires="cuda"), HOST._replace(gpu=True)),
     ],
 )
-def test_machines_that_hold_it(said: Determinism, host: Host) -> None:
-    check_host(said, host)
+def test_variables_of_others(variables: dict[str, str], reason: str | None) -> None:
+    assert undone(variables, pins(STRICT, "x86_64")) == reason
 
 
-def test_what_undoes_it_is_refused() -> None:
-    wanted = pins(STRICT, "x86_64")
-    check_environment(STRICT, {**wanted, "OTHER": "1"}, wanted)
-    with pytest.raises(StartError) as caught:
-        check_environment(STRICT, {"MKL_CBWR": "AVX2"}, wanted)
-    assert (caught.value.status, caught.value.message) == (
-        78,
+def test_flags_of_others_for_xla_stay_and_ours_come_last() -> None:
+    found = pinned({"XLA_FLAGS": "--xla_cpu_max_isa=AVX512 --xla_x=1"}, pins(STRICT, "x86_64"))
+    assert found["XLA_FLAGS"] == ("--xla_cpu_max_isa=AVX512 --xla_x=1 --xla_cpu_max_isa=AVX2")
+
+
+@pytest.mark.parametrize(
+    ("machine", "reason"),
+    [
+        (host("avx2", "fma", "sse2"), None),
+        (host("asimd", architecture="aarch64"), None),
+        (host(architecture="riscv64"), None),
+        (host("sse2"), "the profile `strict` needs a CPU with avx2 and fma, and this one has not"),
+        (host("avx2"), "the profile `strict` needs a CPU with fma, and this one has not"),
         (
-            "MKL_CBWR=AVX2 undoes the profile `strict`, which wants MKL_CBWR=COMPATIBLE; leave it out, or "
-            "build with `determinism: {profile: fast}`"
+            host(architecture="aarch64"),
+            "the profile `strict` needs a CPU with asimd, and this one has not",
         ),
+        (
+            host("avx2", "fma", emulated=True),
+            "the profile `strict` holds on no emulated CPU, whose numbers may be wrong",
+        ),
+        (
+            host("avx2", "fma", processors=1),
+            (
+                "the profile `strict` computes with 2 threads (`determinism.threads`), and this container "
+                "has 1 CPU; give it more, for others would give other numbers"
+            ),
+        ),
+    ],
+)
+def test_machines(machine: Host, reason: str | None) -> None:
+    assert unfit(STRICT, machine) == reason
+    assert unfit(FAST, machine) is None
+
+
+def test_a_gpu_that_is_required() -> None:
+    for said in (FAST._replace(requires="cuda"), STRICT._replace(requires="cuda")):
+        assert lacking(said, host(gpu=True)) is None
+        assert lacking(said, host()) == (
+            "the image requires a GPU (`require: cuda`), and no NVIDIA GPU is in this container; "
+            "`docker run --gpus all` gives it those of the machine"
+        )
+    assert lacking(FAST, host()) is None
+
+
+def test_the_caller_chooses_the_profile() -> None:
+    assert chosen_profile(STRICT, {"MLIMAGE_PROFILE": "fast"}) == STRICT._replace(profile="fast")
+    assert chosen_profile(FAST, {"MLIMAGE_PROFILE": "strict"}).profile == "strict"
+    assert chosen_profile(FAST, {"MLIMAGE_PROFILE": ""}) == FAST
+    with pytest.raises(StartError) as caught:
+        chosen_profile(FAST, {"MLIMAGE_PROFILE": "exact"})
+    assert (caught.value.message, caught.value.status) == (
+        "MLIMAGE_PROFILE=exact is no profile; take `fast` or `strict`",
+        78,
     )
-    for name in FORBIDDEN:
-        with pytest.raises(
-            StartError, match=rf"^{name}=1 undoes the profile `strict`, which wants no {name};"
-        ):
-            check_environment(STRICT, {name: "1"}, wanted)
-        check_environment(STRICT, {name: ""}, wanted)
-        check_environment(FAST, {name: "1"}, {})

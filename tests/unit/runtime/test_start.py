@@ -138,3 +138,41 @@ def test_the_entry_point_finds_its_modules(image: Image) -> None:
     )
     # There is no image around it, which it can say only with its modules.
     assert done.stderr == "mlimage: cannot read /opt/mlimage/roles.json: No such file or directory\n"
+
+
+@pytest.fixture
+def demanding(image: Image) -> Image:
+    """An image that asks for more processors than any machine has."""
+    roles = json.loads((image.root / "roles.json").read_text())
+    roles["determinism"] |= {"profile": "strict", "threads": 100_000}
+    (image.root / "roles.json").write_text(json.dumps(roles))
+    return image
+
+
+PROMISE = (
+    "the profile `strict` computes with 100000 threads (`determinism.threads`), and this container has {} "
+    "CPU{}; give it more, for others would give other numbers; MLIMAGE_PROFILE=fast starts it without "
+    "that promise"
+)
+
+
+def promise() -> str:
+    has = len(os.sched_getaffinity(0))
+    return PROMISE.format(has, "" if has == 1 else "s")
+
+
+def test_a_role_does_not_start_where_its_profile_cannot_hold(demanding: Image) -> None:
+    done = demanding.run("train")
+    assert (done.returncode, done.stdout, done.stderr) == (78, "", f"mlimage: {promise()}\n")
+
+
+def test_it_starts_without_the_promise_if_asked(demanding: Image) -> None:
+    done = demanding.run("train", MLIMAGE_PROFILE="fast")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)[1]["MLIMAGE_PROFILE"] == "fast"
+
+
+def test_another_command_starts_and_hears_of_it(demanding: Image) -> None:
+    done = demanding.run("--", "sh", "-c", "echo $MLIMAGE_PROFILE")
+    assert (done.returncode, done.stdout) == (0, "fast\n")
+    assert done.stderr == f"mlimage: {promise()}; this starts with the profile `fast`\n"
