@@ -32,6 +32,7 @@ def floats32(*numbers: float) -> Values:
 
 def record(*cases: Case) -> Record:
     return Record(
+        calls={"preprocess": "features:transform", "predict": "model:predict"},
         model=MODEL,
         preprocess=SOURCES,
         seed=3,

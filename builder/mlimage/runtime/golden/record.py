@@ -1,6 +1,6 @@
 """A golden record as files: `manifest.json`, and in `cases/NNNN` what went in and came out of each case."""
 
-# ruff: noqa: PTH103, PTH118, PTH120, PTH123 - as everywhere in the runtime, `pathlib` costs time
+# ruff: noqa: PTH103, PTH117, PTH118, PTH120, PTH123 - as everywhere in the runtime, `pathlib` costs time
 from __future__ import annotations
 
 import hashlib
@@ -19,6 +19,7 @@ FOLDER = "/opt/mlimage/golden"
 """Where it is in an image."""
 ONE = ""
 """Name of the features where they are one array, without a name: `features.npy`."""
+CALLS = ("preprocess", "predict")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _RAW, _RESPONSE = "raw.bin", "response.bin"
@@ -50,6 +51,7 @@ class Record(NamedTuple):
     """A golden record.
 
     Attributes:
+        calls: what computes the stages, `MODULE:FUNCTION`, by the spec's words: `preprocess` and `predict`.
         model: digests of the model's files, by their path under the folder of models.
         preprocess: digests of what makes the features: sources (`app/…`) and fitted state (`models/…`).
         seed: what random numbers were seeded with.
@@ -60,6 +62,7 @@ class Record(NamedTuple):
         cases: in their order.
     """
 
+    calls: dict[str, str]
     model: dict[str, str]
     preprocess: dict[str, str]
     seed: int
@@ -98,6 +101,7 @@ def files_of(record: Record) -> dict[str, bytes]:
         cases.append(said)
     manifest = {
         "format": FORMAT,
+        "calls": record.calls,
         "model": {"digest": digest_of(record.model), "files": record.model},
         "preprocess": {"digest": digest_of(record.preprocess), "files": record.preprocess},
         "seed": record.seed,
@@ -131,6 +135,21 @@ def _files_of_case(case: Case) -> dict[str, bytes]:
     return files
 
 
+def paths_of(record: Record) -> tuple[str, ...]:
+    """The paths of the files of a record, in it."""
+    return tuple(files_of(record))
+
+
+def files_of_model(record: Record) -> dict[str, str]:
+    """The files of model and fitted state with their digests, by their paths in the folder of models."""
+    state = {
+        path[len("models/") :]: digest
+        for path, digest in record.preprocess.items()
+        if path.startswith("models/")
+    }
+    return {**record.model, **state}
+
+
 def write_golden(record: Record, folder: str) -> None:
     """Write a record into an empty folder; the manifest comes last, so that without it there is no record."""
     for path, content in files_of(record).items():
@@ -154,6 +173,7 @@ def read_golden(folder: str = FOLDER) -> Record:
             for number, each in enumerate(said["cases"], 1)
         )
         return Record(
+            calls={word: str(said["calls"][word]) for word in CALLS},
             model=_digests(said["model"]),
             preprocess=_digests(said["preprocess"]),
             seed=int(said["seed"]),
@@ -238,6 +258,8 @@ def _checked(folder: str, path: str, digest: str) -> bytes:
 
 def _digests(said: Any) -> dict[str, str]:
     files = {str(path): str(digest) for path, digest in said["files"].items()}
+    if any(os.path.isabs(path) or ".." in path.split("/") for path in files):
+        raise ValueError("a path that leads out")
     if not all(_SHA256.match(digest) for digest in files.values()) or digest_of(files) != said["digest"]:
         raise ValueError("digests of model or preprocessing")
     return files
