@@ -23,6 +23,7 @@ VERBS: Final = {
     "pull": "Get the image that suits this machine from a registry",
     "verify-signature": "Verify who signed an image of a registry",
     "run": "Train, serve or open a shell in an image",
+    "freeze": "Record what a trained model computes, and freeze it",
     "doctor": "Look for what keeps images from running on this machine",
     "probe": "Say whether this machine computes right, and as another",
     "fingerprint": "Show what this machine and an image are, numerically",

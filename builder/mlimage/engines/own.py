@@ -1,4 +1,4 @@
-"""The layers that no lock names: runtime, recipe and application. Their own bytes are their key."""
+"""The layers that no lock names, as runtime and application. Their own bytes are their key."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,17 +8,18 @@ from mlimage.content.app import app_entries
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.content.runtime import runtime_entries
 from mlimage.digest import Digest, canonical_json
+from mlimage.engines.golden import golden_files
 from mlimage.errors import BuildError, reason_of
 from mlimage.lock.model import ImageBase
 from mlimage.plan.config import APP, ROLES
 from mlimage.plan.layers import SEAL_VERSION
-from mlimage.plan.model import AppLayer, BuildPlan, Compression, RecipeLayer, RuntimeLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Compression, GoldenLayer, RecipeLayer, RuntimeLayer
 
 _LARGE: Final = 100_000_000
 """A file of an application from this size on is most likely data or a model that got there by mistake."""
 
 
-OwnLayer = RuntimeLayer | RecipeLayer | AppLayer
+OwnLayer = RuntimeLayer | RecipeLayer | AppLayer | GoldenLayer
 
 
 def own_files(layer: OwnLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ...]:
@@ -32,6 +33,8 @@ def own_files(layer: OwnLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ..
         case AppLayer():
             roles = file_of_bytes(ROLES, layer.roles, origin="roles")
             return arrange([*app_entries(folder / layer.source, ignore=layer.ignore, destination=APP), roles])
+        case GoldenLayer():
+            return golden_files(layer, plan, folder)
 
 
 def large_files(entries: Sequence[Entry]) -> tuple[str, ...]:

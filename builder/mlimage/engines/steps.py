@@ -7,7 +7,7 @@ from mlimage.content.app import app_entries
 from mlimage.digest import Digest, canonical_json
 from mlimage.engines.own import key_of_own
 from mlimage.plan.layers import SEAL_VERSION
-from mlimage.plan.model import AppLayer, BuildPlan, Moment, RecipeLayer, RuntimeLayer, StepsLayer
+from mlimage.plan.model import AppLayer, BuildPlan, GoldenLayer, Moment, RecipeLayer, RuntimeLayer, StepsLayer
 
 
 def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> Digest:
@@ -26,7 +26,7 @@ def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> D
 
     dockerfile = plan.dockerfile
     sees_app = dockerfile.template or any(step.at is Moment.AFTER_APP for step in dockerfile.steps)
-    never = StepsLayer | RecipeLayer
+    never = StepsLayer | RecipeLayer | GoldenLayer
     unseen = never if sees_app else never | RuntimeLayer | AppLayer
     below = [keys[layer.name] for layer in plan.layers if not isinstance(layer, unseen)]
     seen = app_entries(folder, ignore=unseen_below_image(plan)) if dockerfile.template else ()

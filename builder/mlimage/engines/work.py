@@ -28,6 +28,7 @@ from mlimage.plan.model import (
     AppLayer,
     AptLayer,
     BaseLayer,
+    GoldenLayer,
     Layer,
     LibraryLayer,
     PackageLayer,
@@ -163,7 +164,7 @@ class Work:
                 self._listings.put(layer.key, files)
                 self._libraries.put(layer.key, files)
                 return files
-            case RecipeLayer():
+            case RecipeLayer() | GoldenLayer():
                 return self._own[layer.name]
             case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
                 return self._made.own(layer) if self._made else self._own[layer.name]
@@ -199,7 +200,15 @@ def _weight(layer: Layer) -> int:
             return sum(package.size for package in layer.packages)
         case PulledLayer():
             return layer.layer.size
-        case RuntimeLayer() | RecipeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
+        case (
+            RuntimeLayer()
+            | RecipeLayer()
+            | AppLayer()
+            | GoldenLayer()
+            | StepsLayer()
+            | AptLayer()
+            | LibraryLayer()
+        ):
             return 0
 
 
@@ -215,6 +224,14 @@ def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
                 below[layer.layer.digest] = layer.layer
             case PackageLayer():
                 wheels.update({package.sha256: package for package in layer.packages})
-            case RuntimeLayer() | RecipeLayer() | AppLayer() | StepsLayer() | AptLayer() | LibraryLayer():
+            case (
+                RuntimeLayer()
+                | RecipeLayer()
+                | AppLayer()
+                | GoldenLayer()
+                | StepsLayer()
+                | AptLayer()
+                | LibraryLayer()
+            ):
                 pass
     return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]

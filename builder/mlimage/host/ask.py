@@ -17,7 +17,7 @@ from mlimage.oci.store import Store
 from mlimage.platforms import native_platform
 from mlimage.progress import Progress
 
-SINCE: Final = {"fingerprint": 2, "probe": 2}
+SINCE: Final = {"fingerprint": 2, "probe": 2, "record": 2}
 """The version of the runtime that brought each word, `content/runtime.py`."""
 FAILED: Final = 8
 """Exit status of a word whose answer is that something is wrong."""

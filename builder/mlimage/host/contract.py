@@ -11,6 +11,7 @@ from mlimage.oci.blobstream import open_layer
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.untar import MemberKind, TarError, TarReader
+from mlimage.plan.golden import NAME as GOLDEN
 from mlimage.runtime.failure import StartError
 from mlimage.runtime.roles import FILE, Roles, parse_roles
 
@@ -96,8 +97,8 @@ def contract_of(config: Mapping[str, Any], roles: Roles) -> Contract:
 
 def _roles_file(image: SealedImage, store: Store) -> bytes:
     path = FILE.removeprefix("/")
-    # The application's layer, which has the file, is the uppermost; the next one is large.
-    for layer in reversed(image.layers):
+    # The application's layer, which has the file, is the uppermost but for that of the model, which is large.
+    for layer in reversed([each for each in image.layers if each.name != GOLDEN]):
         with open_layer(layer, store) as stream:
             reader = TarReader(stream)
             try:

@@ -11,6 +11,7 @@ from mlimage.plan.model import (
     AptLayer,
     BaseLayer,
     BuildPlan,
+    GoldenLayer,
     Layer,
     LibraryLayer,
     PackageLayer,
@@ -95,6 +96,8 @@ def comment(layer: Layer) -> str:
             return "spec and lock"
         case AppLayer():
             return "application"
+        case GoldenLayer():
+            return "model and golden record"
         case StepsLayer():
             return "what the steps of the build changed"
 

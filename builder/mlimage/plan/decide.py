@@ -1,10 +1,13 @@
 """`plan`: everything that a build will do, decided before any of it is done."""
 
+from dataclasses import replace
+
 from mlimage.lock.model import Lock
 from mlimage.lock.roles import own_packages, packages_of
 from mlimage.plan.config import image_config, roles_file
 from mlimage.plan.cuda import check_accelerator
 from mlimage.plan.dockerfile import dockerfile_plan, has_steps
+from mlimage.plan.golden import LABEL, golden_layer
 from mlimage.plan.layers import base_layers, package_layers
 from mlimage.plan.model import (
     COMPILED,
@@ -40,6 +43,9 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
     compression = Compression(spec.compression)
     bytecode = spec.bytecode and lock.base.platform in COMPILED
     config = image_config(spec, lock, role)
+    golden = golden_layer(loaded, role)
+    if golden:
+        config = replace(config, labels=tuple(sorted([*config.labels, (LABEL, golden.digest)])))
     dockerfile = dockerfile_plan(loaded, lock, role)
     layers: tuple[Layer, ...] = (
         *base_layers(lock.base, compression=compression, bytecode=bytecode),
@@ -60,6 +66,7 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
             ignore=loaded.ignore,
             roles=roles_file(spec, lock, config, role),
         ),
+        *((golden,) if golden else ()),
         *((StepsLayer(name="steps"),) if has_steps(dockerfile) else ()),
     )
     return BuildPlan(

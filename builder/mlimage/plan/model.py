@@ -113,6 +113,21 @@ class AppLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenLayer:
+    """The trained model and its golden record.
+
+    Attributes:
+        name: for people.
+        source: folder of the record, relative to the image's folder in the project.
+        digest: of its manifest, which names all other files with theirs.
+    """
+
+    name: str
+    source: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepsLayer:
     """What the steps of the build left: above all others, since a step may change what any brought."""
 
@@ -128,6 +143,7 @@ Layer = (
     | RuntimeLayer
     | RecipeLayer
     | AppLayer
+    | GoldenLayer
     | StepsLayer
 )
 

@@ -21,6 +21,7 @@ _VARIANT: Final = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _ENV: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _ACCELERATOR: Final = r"[a-z]+"
 _DEB: Final = r"[a-z0-9][a-z0-9+.-]+"
+_FUNCTION: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
 _DATA: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 _INDEX: Final = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _LABEL: Final = r"[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+)*"
@@ -114,6 +115,14 @@ def _relative(value: str) -> str:
     if ".." in parts:
         raise refuse(
             f"`{value}` leads out of the image's folder", "put the file or folder beside mlimage.yaml"
+        )
+    return value
+
+
+def _function(value: str) -> str:
+    if not re.fullmatch(_FUNCTION, value):
+        raise refuse(
+            f"`{value}` names no function", "write its module and its name, as `package.features:transform`"
         )
     return value
 
@@ -375,6 +384,7 @@ RequirementText = Annotated[
     str, AfterValidator(_requirement), WithJsonSchema({"type": "string", "minLength": 1})
 ]
 RelativePath = Annotated[str, AfterValidator(_relative), WithJsonSchema({"type": "string", "minLength": 1})]
+FunctionName = Annotated[str, AfterValidator(_function), _text(_FUNCTION)]
 Pattern = Annotated[str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "minLength": 1})]
 Command = Annotated[
     tuple[str, ...],

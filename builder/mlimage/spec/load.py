@@ -31,12 +31,14 @@ class LoadedSpec:
         ignore: patterns of files that stay out of the app layer, as in a `.dockerignore`, relative to
             `app.source`.
         template: the template of its Dockerfiles, where it names one.
+        golden: the manifest of its golden record, None where there is none.
     """
 
     spec: ImageSpec
     requirements: tuple[SpecRequirement, ...]
     ignore: tuple[str, ...]
     template: Template | None = None
+    golden: bytes | None = None
 
 
 def load_spec(folder: Path, *, shown: str) -> LoadedSpec:

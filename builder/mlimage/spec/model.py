@@ -32,6 +32,7 @@ from mlimage.spec.fields import (
     User,
     VariantName,
 )
+from mlimage.spec.golden import Golden
 from mlimage.spec.part import Part
 from mlimage.spec.policy import Audit, Determinism, Push
 
@@ -373,6 +374,11 @@ class ImageSpec(Part):
         description="Hardware without which the roles of variants for it do not start: where there is no GPU "
         "they end at once, in place of computing on the CPU unnoticed.",
         examples=["cuda"],
+    )
+    golden: Golden | None = Field(
+        default=None,
+        description="What `mlimage freeze` records. Without it, an image has no model and no golden record.",
+        examples=[{"preprocess": "features:transform", "predict": "model:predict", "model": "model.joblib"}],
     )
     push: Push = Field(
         default_factory=Push,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +42,10 @@ class Project:
         """Where the image's lock files are, or will be."""
         return self.root / "lockfiles" / self._checked(name)
 
+    def golden_folder(self, name: str) -> Path:
+        """Where the image's golden record is, or will be."""
+        return self.lock_folder(name) / "golden"
+
     def load(self, name: str) -> "LoadedSpec":
         """Read an image's spec and the files that it names.
 
@@ -53,7 +57,11 @@ class Project:
             raise self._no_such_image(name)
         from mlimage.spec.load import load_spec
 
-        return load_spec(self.image_folder(name), shown=f"images/{name}")
+        loaded = load_spec(self.image_folder(name), shown=f"images/{name}")
+        manifest = self.golden_folder(name) / "manifest.json"
+        if loaded.spec.golden is None or not manifest.is_file():
+            return loaded
+        return replace(loaded, golden=manifest.read_bytes())
 
     def select(
         self,

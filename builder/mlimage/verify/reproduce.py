@@ -17,6 +17,9 @@ from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_layers
 from mlimage.plan.config import APP
 from mlimage.plan.decide import plan
+from mlimage.plan.golden import FOLDER as GOLDEN_FOLDER
+from mlimage.plan.golden import MODELS
+from mlimage.plan.golden import NAME as GOLDEN
 from mlimage.plan.model import BuildPlan
 from mlimage.plan.recipe import FOLDER, LOCK, SPEC
 from mlimage.plan.recipe import NAME as RECIPE
@@ -45,7 +48,7 @@ class Recipe:
 
 
 def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
-    """Take spec, lock and application out of an image.
+    """Take spec, lock, application and golden record out of an image.
 
     Args:
         image: whose layers `recipe` and `app` are in the store.
@@ -68,12 +71,15 @@ def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
     project = Project(folder)
     taken = folder / "layers"
     taken.mkdir()
-    wanted = [layer for layer in image.layers if layer.name in {RECIPE, _APP}]
+    wanted = [layer for layer in image.layers if layer.name in {RECIPE, _APP, GOLDEN}]
     unpack_layers(wanted, store, taken, of=image.name, owners=False, verify=True)
     said = taken / FOLDER
     source = json.loads((said / SPEC).read_bytes()).get("app", {}).get("source", APP)
     (said / LOCK).rename(_parent(project.lock_folder(name)))
     said.rename(_parent(project.image_folder(name)))
+    if GOLDEN in layers:
+        (taken / GOLDEN_FOLDER).rename(project.golden_folder(name))
+        (taken / MODELS).rename(project.golden_folder(name) / MODELS)
     (taken / APP).rename(_parent(project.image_folder(name) / source))
     # What was left out of the application is not in the image, and what is in it was meant to be.
     loaded = replace(project.load(name), ignore=("!**",))

@@ -63,7 +63,7 @@ def test_the_best_shell_there_is() -> None:
     assert start("shell", shells=("/bin/sh",)) == Start(command=("/bin/sh",), role=None)
 
 
-@pytest.mark.parametrize("word", ["fingerprint", "probe"])
+@pytest.mark.parametrize("word", ["fingerprint", "probe", "record"])
 def test_a_word_is_a_program_of_the_runtime(word: str) -> None:
     program = ("/opt/venv/bin/python", "/opt/mlimage/lib/mlimage/runtime/__main__.py")
     assert start(word, "--json") == Start(command=(*program, word, "--json"), role=None)
@@ -99,6 +99,7 @@ def test_help_text() -> None:
         "  shell        a shell\n"
         "  fingerprint  what this machine and image are, numerically (--json)\n"
         "  probe        whether this machine computes right, and as another one (--help)\n"
+        "  record       what chosen requests give, for `mlimage freeze` (--help)\n"
         "  -- COMMAND   any other command\n"
         "  help         this text\n"
         "\n"

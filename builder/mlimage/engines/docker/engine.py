@@ -32,6 +32,7 @@ from mlimage.plan.model import (
     AptLayer,
     BaseLayer,
     BuildPlan,
+    GoldenLayer,
     LibraryLayer,
     PackageLayer,
     PulledLayer,
@@ -75,7 +76,7 @@ class DockerEngine:
         without = tuple(
             layer
             for layer in job.missing
-            if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer | RecipeLayer)
+            if isinstance(layer, BaseLayer | PulledLayer | LibraryLayer | RecipeLayer | GoldenLayer)
         )
         blobs = dict(job.known)
         for name, blob in Work(job).make(without):

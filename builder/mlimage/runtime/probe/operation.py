@@ -17,6 +17,11 @@ _FORMATS = {
     "bfloat16": "f",
     "int64": "q",
     "int32": "i",
+    "int16": "h",
+    "int8": "b",
+    "uint64": "Q",
+    "uint32": "I",
+    "uint16": "H",
     "uint8": "B",
     "bool": "?",
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 MODEL: Final = "model.npz"
@@ -45,6 +46,11 @@ def load(path: Path) -> LogisticRegression:
             setattr(model, name, arrays[name])
     model.n_features_in_ = model.coef_.shape[1]
     return model
+
+
+def scores(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the trained model gives for features, before it decides: the golden record's outputs."""
+    return load(folder() / MODEL).decision_function(rows)
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

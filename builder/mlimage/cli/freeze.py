@@ -1,0 +1,152 @@
+"""`mlimage freeze`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlimage.cli.options import JsonOption, ProjectOption, RuntimeOption, VariantOption, VerboseOption
+
+if TYPE_CHECKING:
+    from mlimage.cli.screen import Screen
+    from mlimage.verify.freeze import Frozen
+
+
+def freeze(
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="An image of the project, built and trained.", show_default=False
+        ),
+    ],
+    *,
+    variant: VariantOption = None,
+    runtime: RuntimeOption = "auto",
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models",
+            metavar="FOLDER",
+            help="Where the model is; by default `models/NAME` in the project.",
+            show_default=False,
+        ),
+    ] = None,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Remove the record instead: the next build has no model.")
+    ] = False,
+    project: ProjectOption = Path(),
+    json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Record what a trained model computes, and freeze it with its preprocessing.
+
+    The image computes chosen requests several times, in fresh processes, with other hash seeds and numbers of
+    threads. What is not the same each time nobody can verify: it is refused, with the stage and the case. The
+    record goes into `lockfiles/NAME/golden`, to be committed; the next `mlimage build` puts model and record
+    into the image, and refuses a model or preprocessing that has changed since.
+
+    Needs `golden:` in mlimage.yaml: docs/golden.md.
+
+    Examples:
+      mlimage build churn && mlimage run churn train
+      mlimage freeze churn
+      mlimage build churn         now with the model
+      mlimage freeze churn --drop
+    """
+    from mlimage.cache import default_cache
+    from mlimage.cli.screen import Screen
+    from mlimage.errors import UsageError
+    from mlimage.host.ask import need_word
+    from mlimage.host.choose import choose
+    from mlimage.host.contract import User, read_contract
+    from mlimage.host.launch import launch
+    from mlimage.host.prepare import Wishes, prepare
+    from mlimage.host.request import MODELS
+    from mlimage.oci.reference import resolve, with_variant
+    from mlimage.oci.store import Store
+    from mlimage.platforms import host_platform
+    from mlimage.spec.project import find_project
+    from mlimage.verify.freeze import cases_in, keep
+    from mlimage.verify.freeze import freeze as frozen_by
+
+    screen = Screen(json=json, verbose=verbose)
+    found = find_project(project)
+    spec = found.load(image).spec
+    folder = found.golden_folder(image)
+    if drop:
+        _drop(folder, screen)
+        return
+    if spec.golden is None:
+        raise UsageError(
+            f"`images/{image}/mlimage.yaml` does not say what to record",
+            hint="add `golden:` with `preprocess`, `predict` and `model`; docs/spec.md tells what they are",
+        )
+    cases = cases_in(
+        found.image_folder(image) / spec.golden.cases, shown=f"images/{image}/{spec.golden.cases}"
+    )
+    cache = default_cache(os.environ)
+    store = Store(cache.store)
+    sealed = resolve(store, with_variant(image, variant), platform=host_platform())
+    need_word(sealed, "record", store)
+    contract = read_contract(sealed, store)
+    wishes = Wishes(arguments=("record",), models=models, project=project)
+    own = User(os.geteuid(), os.getegid())
+    request = prepare(sealed, contract, wishes, own=own, environ=os.environ)
+    place = next((mount.source for mount in request.mounts if mount.target == MODELS), None)
+    if place is None:
+        raise UsageError(
+            f"there is no folder `models/{image}`", hint=f"train first: `mlimage run {image} train`"
+        )
+    choice = choose(runtime, os.environ)
+    screen.progress.detail(choice.why)
+    frozen = frozen_by(
+        request,
+        spec.golden,
+        cases,
+        run=lambda each: launch(
+            each, choice, store=store, cache=cache, progress=screen.progress, say=screen.progress.detail
+        ),
+    )
+    keep(frozen, folder, models=place)
+    _show(frozen, folder.relative_to(found.root), image, screen, json=json)
+
+
+def _drop(folder: Path, screen: "Screen") -> None:
+    import shutil
+
+    from mlimage.atomic import scratch_folder
+
+    if folder.exists():
+        with scratch_folder(folder.parent) as scratch:
+            folder.rename(scratch / folder.name)
+            shutil.rmtree(scratch / folder.name)
+    screen.progress.note(f"`{folder.parent.name}` has no golden record; the next build has no model")
+
+
+def _show(frozen: "Frozen", folder: Path, image: str, screen: "Screen", *, json: bool) -> None:
+    from mlimage.runtime.golden.compare import TIERS
+    from mlimage.runtime.golden.record import digest_of
+
+    record = frozen.record
+    if json:
+        screen.json(
+            {
+                "cases": [case.name for case in record.cases],
+                "model": digest_of(record.model),
+                "preprocess": digest_of(record.preprocess),
+                "spread": frozen.spread,
+                "tolerance": record.tolerance,
+            }
+        )
+        return
+    screen.say(f"{image}")
+    screen.say(f"  cases       {len(record.cases)}")
+    screen.say(f"  model       {digest_of(record.model)}")
+    screen.say(f"  preprocess  {digest_of(record.preprocess)}")
+    for stage, spreads in frozen.spread.items():
+        for dtype, spread in spreads.items():
+            tolerance = record.tolerance[stage].get(dtype, 0.0)
+            more = ": more than usual" if tolerance > TIERS[stage].get(dtype, 0.0) else ""
+            screen.say(f"  {stage:<10}  {dtype}, {spread:.1e} apart, {tolerance:.1e} allowed{more}")
+    screen.say(f"  recorded    in {folder}; `mlimage build {image}` puts it into the image")

@@ -1,0 +1,78 @@
+"""The files of a golden record's layer: nothing in it, and nothing that it is about, has changed since."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlimage.content.entry import Entry, arrange, directory, file_of_path
+from mlimage.digest import Digest
+from mlimage.errors import BuildError, reason_of
+from mlimage.plan.golden import FOLDER, MODELS
+from mlimage.plan.model import AppLayer, BuildPlan, GoldenLayer
+from mlimage.runtime.golden.failure import GoldenError
+from mlimage.runtime.golden.record import MANIFEST, Record, files_of_model, paths_of, read_golden
+
+_ORIGIN = "golden record"
+_EVERYBODY = 0o1777
+"""As the runtime's layer has the folder of models."""
+
+
+def golden_files(layer: GoldenLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ...]:
+    """The record, and the model and fitted state where the image's programs look for them.
+
+    Args:
+        layer: the layer.
+        plan: what is built.
+        folder: the image's folder in the project.
+
+    Raises:
+        BuildError: the record is damaged, or model or preprocessing are others than those it is of.
+    """
+    place = (folder / layer.source).resolve()
+    again = f"`mlimage freeze {plan.image}` records anew"
+    try:
+        if Digest.of((place / MANIFEST).read_bytes()) != layer.digest:
+            raise BuildError(f"`{place / MANIFEST}` has changed during the build", hint="build again")
+        record = read_golden(str(place))
+    except GoldenError as error:
+        raise BuildError(str(error), hint=again) from error
+    models = files_of_model(record)
+    _hold(models, place / MODELS, of="the frozen model", hint=f"take it from version control, or {again}")
+    # The folder of the last training: what it has is what the user believes to ship.
+    trained = folder.parent.parent / MODELS / plan.image
+    if trained.is_dir():
+        _hold(models, trained, of="the trained model", hint=f"freeze this one: `mlimage freeze {plan.image}`")
+    _hold(
+        _sources(record),
+        folder / next(each.source for each in plan.layers if isinstance(each, AppLayer)),
+        of="the preprocessing",
+        hint=f"undo it, or begin anew: `mlimage freeze {plan.image} --drop`, then build, train and freeze",
+    )
+    return arrange(
+        [
+            directory(MODELS, origin=_ORIGIN, mode=_EVERYBODY),
+            *(file_of_path(f"{MODELS}/{path}", place / MODELS / path, origin=_ORIGIN) for path in models),
+            *(file_of_path(f"{FOLDER}/{path}", place / path, origin=_ORIGIN) for path in paths_of(record)),
+        ]
+    )
+
+
+def _sources(record: Record) -> dict[str, str]:
+    return {
+        path.removeprefix("app/"): digest
+        for path, digest in record.preprocess.items()
+        if path.startswith("app/")
+    }
+
+
+def _hold(files: Mapping[str, str], folder: Path, *, of: str, hint: str) -> None:
+    for path, digest in files.items():
+        try:
+            with (folder / path).open("rb") as stream:
+                same = hashlib.file_digest(stream, "sha256").hexdigest() == digest
+        except OSError as error:
+            raise BuildError(
+                f"{of} cannot be read: `{folder / path}`: {reason_of(error)}", hint=hint
+            ) from error
+        if not same:
+            raise BuildError(f"{of} has changed since its golden record: `{folder / path}`", hint=hint)
