@@ -85,7 +85,8 @@ def test_a_cache_of_layers_stands_for_all_that_they_are_made_of(
     found = result(ci, "--push")
     assert found["built"][0]["digest"] == before["digest"]
     assert [layer["name"] for layer in found["built"][0]["layers"] if layer["here"]] == OWN
-    assert found["pushed"][0]["bytes"]["sent"] < 20_000
+    # What no lock names is made here, the runtime too.
+    assert found["pushed"][0]["bytes"]["sent"] < 200_000
 
 
 def test_what_is_not_recorded_is_made(project: Steps, registry: str, tmp_path: Path) -> None:
