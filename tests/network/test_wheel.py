@@ -74,8 +74,9 @@ def test_the_wheel_holds_the_package_and_what_travels_with_it(wheel: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     package = {
-        f"mlimage/{path.relative_to(ROOT / 'builder' / 'mlimage')}"
-        for path in (ROOT / "builder" / "mlimage").rglob("*")
+        str(path.relative_to(ROOT / "builder"))
+        for part in ("mlimage", "mlimage_runtime")
+        for path in (ROOT / "builder" / part).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     templates = {
