@@ -140,7 +140,7 @@ def test_files_that_are_there_for_secrets(path: str, text: str, found: tuple[int
         "task-force, risk-adjusted, disk-based, sk-learn",
         "pypi-AgEIcHlwaS5vcmc...",
         "npm_" + "config_registry_and_some_more_of_it_is",
-        "//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
+        "//npm.example.com/:_authToken=${NPM_TOKEN}",
         "sk_live_" + "x" * 24,
         "SG." + "x" * 22 + "." + "y" * 43,
         "dapi" + "0" * 32,
