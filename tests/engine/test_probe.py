@@ -55,6 +55,21 @@ def test_a_shipped_image_computes_right_and_names_what_differs(
         assert part in found["fingerprint"]["numeric_class"]
 
 
+@pytest.mark.namespaces
+def test_strict_is_another_class_and_computes_right(warm_cache: Cache, folder: Path) -> None:
+    strict = ("-e", "MLIMAGE_PROFILE=strict")
+    done = run(warm_cache, folder, "sandbox", IMAGE, "--save", "strict.json", *strict, verb="probe")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((folder / "strict.json").read_text())["fingerprint"]
+    assert found["profile"] == "strict"
+    if platform.machine() == "x86_64":
+        assert found["numeric_class"] == "x86_64;libm=fma;openblas=Haswell;npy=X86_V3;t=1"
+    again = run(
+        warm_cache, folder, "sandbox", IMAGE, "--against", "strict.json", "--cpus", "1", *strict, verb="probe"
+    )
+    assert again.stdout.endswith("\n48 operations: 48 identical\n")
+
+
 TORCH = {
     "ATEN_CPU_CAPABILITY=default": "B5",
     "ONEDNN_MAX_CPU_ISA=SSE41": "B6",

@@ -182,6 +182,10 @@ def test_the_fingerprint_of_this_machine() -> None:
     assert (found["torch"], found["cuda"], found["profile"]) == (None, None, None)
 
 
+def test_the_profile_is_that_of_the_process() -> None:
+    assert fingerprinted(MLIMAGE_PROFILE="strict")["profile"] == "strict"
+
+
 def test_it_is_the_same_twice() -> None:
     assert fingerprinted() == fingerprinted()
 

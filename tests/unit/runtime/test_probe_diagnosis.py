@@ -81,6 +81,7 @@ PATTERNS = {
     "flushing to zero": (["B13"], ("canary.denormal",)),
     "TF32": (["C4"], ("torch.tf32.matmul", "torch.tf32.conv")),
     "numpy and threads": (["B1", "B11"], ("numpy.exp.float64", "torch.sum", "torch.dot")),
+    "numpy and its OpenBLAS": (["B1", "B3"], ("numpy.exp.float64", "numpy.svd.float64", "sklearn.pca")),
     "what nobody knows": (["?"], ("canary.contraction",)),
 }
 

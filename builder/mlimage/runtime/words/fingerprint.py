@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlimage.runtime.failure import StartError
 from mlimage.runtime.fingerprint import fingerprint
+from mlimage.runtime.pins import PROFILE
 from mlimage.runtime.roles import read_roles
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def profile() -> str | None:
-    """The profile of this image; None outside of one."""
+    """The profile that the entry point started this process with, else the image's; None outside of one."""
+    started = os.environ.get(PROFILE)
+    if started:
+        return started
     try:
         return read_roles().determinism.profile
     except StartError:
