@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlimage.runtime.places import data_variable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -48,8 +50,3 @@ def cloud_variables(
     elif folder and not folder.startswith(_BUCKET):
         found["MLIMAGE_MODELS"] = folder
     return found
-
-
-def data_variable(name: str) -> str:
-    """Name of the variable that tells where the data folder `name` is: `MLIMAGE_DATA_<NAME>`."""
-    return "MLIMAGE_DATA_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())

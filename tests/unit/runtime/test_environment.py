@@ -4,11 +4,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlimage.runtime.cloud import data_variable
 from mlimage.runtime.cpu import Cpu
 from mlimage.runtime.environment import Facts, environment
 from mlimage.runtime.failure import StartError
 from mlimage.runtime.pins import THREADS, Host
+from mlimage.runtime.places import data_variable
 from mlimage.runtime.roles import Determinism, Role, Roles
 
 CPU = Cpu(
