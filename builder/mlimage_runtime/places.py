@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 
+from mlimage.runtime.places import data_variable
+
 
 def data(name: str) -> str:
-    """The folder, or the address, of the data that the spec calls so (`data:`).
+    """The folder, or the address (`s3://…`), of the data that the spec calls so (`data:`).
+
+    In an image it is where the container's start put it; outside of one, MLIMAGE_DATA_<NAME> says it.
 
     Raises:
         LookupError: nobody said where it is.
     """
-    variable = "MLIMAGE_DATA_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name.upper())
+    variable = data_variable(name)
     place = os.environ.get(variable)
     if not place:
         raise LookupError(

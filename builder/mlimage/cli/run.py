@@ -37,7 +37,11 @@ def run(
     data: Annotated[
         list[str] | None,
         typer.Option(
-            "--data", metavar="NAME=FOLDER", help="Folder of this data name of the image.", show_default=False
+            "--data",
+            metavar="NAME=FOLDER|WORD",
+            help="Folder or address of this data name of the image; or a word, as `cloud`, for which its "
+            "spec names places.",
+            show_default=False,
         ),
     ] = None,
     models: Annotated[
@@ -95,6 +99,7 @@ def run(
 
     Examples:
       mlimage run churn train --data events=/mnt/events
+      mlimage run churn train --data cloud        as `data:` in its mlimage.yaml says
       mlimage run churn train -- --epochs 3       arguments of the role
       mlimage run churn serve --port 9000
       mlimage run churn shell

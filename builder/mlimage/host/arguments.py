@@ -114,7 +114,7 @@ def check_data(given: Iterable[str], declared: tuple[str, ...], env: Mapping[str
     Raises:
         UsageError: names what is missing.
     """
-    from mlimage.runtime.cloud import data_variable
+    from mlimage.runtime.places import data_variable
 
     has = set(given)
     missing = [name for name in declared if name not in has and data_variable(name) not in env]

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlimage.errors import UsageError
-from mlimage.host.arguments import check_data, check_role, parse_data, parse_env, parse_port, parse_size
+from mlimage.host.arguments import check_role, parse_env, parse_port, parse_size
 from mlimage.host.contract import Contract, User, parse_user
-from mlimage.host.folders import data_folder, default_user, models_folder
-from mlimage.host.request import DATA, LOOPBACK, MODELS, Health, Limits, Mount, Port, RunRequest
+from mlimage.host.data import find_data
+from mlimage.host.folders import default_user, models_folder
+from mlimage.host.request import LOOPBACK, MODELS, Health, Limits, Mount, Port, RunRequest
 from mlimage.host.terminal import is_terminal
 from mlimage.oci.model import SealedImage
+from mlimage.runtime.places import mounted
 from mlimage.runtime.roles import ROLES
 from mlimage.spec.project import find_project
 
@@ -60,14 +62,12 @@ def prepare(
     roles = contract.roles
     check_role(wishes.arguments, roles.roles, image.name)
     role = wishes.arguments[0] if wishes.arguments[0] in ROLES else None
-    env = parse_env(wishes.env, environ)
-    data = parse_data(wishes.data, roles.data)
-    if role == "train":  # a server has what it needs in the image and the models folder
-        check_data(data, roles.data, dict(env), role)
+    env = dict(parse_env(wishes.env, environ))
+    folder = _project_root(wishes.project) / "images" / image.name.partition(":")[0]
+    data = find_data(wishes.data, roles, env, role=role, folder=folder)
     user = parse_user(wishes.user) if wishes.user is not None else default_user(own, contract.user)
     mounts = [
-        Mount(source=data_folder(name, Path(folder)), target=f"{DATA}/{name}", writable=False)
-        for name, folder in data.items()
+        Mount(source=source, target=mounted(name), writable=False) for name, source in data.folders.items()
     ]
     mounts += _models(image, wishes, user, role=role, acts=acts)
     tty = role is None and is_terminal()
@@ -75,7 +75,7 @@ def prepare(
         image=image,
         contract=contract,
         arguments=wishes.arguments,
-        env=env,
+        env=tuple(sorted({**data.env, **env}.items())),
         mounts=tuple(mounts),
         port=_port(contract, wishes, role),
         health=_health(contract, wishes, role),

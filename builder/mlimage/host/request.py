@@ -13,7 +13,6 @@ LOOPBACK: Final = "127.0.0.1"
 DEFAULT_SHM: Final = 1 << 30
 """Bytes of `/dev/shm`: Docker's own 64 MiB end a torch `DataLoader` with workers in a bus error."""
 MODELS: Final = "/models"
-DATA: Final = "/data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

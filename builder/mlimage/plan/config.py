@@ -121,11 +121,15 @@ def roles_file(spec: ImageSpec, lock: Lock, config: ImageConfig, role: RoleName 
     of_roles = {name for each in (trains, serves) if each for name in each.env}
     train = _role(trains) if trains else None
     serve = _role(serves) | {"port": serves.port, "health": serves.health} if serves else None
+    places = (
+        {name: known for name, known in spec.data.items() if known} if isinstance(spec.data, dict) else {}
+    )
     return canonical_json(
         {
             "train": train,
             "serve": serve,
             "data": list(spec.data),
+            **({"places": places} if places else {}),
             "env": {name: value for name, value in config.env if name in of_roles},
             "determinism": _determinism(spec, lock),
         }

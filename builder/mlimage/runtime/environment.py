@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlimage.runtime.cloud import cloud_variables, data_variable
+from mlimage.runtime.cloud import cloud_variables
 from mlimage.runtime.failure import CONFIG, StartError
 from mlimage.runtime.pins import (
     FAST,
@@ -32,6 +32,7 @@ from mlimage.runtime.pins import (
     undone,
     unfit,
 )
+from mlimage.runtime.places import CHOICE, data_variable, data_variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +108,9 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
 def _defaults(
     environ: Mapping[str, str], roles: Roles, said: Determinism, role: str | None, facts: Facts
 ) -> dict[str, str]:
-    defaults = {data_variable(name): f"/data/{name}" for name in roles.data}
+    # What the caller says where it is needs no place.
+    places = {name: known for name, known in roles.places.items() if not environ.get(data_variable(name))}
+    defaults = data_variables(roles.data, places, environ.get(CHOICE))
     defaults["MLIMAGE_MODELS"] = "/models"
     defaults.update(PYTHONUTF8="1", TZ="UTC")
     defaults["MLIMAGE_SEED"] = str(said.seed)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # what `typing` has by that name; its import would take longer than all that is here
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 _WORKERS = "multiprocessing.process"
 WATCHED = frozenset({"random", "numpy", "numpy.random", "torch", "tensorflow", "jax", _WORKERS})

@@ -50,15 +50,17 @@ class Roles(NamedTuple):
 
     Attributes:
         roles: the roles that the image has, by name, `train` before `serve`.
-        data: names of the data folders that it reads.
+        data: names of the data that it reads.
         determinism: how far the numbers of two runs must agree.
         env: what the image itself sets, where the build tells it: a role may replace these values.
+        places: where data is, by its name, by the word for a surrounding; not all has any.
     """
 
     roles: dict[str, Role]
     data: tuple[str, ...]
     determinism: Determinism
     env: dict[str, str]
+    places: dict[str, dict[str, str]] = {}  # noqa: RUF012 - of a tuple, which cannot change
 
 
 def parse_roles(content: bytes) -> Roles:
@@ -71,6 +73,7 @@ def parse_roles(content: bytes) -> Roles:
             data=tuple(_text(name) for name in said["data"]),
             determinism=determinism,
             env=_texts(said.get("env") or {}),
+            places={_text(name): _texts(known) for name, known in said.get("places", {}).items()},
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise StartError(

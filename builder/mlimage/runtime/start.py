@@ -3,18 +3,20 @@
 As process 1, which signals do not reach, it stays behind as the container's init instead.
 """
 
-# ruff: noqa: PTH110, PTH112 - every start of a container would wait for the import of `pathlib`
+# ruff: noqa: PTH110, PTH112, PTH123 - every start of a container would wait for the import of `pathlib`
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
+from mlimage.runtime.cloud import FAILURE, HYPERPARAMETERS, hyperparameters
 from mlimage.runtime.cpu import read_cpu
 from mlimage.runtime.dispatch import Start, dispatch, help_text, missing
 from mlimage.runtime.environment import Facts, environment
-from mlimage.runtime.failure import NOT_EXECUTABLE, NOT_FOUND, StartError
+from mlimage.runtime.failure import CONFIG, NOT_EXECUTABLE, NOT_FOUND, StartError
 from mlimage.runtime.init import stay_behind
 from mlimage.runtime.limits import affinity, thread_count
 from mlimage.runtime.pins import FAST, PROFILE, Host
@@ -36,6 +38,8 @@ def main(arguments: Sequence[str], roles_file: str = FILE) -> NoReturn:
     """
     try:
         roles = read_roles(roles_file)
+        if arguments[:1] == ["train"]:
+            arguments = ["train", *_told_arguments(), *arguments[1:]]
         start = dispatch(arguments, roles, exists=os.path.exists)
         if start is None:
             sys.stdout.write(help_text(roles))
@@ -47,7 +51,24 @@ def main(arguments: Sequence[str], roles_file: str = FILE) -> NoReturn:
         replace(start.command, env, roles, role=start.role)
     except StartError as error:
         sys.stderr.write(f"mlimage: {error.message}\n")
+        _tell_failure(error.message)
         sys.exit(error.status)
+
+
+def _told_arguments() -> tuple[str, ...]:
+    """What SageMaker wants the training to be told; those of the command line come later, and so win."""
+    try:
+        with open(HYPERPARAMETERS, "rb") as stream:
+            return hyperparameters(stream.read())
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise StartError(f"cannot read {HYPERPARAMETERS}: {error.strerror}", status=CONFIG) from error
+
+
+def _tell_failure(message: str) -> None:
+    with suppress(OSError), open(FAILURE, "w", encoding="utf-8") as stream:  # SageMaker alone has that folder
+        stream.write(message)
 
 
 def surroundings(roles: Roles, start: Start) -> dict[str, str]:
@@ -62,8 +83,9 @@ def surroundings(roles: Roles, start: Start) -> dict[str, str]:
     except StartError as error:
         if start.role or os.environ.get(PROFILE) == FAST:
             raise
+        env = environment({**os.environ, PROFILE: FAST}, roles, None, found)
         sys.stderr.write(f"mlimage: {error.message}; this starts with the profile `fast`\n")
-        return environment({**os.environ, PROFILE: FAST}, roles, None, found)
+        return env
 
 
 def replace(command: tuple[str, ...], env: dict[str, str], roles: Roles, *, role: str | None) -> NoReturn:

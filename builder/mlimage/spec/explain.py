@@ -76,8 +76,8 @@ _SPOKEN: Final = {
     **dict.fromkeys(("no", "false", "off", "0", "n"), "false"),
 }
 
-_TAGS: Final = frozenset({"<debian>", "<image>"})
-"""Names that the model gives to the kinds of bases; pydantic writes them into its paths."""
+_TAGS: Final = frozenset({"<debian>", "<image>", "<names>", "<places>"})
+"""Names that the model gives to the kinds of bases and data; pydantic writes them into its paths."""
 
 
 def explain(error: AnyMapping[str, Any], root: Mapping, *, path: str) -> Problem:

@@ -22,7 +22,6 @@ _ENV: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _ACCELERATOR: Final = r"[a-z]+"
 _DEB: Final = r"[a-z0-9][a-z0-9+.-]+"
 _FUNCTION: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
-_DATA: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 _INDEX: Final = r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*"
 _LABEL: Final = r"[A-Za-z0-9]+(?:[._/-][A-Za-z0-9]+)*"
 _PACKAGE: Final = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
@@ -367,15 +366,6 @@ def _size(value: object) -> object:
     return size
 
 
-def _data(value: str) -> str:
-    if not re.fullmatch(_DATA, value) or len(value) > 64:
-        raise refuse(
-            f"`{value}` cannot be the name of data, which is in the name of a folder and of a variable",
-            "use lower-case letters and digits, with single `-` or `_` between them, as `train-set`",
-        )
-    return value
-
-
 ImageName = Annotated[str, AfterValidator(_name), _text(_NAME, maxLength=128)]
 Python = Annotated[str, AfterValidator(_python), _text(r"3\.[1-9]?[0-9]")]
 DebName = Annotated[str, AfterValidator(_deb), _text(_DEB)]
@@ -435,4 +425,3 @@ Size = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{_SIZE}$"}]}
     ),
 ]
-DataName = Annotated[str, AfterValidator(_data), _text(_DATA, maxLength=64)]

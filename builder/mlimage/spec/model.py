@@ -10,7 +10,6 @@ from mlimage.spec.fields import (
     AcceleratorName,
     CachePath,
     Command,
-    DataName,
     DebName,
     Environment,
     HealthPath,
@@ -34,6 +33,7 @@ from mlimage.spec.fields import (
 )
 from mlimage.spec.golden import Golden
 from mlimage.spec.part import Part
+from mlimage.spec.places import Data
 from mlimage.spec.policy import Audit, Determinism, Push
 
 
@@ -358,11 +358,16 @@ class ImageSpec(Part):
         "for `linux/amd64` have it, wherever they are built: the image's own python compiles it.",
         examples=[False],
     )
-    data: tuple[DataName, ...] = Field(
+    data: Data = Field(
         default=(),
-        description="Names of the folders of data that a run mounts: `/data/NAME`, also in the variable "
-        "`MLIMAGE_DATA_NAME`.",
-        examples=[["train-set", "test-set"]],
+        description="Names of the data that a run reads. The variable `MLIMAGE_DATA_NAME` tells the program "
+        "where it is: at `/data/NAME`, which is mounted, or an address. A name may have places, one for each "
+        "surrounding: a folder, relative to mlimage.yaml, or an address. `mlimage run --data WORD`, or "
+        "`MLIMAGE_DATA`, says which counts; by default `local`.",
+        examples=[
+            ["train-set", "test-set"],
+            {"train-set": {"local": "data/train", "cloud": "s3://acme/train"}, "test-set": {}},
+        ],
     )
     determinism: Determinism = Field(
         default_factory=Determinism,

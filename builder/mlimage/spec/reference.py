@@ -107,6 +107,8 @@ def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
         return "keys, as below"
     if "patternProperties" in value:
         below = _resolved(next(iter(value["patternProperties"].values())), schema)
+        if "patternProperties" in below:
+            return f"names, each with {_type(below, schema)}"
         return "names, each with keys as below" if "properties" in below else "names, each with a text"
     match value["type"]:
         case "array":

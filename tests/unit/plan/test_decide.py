@@ -11,6 +11,7 @@ from mlimage.plan.decide import plan
 from mlimage.plan.dockerfile import needs_docker
 from mlimage.plan.model import AppLayer, BaseLayer, PackageLayer, RecipeLayer, RuntimeLayer
 from mlimage.platforms import LINUX_ARM64
+from mlimage.runtime.roles import parse_roles
 from mlimage.spec.load import LoadedSpec, parse_spec
 from support.locks import for_arm64, image_base, lock, on_image, package
 
@@ -110,6 +111,16 @@ def test_what_the_runtime_reads_of_numbers() -> None:
         "numpy": ["X86_V4", "AVX512_ICL", "AVX512_SPR"],
         "xla": ["--xla_gpu_deterministic_ops=true", "--xla_cpu_max_isa=AVX2"],
     }
+
+
+def test_what_the_runtime_reads_of_places() -> None:
+    said = b"data:\n  train-set: {local: data/train, cloud: 's3://acme/train'}\n  test-set: {}\n"
+    layer = plan(_loaded(SPEC.replace(b"data: [train-set]\n", said)), lock()).layers[-1]
+    assert isinstance(layer, AppLayer)
+    found = json.loads(layer.roles)
+    assert found["data"] == ["train-set", "test-set"]
+    assert found["places"] == {"train-set": {"local": "data/train", "cloud": "s3://acme/train"}}
+    assert parse_roles(layer.roles).places == found["places"]
 
 
 def test_only_variants_for_it_require_the_hardware() -> None:

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlimage.runtime.cloud import data_variable
 from mlimage.runtime.cpu import Cpu
 from mlimage.runtime.environment import Facts, environment
 from mlimage.runtime.failure import StartError
@@ -159,14 +158,6 @@ def test_sagemaker() -> None:
     assert found["MLIMAGE_PORT"] == "8081"
 
 
-@given(st.text(max_size=20))
-def test_data_variables_are_names_of_variables(name: str) -> None:
-    variable = data_variable(name)
-    assert variable.startswith("MLIMAGE_DATA_")
-    assert variable.replace("_", "a").isalnum()
-    assert variable.isascii()
-
-
 STRICT = roles()._replace(
     determinism=Determinism(profile="strict", seed=7, threads=2, tf32=True, numpy=("SVE",), xla=("--a=1",))
 )
@@ -243,3 +234,17 @@ def test_a_role_that_cannot_hold_what_is_promised(given: dict[str, str], known: 
 def test_a_shell_needs_no_gpu() -> None:
     known = STRICT._replace(determinism=STRICT.determinism._replace(requires="cuda"))
     assert environment({}, known, None, facts())["MLIMAGE_PROFILE"] == "strict"
+
+
+PLACED = roles()._replace(places={"events": {"cloud": "s3://acme/events"}, "old-events": {"local": "/mnt"}})
+
+
+def test_places_of_data() -> None:
+    assert environment({}, PLACED, "train", facts())["MLIMAGE_DATA_EVENTS"] == "/data/events"
+    with pytest.raises(StartError) as caught:
+        environment({"MLIMAGE_DATA": "cloud"}, PLACED, "train", facts())
+    assert caught.value.message == "the data `old-events` has no place `cloud`; it has `local`"
+    given = {"MLIMAGE_DATA": "cloud", "MLIMAGE_DATA_OLD_EVENTS": "/mnt/old"}
+    found = environment(given, PLACED, "train", facts())
+    assert found["MLIMAGE_DATA_EVENTS"] == "s3://acme/events"
+    assert found["MLIMAGE_DATA_OLD_EVENTS"] == "/mnt/old"
