@@ -17,7 +17,7 @@ from mlimage.oci.store import Store
 from mlimage.platforms import native_platform
 from mlimage.progress import Progress
 
-SINCE: Final = {"fingerprint": 2, "probe": 2, "record": 2}
+SINCE: Final = {"fingerprint": 2, "probe": 2, "record": 2, "verify": 3}
 """The version of the runtime that brought each word, `content/runtime.py`."""
 FAILED: Final = 8
 """Exit status of a word whose answer is that something is wrong."""
@@ -75,12 +75,18 @@ def ask(
 
     Raises:
         VerificationError: the machine cannot execute it, or does so wrongly: it was killed by a fault.
-        RunError: it cannot be run, or failed.
+        RunError: it cannot be run, failed, or needed more memory than it may have.
     """
     word = request.arguments[0]
     quiet = replace(request, tty=False, interactive=False, mounts=())
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        say(line)
+
     with tempfile.TemporaryFile() as output:
-        status = launch(quiet, choice, store=store, cache=cache, progress=progress, say=say, output=output)
+        status = launch(quiet, choice, store=store, cache=cache, progress=progress, say=hear, output=output)
         output.seek(0)
         content = output.read()
     fault = next((number for number in _FAULTS if status == 128 + number), None)
@@ -90,6 +96,8 @@ def ask(
             hint="its lines above name the operation; a library runs instructions that this CPU, or what "
             "emulates it, does not have or does wrong",
         )
+    if status == 128 + signal.SIGKILL and heard:
+        raise RunError(f"the {word} of `{request.image.name}` was {heard[-1]}")
     if status not in {0, FAILED}:
         raise RunError(
             f"the {word} of `{request.image.name}` ended with status {status}",
