@@ -45,7 +45,8 @@ def golden(*names: str, answers: bool = True) -> Record:
         Case(name, JSON, b"[1.5]", {}, {}, b"[1.5]" if answers else None, JSON if answers else "")
         for name in names or ("one.json", "two.json")
     )
-    return Record({}, {}, {}, 0, "fast", here(), TIERS, cases)
+    calls = {"preprocess": "features:transform", "predict": "model:scores"}
+    return Record(calls, {}, {}, 0, "fast", here(), TIERS, cases)
 
 
 def verdict(case: str, stage: str, error: float | None = 0.0, why: str = "") -> dict[str, Any]:
@@ -116,4 +117,4 @@ def report(own: Image, *parts: PartName, **wanted: Any) -> Report:
     """The report on these parts, on all by default; few requests are measured."""
     every: tuple[PartName, ...] = ("fingerprint", "probe", "features", "outputs", "response", "latency")
     asked = Wanted(**{"parts": frozenset(parts or every), "requests": 5, **wanted})
-    return verify(own, asked, subject=SUBJECT, created=CREATED)
+    return verify(own, asked, subject=SUBJECT, created=CREATED, pause=lambda _: None)

@@ -3,7 +3,7 @@
 import json
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -96,13 +96,8 @@ def ask(
             hint="its lines above name the operation; a library runs instructions that this CPU, or what "
             "emulates it, does not have or does wrong",
         )
-    if status == 128 + signal.SIGKILL and heard:
-        raise RunError(f"the {word} of `{request.image.name}` was {heard[-1]}")
     if status not in {0, FAILED}:
-        raise RunError(
-            f"the {word} of `{request.image.name}` ended with status {status}",
-            hint="its last lines above should say why",
-        )
+        raise unanswered(word, request.image.name, status, heard)
     try:
         said: dict[str, Any] = json.loads(content)
     except ValueError as error:
@@ -112,3 +107,12 @@ def ask(
         ) from error
     here = choice.daemon.facts.platform if choice.daemon else native_platform()
     return Answer(status=status, said=said, emulated=request.image.platform != here)
+
+
+def unanswered(word: str, image: str, status: int, heard: Sequence[str]) -> RunError:
+    """Why a word gave no answer; a run that the kernel ended says the reason itself. Pure."""
+    if status == 128 + signal.SIGKILL and heard:
+        return RunError(f"the {word} of `{image}` was {heard[-1]}")
+    return RunError(
+        f"the {word} of `{image}` ended with status {status}", hint="its last lines above should say why"
+    )

@@ -44,10 +44,12 @@ class NoAnswer:
     Attributes:
         why: in words that follow "the server".
         over: whether it makes no sense to ask on: the server hangs, or is gone.
+        lost: whether the connection broke, or there was none: the server may have ended.
     """
 
     why: str
     over: bool
+    lost: bool = False
 
 
 def exchange(
@@ -76,8 +78,8 @@ def exchange(
         if late.is_set() or isinstance(error, TimeoutError):
             return NoAnswer(why=f"does not answer within {patience:g} s", over=True)
         if isinstance(error, ConnectionRefusedError):
-            return NoAnswer(why="no longer listens", over=True)
-        return NoAnswer(why=f"breaks the connection ({_reason(error)})", over=False)
+            return NoAnswer(why="no longer listens", over=True, lost=True)
+        return NoAnswer(why=f"breaks the connection ({_reason(error)})", over=False, lost=True)
     finally:
         connection.close()
     if late.is_set():

@@ -1,5 +1,6 @@
 """Does the parts of a verification one after the other, and judges each; what breaks is a verdict, too."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,17 +8,20 @@ from typing import Any, Final
 from mlimage.errors import MlimageError
 from mlimage.host.request import Port
 from mlimage.runtime.golden.compare import Verdict
-from mlimage.runtime.golden.record import Record
+from mlimage.runtime.golden.record import Case, Record
 from mlimage.runtime.probe.measure import without_values
 from mlimage.runtime.probe.verdicts import compare
 from mlimage.verify.fingerprints import differences, summary
 from mlimage.verify.parity import judge
+from mlimage.verify.parity.exchange import Answer, NoAnswer
 from mlimage.verify.parity.latency import Latency, Limit
 from mlimage.verify.parity.model import PARTS, SERVED, Fingerprints, Part, PartName, Probed, Report, Subject
 from mlimage.verify.parity.serving import REQUESTS, Send, answers, measured, sender
 
 _STAGES: Final[tuple[PartName, ...]] = ("features", "outputs")
 """Those that are computed in the image."""
+_ENDED: Final = 2.0
+"""Seconds after which the end of a server is known, from whatever runs it."""
 NOT_ASKED: Final = "it was not asked for"
 
 
@@ -66,16 +70,24 @@ class Image:
     lacks: Mapping[PartName, str]
 
 
-def verify(image: Image, wanted: Wanted, *, subject: Subject, created: str) -> Report:
-    """Do all that is wanted, and judge it."""
-    return _Course(image, wanted).report(subject, created)
+def verify(
+    image: Image,
+    wanted: Wanted,
+    *,
+    subject: Subject,
+    created: str,
+    pause: Callable[[float], None] = time.sleep,
+) -> Report:
+    """Do all that is wanted, and judge it; `pause` waits for the end of a server that seems to be gone."""
+    return _Course(image, wanted, pause).report(subject, created)
 
 
 class _Course:
     """The state of one verification."""
 
-    def __init__(self, image: Image, wanted: Wanted) -> None:
+    def __init__(self, image: Image, wanted: Wanted, pause: Callable[[float], None]) -> None:
         self._image = image
+        self._pause = pause
         self._wanted = wanted
         self._parts: dict[PartName, Part] = {}
         self._record: Record | None = None
@@ -206,6 +218,20 @@ class _Course:
 
     def _asked(self, record: Record, send: Send) -> None:
         """While it serves; on a thread of its own, which the other one waits for."""
+        lost = False
+
+        def watched(case: Case) -> Answer | NoAnswer:
+            nonlocal lost
+            answer = send(case)
+            lost = lost or (isinstance(answer, NoAnswer) and answer.lost)
+            return answer
+
+        self._hold_and_measure(record, watched)
+        if lost:
+            # That a server has ended is known a little later than its connections break, and says more.
+            self._pause(_ENDED)
+
+    def _hold_and_measure(self, record: Record, send: Send) -> None:
         if self._open("response"):
             found = answers(record, send)
             self._verdicts += found

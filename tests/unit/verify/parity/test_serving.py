@@ -40,25 +40,31 @@ def test_an_answer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("behave", "why", "over"),
+    ("behave", "expected"),
     [
-        (misbehaving.fails, "answers 500: Traceback: no model", False),
-        (misbehaving.hangs, "does not answer within 0.3 s", True),
-        (misbehaving.drips, "does not answer within 0.3 s", True),
+        (misbehaving.fails, NoAnswer(why="answers 500: Traceback: no model", over=False)),
+        (misbehaving.hangs, NoAnswer(why="does not answer within 0.3 s", over=True)),
+        (misbehaving.drips, NoAnswer(why="does not answer within 0.3 s", over=True)),
         (
             misbehaving.hangs_up,
-            "breaks the connection (remote end closed connection without response)",
-            False,
+            NoAnswer(
+                why="breaks the connection (remote end closed connection without response)",
+                over=False,
+                lost=True,
+            ),
         ),
-        (misbehaving.breaks_off, "breaks the connection (7 bytes are missing)", False),
+        (
+            misbehaving.breaks_off,
+            NoAnswer(why="breaks the connection (7 bytes are missing)", over=False, lost=True),
+        ),
     ],
 )
-def test_no_answer(behave: Callable[[Handler, bytes], None], why: str, *, over: bool) -> None:
-    assert patient(behave) == NoAnswer(why=why, over=over)
+def test_no_answer(behave: Callable[[Handler, bytes], None], expected: NoAnswer) -> None:
+    assert patient(behave) == expected
 
 
 def test_nobody_listens() -> None:
-    assert exchange(free_port(), b"", JSON) == NoAnswer(why="no longer listens", over=True)
+    assert exchange(free_port(), b"", JSON) == NoAnswer(why="no longer listens", over=True, lost=True)
 
 
 def test_an_answer_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from mlimage.errors import MlimageError, RunError, VerificationError
 from mlimage.verify.parity.latency import parse_budget
 from mlimage.verify.parity.model import PartName, Report
 from mlimage.verify.parity.value import as_value
-from mlimage.verify.parity.verify import Against
+from mlimage.verify.parity.verify import Against, Wanted, verify
 from support import misbehaving
-from support.verifying import checked, golden, here, image, probe, report, verdict
+from support.verifying import CREATED, SUBJECT, checked, golden, here, image, probe, report, verdict
 
 
 def words(found: Report) -> dict[str, str]:
@@ -211,3 +211,15 @@ def test_json_has_all_of_it_and_no_number_that_json_has_not() -> None:
     }
     assert found["fingerprint"]["against"] == "the recorder"
     assert "values" not in text
+
+
+@pytest.mark.parametrize(
+    ("behave", "pauses"), [(misbehaving.hangs_up, 1), (misbehaving.fails, 0), (misbehaving.echoes, 0)]
+)
+def test_the_end_of_a_server_is_waited_for_where_it_may_have_ended(behave: Any, pauses: int) -> None:
+    waited: list[float] = []
+    wanted = Wanted(parts=frozenset({"response"}))
+    verify(
+        image(record=golden(), behave=behave), wanted, subject=SUBJECT, created=CREATED, pause=waited.append
+    )
+    assert len(waited) == pauses
