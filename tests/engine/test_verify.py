@@ -14,7 +14,9 @@ from mlimage.fetch import Http
 from mlimage.oci.referrers import read_artifact, referrers
 from mlimage.verify.parity.value import MEDIA_TYPE
 from support.building import IMAGE, MLIMAGE, build, project_at
+from support.machine import DOCKERS, PODMANS
 from support.pulling import repository
+from support.runs import run
 
 pytestmark = [pytest.mark.network, pytest.mark.engine, pytest.mark.namespaces]
 
@@ -51,3 +53,20 @@ def test_a_report_is_attached(tmp_path: Path, warm_cache: Cache, quick: Http, re
         content = read_artifact(there, referrer, subject=digest, media_type=MEDIA_TYPE)
         assert json.loads(content) == json.loads(done.stdout)
         assert f"attached as {referrer.manifest.digest}\n" in done.stderr
+
+
+@pytest.mark.parametrize("engine", [DOCKERS[0], PODMANS[0]])
+def test_green_in_an_engine(tmp_path: Path, warm_cache: Cache, engine: str) -> None:
+    for path in (tmp_path, tmp_path.parent, warm_cache.root):
+        path.chmod(0o755)
+    project = project_at(tmp_path / "project")
+    build(project, warm_cache)
+    for verb, words in (("run", ("train",)), ("freeze", ())):
+        done = run(warm_cache, project, "sandbox", IMAGE, *words, verb=verb)
+        assert done.returncode == 0, done.stderr
+    build(project, warm_cache)
+    done = run(warm_cache, project, engine, IMAGE, "--serve", "--json", verb="verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = json.loads(done.stdout)
+    assert {part["verdict"] for part in said["parts"]} == {"PASS"}
+    assert said["latency"]["requests"] == 200
