@@ -39,6 +39,7 @@ def image_named(
     *,
     variant: str | None,
     role: "RoleName | None" = None,
+    plain: bool = False,
 ) -> "SealedImage":
     """The image of the store that is meant; one of a registry is pulled."""
     from mlimage.cli.pull import pulled_from
@@ -47,12 +48,22 @@ def image_named(
 
     if "/" in text:
         with cache.in_use():
-            return pulled_from(text, screen, cache, variant=variant or "auto", role=role).image
+            return pulled_from(text, screen, cache, variant=variant or "auto", role=role, plain=plain).image
     return resolve(store, with_variant(text, variant), role=role, platform=host_platform())
 
 
 def asked(text: str, screen: "Screen", conditions: Conditions, *arguments: str) -> Asked:
-    """Find the image, run this word of its runtime, and add to its fingerprint what the outside knows."""
+    """Find the image, and do as `asked_of`."""
+    from mlimage.cache import default_cache
+    from mlimage.oci.store import Store
+
+    cache = default_cache(environ)
+    image = image_named(text, screen, cache, Store(cache.store), variant=conditions.variant)
+    return asked_of(image, screen, conditions, *arguments)
+
+
+def asked_of(image: "SealedImage", screen: "Screen", conditions: Conditions, *arguments: str) -> Asked:
+    """Run this word of an image's runtime, and add to its fingerprint what the outside knows."""
     from mlimage.cache import default_cache
     from mlimage.host.ask import ask, need_word
     from mlimage.host.choose import choose
@@ -63,7 +74,6 @@ def asked(text: str, screen: "Screen", conditions: Conditions, *arguments: str) 
 
     cache = default_cache(environ)
     store = Store(cache.store)
-    image = image_named(text, screen, cache, store, variant=conditions.variant)
     labels = need_word(image, arguments[0], store)
     wishes = Wishes(arguments=arguments, env=conditions.env, memory=conditions.memory, cpus=conditions.cpus)
     own = User(geteuid(), getegid())

@@ -82,22 +82,12 @@ def fingerprint(
 
 def as_value(old: dict[str, Any], new: dict[str, Any], found: "tuple[Difference, ...]") -> dict[str, Any]:
     """The differences as `--json` prints them."""
-    from mlimage.verify.fingerprints import summary
+    from mlimage.verify.fingerprints import summary, value_of
 
     return {
         "summary": summary(old, new, found),
         "numeric_class": {"old": old["numeric_class"], "new": new["numeric_class"]},
-        "differences": [
-            {
-                "field": each.field,
-                "old": each.old,
-                "new": each.new,
-                "severity": each.severity,
-                "why": each.why,
-                "cause": each.cause._asdict() if each.cause else None,
-            }
-            for each in found
-        ],
+        "differences": [value_of(each) for each in found],
     }
 
 

@@ -10,6 +10,7 @@ from mlimage.cli.options import JsonOption, ProjectOption, RuntimeOption, Varian
 
 if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
+    from mlimage.runtime.golden.record import Record
     from mlimage.verify.freeze import Frozen
 
 
@@ -42,9 +43,10 @@ def freeze(
     """Record what a trained model computes, and freeze it with its preprocessing.
 
     The image computes chosen requests several times, in fresh processes, with other hash seeds and numbers of
-    threads. What is not the same each time nobody can verify: it is refused, with the stage and the case. The
-    record goes into `lockfiles/NAME/golden`, to be committed; the next `mlimage build` puts model and record
-    into the image, and refuses a model or preprocessing that has changed since.
+    threads; its server, where it has one, answers them. What is not the same each time nobody can verify: it
+    is refused, with the stage and the case. The record goes into `lockfiles/NAME/golden`, to be committed;
+    the next `mlimage build` puts model and record into the image, and refuses a model or preprocessing that
+    has changed since.
 
     Needs `golden:` in mlimage.yaml: docs/golden.md.
 
@@ -54,6 +56,8 @@ def freeze(
       mlimage build churn         now with the model
       mlimage freeze churn --drop
     """
+    from dataclasses import replace
+
     from mlimage.cache import default_cache
     from mlimage.cli.screen import Screen
     from mlimage.errors import UsageError
@@ -63,12 +67,14 @@ def freeze(
     from mlimage.host.launch import launch
     from mlimage.host.prepare import Wishes, prepare
     from mlimage.host.request import MODELS
+    from mlimage.host.serving import no_server, serve_for
     from mlimage.oci.reference import resolve, with_variant
     from mlimage.oci.store import Store
     from mlimage.platforms import host_platform
     from mlimage.spec.project import find_project
     from mlimage.verify.freeze import cases_in, keep
     from mlimage.verify.freeze import freeze as frozen_by
+    from mlimage.verify.parity.serving import sender, with_answers
 
     screen = Screen(json=json, verbose=verbose)
     found = find_project(project)
@@ -108,6 +114,20 @@ def freeze(
             each, choice, store=store, cache=cache, progress=screen.progress, say=screen.progress.detail
         ),
     )
+    if no_server(contract) is None:
+        serving = replace(wishes, arguments=("serve",), port="0")
+        server = prepare(sealed, contract, serving, own=own, environ=os.environ)
+        answered: list[Record] = []
+        with screen.progress.task(f"requests to {sealed.name}"):
+            serve_for(
+                lambda port: answered.append(with_answers(frozen.record, sender(port))),
+                server,
+                choice,
+                store=store,
+                cache=cache,
+                progress=screen.progress,
+            )
+        frozen = replace(frozen, record=answered[0])
     keep(frozen, folder, models=place)
     _show(frozen, folder.relative_to(found.root), image, screen, json=json)
 

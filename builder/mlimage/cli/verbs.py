@@ -27,6 +27,7 @@ VERBS: Final = {
     "doctor": "Look for what keeps images from running on this machine",
     "probe": "Say whether this machine computes right, and as another",
     "fingerprint": "Show what this machine and an image are, numerically",
+    "verify": "Prove that an image computes here as where it was frozen",
     "reproduce": "Make an image again from what is in it, and compare",
     "diff": "Show how two images differ, from packages down to files",
     "inspect": "Show an image's layers, configuration and packages",

@@ -9,10 +9,10 @@ from mlimage import resources
 from mlimage.content.entry import Entry, arrange, directory, file_of_bytes, file_of_path, symlink
 from mlimage.digest import canonical_json
 
-RUNTIME_FORMAT: Final = 2
+RUNTIME_FORMAT: Final = 3
 """Version of what the runtime understands: its arguments, its variables and `roles.json`.
 
-2 brought the words `fingerprint` and `probe`.
+2 brought the words `fingerprint` and `probe`, 3 brought `verify`.
 """
 
 _ORIGIN: Final = "mlimage runtime"

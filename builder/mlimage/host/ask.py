@@ -3,7 +3,7 @@
 import json
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from mlimage.oci.store import Store
 from mlimage.platforms import native_platform
 from mlimage.progress import Progress
 
-SINCE: Final = {"fingerprint": 2, "probe": 2, "record": 2}
+SINCE: Final = {"fingerprint": 2, "probe": 2, "record": 2, "verify": 3}
 """The version of the runtime that brought each word, `content/runtime.py`."""
 FAILED: Final = 8
 """Exit status of a word whose answer is that something is wrong."""
@@ -75,12 +75,18 @@ def ask(
 
     Raises:
         VerificationError: the machine cannot execute it, or does so wrongly: it was killed by a fault.
-        RunError: it cannot be run, or failed.
+        RunError: it cannot be run, failed, or needed more memory than it may have.
     """
     word = request.arguments[0]
     quiet = replace(request, tty=False, interactive=False, mounts=())
+    heard: list[str] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        say(line)
+
     with tempfile.TemporaryFile() as output:
-        status = launch(quiet, choice, store=store, cache=cache, progress=progress, say=say, output=output)
+        status = launch(quiet, choice, store=store, cache=cache, progress=progress, say=hear, output=output)
         output.seek(0)
         content = output.read()
     fault = next((number for number in _FAULTS if status == 128 + number), None)
@@ -91,10 +97,7 @@ def ask(
             "emulates it, does not have or does wrong",
         )
     if status not in {0, FAILED}:
-        raise RunError(
-            f"the {word} of `{request.image.name}` ended with status {status}",
-            hint="its last lines above should say why",
-        )
+        raise unanswered(word, request.image.name, status, heard)
     try:
         said: dict[str, Any] = json.loads(content)
     except ValueError as error:
@@ -104,3 +107,12 @@ def ask(
         ) from error
     here = choice.daemon.facts.platform if choice.daemon else native_platform()
     return Answer(status=status, said=said, emulated=request.image.platform != here)
+
+
+def unanswered(word: str, image: str, status: int, heard: Sequence[str]) -> RunError:
+    """Why a word gave no answer; a run that the kernel ended says the reason itself. Pure."""
+    if status == 128 + signal.SIGKILL and heard:
+        return RunError(f"the {word} of `{image}` was {heard[-1]}")
+    return RunError(
+        f"the {word} of `{image}` ended with status {status}", hint="its last lines above should say why"
+    )

@@ -15,7 +15,7 @@ from mlimage.errors import RunError
 from mlimage.host import docker, sandbox
 from mlimage.host.choose import Choice
 from mlimage.host.ports import free_port
-from mlimage.host.request import RunRequest
+from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import supervise
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpacked_in_use
@@ -31,6 +31,7 @@ def launch(
     progress: Progress,
     say: Callable[[str], None],
     output: BinaryIO | None = None,
+    meanwhile: Callable[[Port], None] | None = None,
 ) -> int:
     """Run the request and return its exit status.
 
@@ -42,6 +43,7 @@ def launch(
         progress: where loading and unpacking are shown.
         say: shows the user a line.
         output: a file that gets its standard output; mlimage's own when None.
+        meanwhile: what is done with a server once it is healthy, which then ends.
 
     Raises:
         RunError: it cannot be run, or is a server that did not get healthy.
@@ -66,13 +68,13 @@ def launch(
         identity = bring(daemon, request.image, store, progress).identity
         streams = docker.Output(stdout=output or sys.stdout.buffer, stderr=sys.stderr.buffer)
         with docker.started(request, daemon, identity, streams) as container:
-            return supervise(container, request, say=say)
+            return supervise(container, request, say=say, meanwhile=meanwhile)
     with ExitStack() as stack:
         with _unpacking(request, cache, progress) as task:
             root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
         descriptor = output.fileno() if output else None
         with sandbox.started(request, root, say=say, output=descriptor) as started:
-            return supervise(started, request, say=say)
+            return supervise(started, request, say=say, meanwhile=meanwhile)
 
 
 def _unpacking(request: RunRequest, cache: Cache, progress: Progress) -> AbstractContextManager[Task]:

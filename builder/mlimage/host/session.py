@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from mlimage.errors import RunError
 from mlimage.host.health import NotReady, Ready, wait_healthy
-from mlimage.host.request import RunRequest
+from mlimage.host.request import Port, RunRequest
 
 GRACE: Final = 10.0
 """Seconds that a server has to end after SIGTERM; Docker's own figure."""
@@ -64,11 +64,21 @@ class _Broken:
     error: BaseException
 
 
-_Event = Ended | Ready | NotReady | _Signal | _Broken
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was to be done with the server is done."""
+
+
+_Event = Ended | Ready | NotReady | _Signal | _Broken | _Done
 
 
 def supervise(
-    started: Started, request: RunRequest, *, say: Callable[[str], None], grace: float = GRACE
+    started: Started,
+    request: RunRequest,
+    *,
+    say: Callable[[str], None],
+    grace: float = GRACE,
+    meanwhile: Callable[[Port], None] | None = None,
 ) -> int:
     """Go with a started container to its end and return the exit status for mlimage.
 
@@ -80,6 +90,8 @@ def supervise(
         request: what it is.
         say: shows a line to the user.
         grace: seconds that a server has to end.
+        meanwhile: what is done with a server, on a thread of its own, once it is healthy; then it is asked to
+            end. None where it serves until somebody ends it.
 
     Raises:
         RunError: a server ended, or was not healthy in time.
@@ -93,7 +105,7 @@ def supervise(
             port, health = request.port, request.health
             _background("health", events, lambda: wait_healthy(port, health, stop))
         try:
-            return _Course(started, request, say, grace).follow(events)
+            return _Course(started, request, say, grace, meanwhile).follow(events)
         finally:
             stop.set()
 
@@ -102,12 +114,18 @@ class _Course:
     """The state of one run, moved by its events."""
 
     def __init__(
-        self, started: Started, request: RunRequest, say: Callable[[str], None], grace: float
+        self,
+        started: Started,
+        request: RunRequest,
+        say: Callable[[str], None],
+        grace: float,
+        meanwhile: Callable[[Port], None] | None,
     ) -> None:
         self._started = started
         self._request = request
         self._say = say
         self._grace = grace
+        self._meanwhile = meanwhile
         self._healthy = False
         self._failure: RunError | None = None
         self._asked = False
@@ -126,7 +144,9 @@ class _Course:
                 case Ended():
                     return self._end(event)
                 case Ready():
-                    self._ready()
+                    self._ready(events)
+                case _Done():
+                    self._stop()
                 case NotReady():
                     self._not_ready(event)
                 case _Signal():
@@ -134,10 +154,15 @@ class _Course:
                 case _Broken():
                     raise event.error
 
-    def _ready(self) -> None:
+    def _ready(self, events: "queue.SimpleQueue[_Event]") -> None:
         self._healthy = True
-        request = self._request
-        if request.port is not None and request.health is not None and not self._asked:
+        request, meanwhile = self._request, self._meanwhile
+        if request.port is None or request.health is None or self._asked:
+            return
+        if meanwhile is not None:
+            port = request.port
+            _background("meanwhile", events, lambda: _done(meanwhile, port))
+        else:
             self._say(
                 f"serving {request.image.name} on {request.port.url}  "
                 f"(health {request.health.path}, Ctrl-C stops)"
@@ -184,7 +209,17 @@ class _Course:
                 f"`{self._request.image.name}` ended with status {ended.status} before it was healthy",
                 hint="its last lines above should say why",
             )
+        if self._meanwhile:
+            raise RunError(
+                f"`{self._request.image.name}` ended with status {ended.status} while it was asked",
+                hint="its last lines above should say why",
+            )
         return ended.status
+
+
+def _done(work: Callable[[Port], None], port: Port) -> _Done:
+    work(port)
+    return _Done()
 
 
 def _background(name: str, events: "queue.SimpleQueue[_Event]", work: Callable[[], _Event | None]) -> None:

@@ -14,6 +14,7 @@ SHELLS = ("/bin/bash", "/bin/sh")
 WORDS = {
     "fingerprint": "what this machine and image are, numerically (--json)",
     "probe": "whether this machine computes right, and as another one (--help)",
+    "verify": "whether it computes what its golden record says (--json)",
     "record": "what chosen requests give, for `mlimage freeze` (--help)",
 }
 """Programs of the runtime, `words/`; what the help says of each."""

@@ -132,6 +132,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Differe
     return tuple(sorted(found, key=lambda each: order.index(each.severity)))
 
 
+def value_of(difference: Difference) -> dict[str, Any]:
+    """A difference as a JSON value."""
+    return {
+        "field": difference.field,
+        "old": difference.old,
+        "new": difference.new,
+        "severity": difference.severity,
+        "why": difference.why,
+        "cause": difference.cause._asdict() if difference.cause else None,
+    }
+
+
 def summary(old: Mapping[str, Any], new: Mapping[str, Any], found: Iterable[Difference]) -> str:
     """What is to be expected of the numbers, in one line."""
     severities = {difference.severity for difference in found}

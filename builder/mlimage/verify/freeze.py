@@ -13,10 +13,11 @@ from mlimage.atomic import scratch_folder
 from mlimage.errors import RunError, UsageError, VerificationError, reason_of
 from mlimage.host.request import Mount, RunRequest
 from mlimage.plan.golden import MODELS
-from mlimage.runtime.golden.compare import STAGES, TIERS, Verdict, compare_arrays, tolerances, worst
+from mlimage.runtime.golden.compare import STAGES, TIERS, compare_arrays, tolerances, worst
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import Record, files_of_model, read_golden, write_golden
 from mlimage.spec.golden import Golden
+from mlimage.verify.parity.words import told
 
 _INSIDE: Final = "/data/golden"
 """Where the image finds the requests and puts the record."""
@@ -78,15 +79,6 @@ def agree(records: Sequence[Record], takes: Sequence[Take]) -> Frozen:
                     dtype = recorded[verdict.what].dtype
                     spread[stage][dtype] = max(spread[stage].get(dtype, 0.0), verdict.error)
     return Frozen(record=first._replace(tolerance=tolerances(spread)), spread=spread)
-
-
-def told(verdict: Verdict) -> str:
-    """A verdict that failed, for people: which stage, case and array, and by how much."""
-    array = f" `{verdict.what}`" if verdict.what else ""
-    place = f"{verdict.stage}{array} of case `{verdict.case}`"
-    if verdict.why:
-        return f"{place}: {verdict.why}"
-    return f"{place} are off by {verdict.error:.2g}, and {verdict.tolerance:.2g} is allowed"
 
 
 def _hint(stage: str, take: Take) -> str:

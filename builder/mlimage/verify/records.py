@@ -40,6 +40,13 @@ def read_fingerprint(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_against(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """A fingerprint, and the probe's record where the file is one; raises `UsageError` when it is neither."""
+    found = read_fingerprint(path)
+    probed = json.loads(_content(path))["schema"] == PROBE
+    return found, read_probe(path) if probed else None
+
+
 def _native(said: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**library, "kind": library["kind"], "owner": library["owner"]} for library in said["native"]]
 

@@ -52,7 +52,7 @@ def test_what_a_virtual_environment_says() -> None:
 
 
 def test_what_a_reader_of_images_is_told() -> None:
-    assert content("opt/mlimage/version") == b'{"python":"3.11","runtime":2}\n'
+    assert content("opt/mlimage/version") == b'{"python":"3.11","runtime":3}\n'
 
 
 def test_every_module_is_there_as_it_is() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mlimage.errors import RunError
-from mlimage.host.ask import need_word
+from mlimage.host.ask import need_word, unanswered
+from mlimage.host.session import out_of_memory
 from mlimage.oci.store import Store
 from support.running import small_image
 
@@ -14,6 +15,18 @@ def test_an_image_that_has_it(tmp_path: Path) -> None:
     labels = {"dev.mlimage.lock": "sha256:1", "dev.mlimage.runtime": "2"}
     store = Store(tmp_path)
     assert need_word(small_image(store, labels=labels), "probe", store) == labels
+
+
+def test_more_memory_than_it_may_have_and_other_ends() -> None:
+    memory = out_of_memory(64 << 20)
+    assert unanswered("verify", "demo:cpu", 137, ["aside", memory]).message == (
+        "the verify of `demo:cpu` was killed by the kernel (status 137): it used more memory than its limit "
+        "of 64m; give it more with --memory"
+    )
+    for status in (1, 137):
+        assert unanswered("verify", "demo:cpu", status, []).message == (
+            f"the verify of `demo:cpu` ended with status {status}"
+        )
 
 
 STILL = "`mlimage inspect` and `mlimage diff` still work with it"

@@ -145,6 +145,38 @@ def test_a_server_is_announced_and_ends_well() -> None:
     assert said == [f"serving demo:cpu on http://127.0.0.1:{port.number}  (health /ping, Ctrl-C stops)"]
 
 
+def test_something_is_done_with_a_server_and_then_it_ends() -> None:
+    fake, said, found = Fake(heeds=(signal.SIGTERM,)), Said(), []
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        status = supervise(fake, asked, say=said, meanwhile=lambda where: found.append(ask(where, "/ping")))
+    assert (status, fake.got, found, said) == (0, [signal.SIGTERM], [None], [])
+
+
+def test_a_server_that_ends_while_it_is_asked() -> None:
+    fake = Fake()
+
+    def meanwhile(_: Port) -> None:
+        fake.end(139)
+        time.sleep(1)
+
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        with pytest.raises(RunError) as caught:
+            supervise(fake, asked, say=Said(), meanwhile=meanwhile)
+    assert caught.value.message == "`demo:cpu` ended with status 139 while it was asked"
+
+
+def test_what_breaks_meanwhile_is_raised() -> None:
+    def meanwhile(_: Port) -> None:
+        raise RunError("another answer")
+
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        with pytest.raises(RunError, match="another answer"):
+            supervise(Fake(), asked, say=Said(), meanwhile=meanwhile)
+
+
 def test_a_server_that_does_not_end_is_killed() -> None:
     fake, said = Fake(), Said(interrupts=1)
     with server() as port:

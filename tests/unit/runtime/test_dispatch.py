@@ -99,6 +99,7 @@ def test_help_text() -> None:
         "  shell        a shell\n"
         "  fingerprint  what this machine and image are, numerically (--json)\n"
         "  probe        whether this machine computes right, and as another one (--help)\n"
+        "  verify       whether it computes what its golden record says (--json)\n"
         "  record       what chosen requests give, for `mlimage freeze` (--help)\n"
         "  -- COMMAND   any other command\n"
         "  help         this text\n"

@@ -1,0 +1,55 @@
+"""The golden record of an image, out of its layer; the model, which may be large, stays there."""
+
+from pathlib import Path, PurePosixPath
+
+from mlimage.errors import BuildError, VerificationError
+from mlimage.oci.blobstream import open_layer
+from mlimage.oci.model import SealedImage
+from mlimage.oci.store import Store
+from mlimage.oci.untar import MemberKind, TarError, TarReader
+from mlimage.plan.golden import FOLDER, NAME
+from mlimage.runtime.golden.failure import GoldenError
+from mlimage.runtime.golden.record import Record, read_golden
+
+
+def taken_record(image: SealedImage, store: Store, folder: Path) -> Record | None:
+    """The record of an image; None where it has none.
+
+    Args:
+        image: the image.
+        store: has it.
+        folder: an empty folder, where its files come to lie.
+
+    Raises:
+        VerificationError: the record is damaged, or of a format that this version does not know.
+        BuildError: the layer is damaged in the store.
+    """
+    layer = next((each for each in image.layers if each.name == NAME), None)
+    if layer is None:
+        return None
+    with open_layer(layer, store) as stream:
+        reader = TarReader(stream)
+        try:
+            for member in reader:
+                path = PurePosixPath(member.path)
+                if (
+                    member.kind is not MemberKind.FILE
+                    or not path.is_relative_to(FOLDER)
+                    or ".." in path.parts
+                ):
+                    continue
+                place = folder / path.relative_to(FOLDER)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("wb") as file:
+                    for piece in reader.content():
+                        file.write(piece)
+        except TarError as error:
+            raise BuildError(f"layer `{layer.name}` of `{image.name}` cannot be read: {error}") from error
+    try:
+        return read_golden(str(folder))
+    except GoldenError as error:
+        said = str(error).removeprefix(f"{folder}/")
+        raise VerificationError(
+            f"the golden record of `{image.name}` cannot be used: {said}",
+            hint="a record of a newer mlimage needs that one; else freeze again, and build",
+        ) from error

@@ -1,0 +1,173 @@
+"""A record held against an application: what changed is seen in its stage, and its file is named."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlimage.runtime.golden.check import check
+from mlimage.runtime.golden.compare import STAGES
+from mlimage.runtime.golden.record import Record, write_golden
+from mlimage.runtime.golden.recorder import record
+from mlimage.runtime.words.verify import main
+
+APP = {
+    "features": "import json, os\nimport numpy as np\n"
+    "with open(os.environ['MLIMAGE_MODELS'] + '/scaler.json') as stream:\n    SCALE = json.load(stream)\n"
+    "def transform(request):\n    return np.asarray(request['rows'], 'float64') / SCALE\n",
+    "model": "import os\nimport numpy as np\n"
+    "def scores(features):\n    return features @ np.load(os.environ['MLIMAGE_MODELS'] + '/model.npy')\n",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    for name in ("app", "models", "record"):
+        (tmp_path / name).mkdir()
+    for name, text in APP.items():
+        (tmp_path / f"app/{name}.py").write_text(text)
+    (tmp_path / "models/scaler.json").write_text("16")
+    np.save(tmp_path / "models/model.npy", np.array([[1.0, 2.0], [3.0, 4.0]]))
+    monkeypatch.syspath_prepend(str(tmp_path / "app"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("MLIMAGE_MODELS", str(tmp_path / "models"))
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for name in APP:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def golden(project: Path) -> Record:
+    found = record(
+        [("one.json", b'{"rows": [[1, 2]]}'), ("two.json", b'{"rows": [[3, 5], [8, 13]]}')],
+        {"preprocess": "features:transform", "predict": "model:scores"},
+        model="model.npy",
+        state=["scaler.json"],
+        models=str(project / "models"),
+        app=str(project / "app"),
+        seed=0,
+        profile="fast",
+        fingerprint=dict,
+    )
+    write_golden(found, str(project / "record"))
+    forget()
+    return found
+
+
+def weight(project: Path) -> None:
+    np.save(project / "models/model.npy", np.array([[1.0, 2.0], [3.0, 4.001]]))
+
+
+def truncated(project: Path) -> None:
+    file = project / "models/model.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def scaler(project: Path) -> None:
+    (project / "models/scaler.json").write_text("15")
+
+
+def source(project: Path) -> None:
+    (project / "app/features.py").write_text(APP["features"].replace("/ SCALE", "/ SCALE - 1e-4"))
+
+
+def comment(project: Path) -> None:
+    (project / "app/features.py").write_text(APP["features"] + "# harmless\n")
+
+
+def gone(project: Path) -> None:
+    (project / "app/features.py").unlink()
+
+
+OTHER = "it is not the file of the record"
+
+
+@pytest.mark.parametrize(
+    ("change", "failing", "changed"),
+    [
+        (lambda _: None, set(), {}),
+        (weight, {"outputs"}, {"model": {"models/model.npy": OTHER}}),
+        (truncated, {"outputs"}, {"model": {"models/model.npy": OTHER}}),
+        (scaler, {"features"}, {"preprocess": {"models/scaler.json": OTHER}}),
+        (source, {"features"}, {"preprocess": {"app/features.py": OTHER}}),
+        (comment, set(), {"preprocess": {"app/features.py": OTHER}}),
+        (gone, {"features"}, {"preprocess": {"app/features.py": "it cannot be read"}}),
+    ],
+)
+def test_what_changed_fails_in_its_stage(
+    change: Callable[[Path], None],
+    failing: set[str],
+    changed: dict[str, dict[str, str]],
+    project: Path,
+    golden: Record,
+) -> None:
+    change(project)
+    found = check(golden, STAGES[:2], models=str(project / "models"), app=str(project / "app"))
+    assert {verdict.stage for verdict in found.verdicts if not verdict.passed} == failing
+    assert found.changed == changed
+    assert [(each.stage, each.case) for each in found.verdicts] == [
+        (stage, case) for stage in STAGES[:2] for case in ("one.json", "two.json")
+    ]
+
+
+def test_what_cannot_be_computed_says_why(project: Path, golden: Record) -> None:
+    gone(project)
+    found = check(golden, ["features"], models=str(project / "models"), app=str(project / "app"))
+    assert {each.why for each in found.verdicts} == {
+        "`features:transform` cannot be had: ModuleNotFoundError: No module named 'features'"
+    }
+    truncated(project)
+    found = check(golden, ["outputs"], models=str(project / "models"), app=str(project / "app"))
+    assert {each.why.partition(":")[0] for each in found.verdicts} == {"ValueError"}
+
+
+def said(project: Path, *words: str) -> int:
+    return main(["--golden", str(project / "record"), "--app", str(project / "app"), *words])
+
+
+@pytest.mark.usefixtures("golden")
+def test_the_word(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(project) == 0
+    assert capsys.readouterr().out == (
+        "features: 2 of 2 arrays are as recorded\noutputs: 2 of 2 arrays are as recorded\n"
+    )
+    assert said(project, "--json", "--stage", "outputs") == 0
+    value = json.loads(capsys.readouterr().out)
+    assert (value["schema"], value["passed"], value["changed"]) == ("mlimage/check/1", True, {})
+    assert value["verdicts"][0] == {
+        "case": "one.json",
+        "stage": "outputs",
+        "what": "output",
+        "word": "identical",
+        "error": 0.0,
+        "tolerance": 1e-10,
+        "why": "",
+    }
+    assert value["fingerprint"]["numpy"]["version"] == np.__version__
+
+
+@pytest.mark.usefixtures("golden")
+def test_the_word_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weight(project)
+    assert said(project) == 8
+    assert capsys.readouterr().out == (
+        "model: models/model.npy: it is not the file of the record\n"
+        "outputs `output` of case `one.json`: off by 0.0002, and 1e-10 is allowed\n"
+        "outputs `output` of case `two.json`: off by 0.00019, and 1e-10 is allowed\n"
+        "features: 2 of 2 arrays are as recorded\n"
+        "outputs: 0 of 2 arrays are as recorded\n"
+    )
+
+
+def test_the_word_without_a_record(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(project) == 1
+    assert capsys.readouterr().err == (
+        f"mlimage: {project}/record/manifest.json: there is no golden record\n"
+    )
