@@ -1,4 +1,4 @@
-"""Package indexes on this machine: two fixtures, of which `own` alone may have the project `private`."""
+"""Servers on this machine, and package indexes of them: `own` alone may have the project `private`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +16,13 @@ from support.wheels import make_wheel
 @pytest.fixture
 def http() -> Iterator[Http]:
     with Http(retry=Retry(attempts=2, sleep=lambda _: None), read_timeout=5) as client:
+        yield client
+
+
+@pytest.fixture
+def hasty() -> Iterator[Http]:
+    """Waits for a silent server no longer than a test should take."""
+    with Http(retry=Retry(attempts=2, sleep=lambda _: None), read_timeout=0.5) as client:
         yield client
 
 

@@ -92,11 +92,11 @@ def as_value(old: dict[str, Any], new: dict[str, Any], found: "tuple[Difference,
 
 
 def _show(old: dict[str, Any], new: dict[str, Any], found: "tuple[Difference, ...]", screen: Screen) -> None:
-    from mlimage.verify.fingerprints import SEVERITIES, summary
+    from mlimage.verify.fingerprints import SEVERITIES, readable, summary
 
     for severity, meaning in SEVERITIES.items():
         rows = [
-            (each.field, _text(each.old), _text(each.new), each.why)
+            (each.field, readable(each.old), readable(each.new), each.why)
             for each in found
             if each.severity == severity
         ]
@@ -111,14 +111,3 @@ def _show(old: dict[str, Any], new: dict[str, Any], found: "tuple[Difference, ..
         screen.say(f"class there: {old['numeric_class']}")
         screen.say(f"class here:  {new['numeric_class']}")
     screen.say(summary(old, new, found))
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    text = str(value)
-    return f"{text[:19]}…" if len(text) > 40 and " " not in text else text

@@ -67,7 +67,7 @@ class Fetches:
 
             waiting: SimpleQueue[tuple[Item, Future[Path]]] = SimpleQueue()
             for item in items:
-                future = self._fetched[_digest(item)] = Future[Path]()
+                future = self._fetched[digest_of(item)] = Future[Path]()
                 future.add_done_callback(close)
                 waiting.put((item, future))
             for number in range(min(FETCHES, len(items))):
@@ -77,7 +77,7 @@ class Fetches:
 
     def path(self, item: Item) -> Path:
         """The verified file, once it is there; raises what fetching raised, or `StoppedError`."""
-        future = self._fetched[_digest(item)]
+        future = self._fetched[digest_of(item)]
         while not wait([future], timeout=_LOOK).done:
             if self._stop.is_set():
                 raise StoppedError
@@ -102,5 +102,6 @@ class Fetches:
                 future.set_result(path)
 
 
-def _digest(item: Item) -> Digest:
+def digest_of(item: Item) -> Digest:
+    """By which a file is fetched and kept."""
     return item.digest if isinstance(item, ImageLayer) else item.sha256

@@ -14,11 +14,11 @@ from mlimage.atomic import scratch_folder
 from mlimage.content.base import assemble
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
-from mlimage.engines.fetches import Fetches
+from mlimage.engines.fetches import Fetches, digest_of
 from mlimage.engines.layers import Job
 from mlimage.engines.sources import Compilation, base_files, library_files, package_files, wheel_files
 from mlimage.lock.inputs import Item
-from mlimage.lock.model import ImageBase, LockedPackage
+from mlimage.lock.model import ImageBase
 from mlimage.lock.root import has_root, interpreter_of, root_folder, write_image_root, write_root
 from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
@@ -193,13 +193,29 @@ class Work:
 
 
 def _weight(layer: Layer) -> int:
+    return sum(item.size for item in _items(layer))
+
+
+def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
+    """What the layers are made of: first those of the base, since the interpreter is in it, then by size."""
+    below: dict[Digest, Item] = {}
+    wheels: dict[Digest, Item] = {}
+    for layer in (layer for group in groups for layer in group):
+        (wheels if isinstance(layer, PackageLayer) else below).update(
+            {digest_of(item): item for item in _items(layer)}
+        )
+    return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]
+
+
+def _items(layer: Layer) -> Sequence[Item]:
+    """What is fetched to make the layer."""
     match layer:
         case BaseLayer():
-            return sum(deb.size for deb in layer.base.debs)
+            return layer.base.debs
         case PackageLayer():
-            return sum(package.size for package in layer.packages)
+            return layer.packages
         case PulledLayer():
-            return layer.layer.size
+            return (layer.layer,)
         case (
             RuntimeLayer()
             | RecipeLayer()
@@ -209,29 +225,4 @@ def _weight(layer: Layer) -> int:
             | AptLayer()
             | LibraryLayer()
         ):
-            return 0
-
-
-def _inputs_of(*groups: Sequence[Layer]) -> list[Item]:
-    """What the layers are made of: first those of the base, since the interpreter is in it, then by size."""
-    below: dict[Digest, Item] = {}
-    wheels: dict[Digest, LockedPackage] = {}
-    for layer in (layer for group in groups for layer in group):
-        match layer:
-            case BaseLayer():
-                below.update({deb.sha256: deb for deb in layer.base.debs})
-            case PulledLayer():
-                below[layer.layer.digest] = layer.layer
-            case PackageLayer():
-                wheels.update({package.sha256: package for package in layer.packages})
-            case (
-                RuntimeLayer()
-                | RecipeLayer()
-                | AppLayer()
-                | GoldenLayer()
-                | StepsLayer()
-                | AptLayer()
-                | LibraryLayer()
-            ):
-                pass
-    return [*below.values(), *sorted(wheels.values(), key=lambda wheel: -wheel.size)]
+            return ()

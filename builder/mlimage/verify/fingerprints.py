@@ -38,17 +38,25 @@ def _rule(field: str, severity: Severity | None, cause: str | None, why: str) ->
     return Rule(field=field, severity=severity, cause=cause, why=why)
 
 
+def _rules(
+    fields: tuple[str, ...], severity: Severity | None, cause: str | None, why: str
+) -> tuple[Rule, ...]:
+    return tuple(_rule(field, severity, cause, why) for field in fields)
+
+
 RULES: Final = (
     _rule("image.lock", "bitwise", "A1", "another lock: other files in the image"),
-    _rule(
-        "image.digest", "cosmetic", None, "another image; lock and packages say whether its libraries differ"
+    *_rules(
+        ("image.digest", "image.id"),
+        "cosmetic",
+        None,
+        "another image; lock and packages say whether its libraries differ",
     ),
-    _rule("image.id", "cosmetic", None, "another image; lock and packages say whether its libraries differ"),
     _rule("image.*", "cosmetic", None, "what the image is called"),
     _rule("profile", "bitwise", None, "another profile pins other things"),
     _rule("python.version", "bitwise", "A1", "another Python"),
     _rule("python.implementation", "tolerance", "A1", "another Python"),
-    _rule("python.hash_seed", "bitwise", "D3", "the order of sets"),
+    *_rules(("python.hash_seed", "env.PYTHONHASHSEED"), "bitwise", "D3", "the order of sets"),
     _rule("python.*", "cosmetic", None, "how Python was started"),
     _rule("libc.name", "tolerance", "A6", "another libc has another libm"),
     _rule("libc.*", "bitwise", "A6", "exp, sin, pow … come from libm"),
@@ -57,7 +65,7 @@ RULES: Final = (
     _rule("packages.*", "cosmetic", None, "how many packages there are"),
     _rule("native.openblas.*.kernel", "bitwise", "B3", "OpenBLAS chose another kernel"),
     _rule("native.mkl.*.kernel", "bitwise", "B4", "MKL takes another code path"),
-    _rule("native.*.threads", "bitwise", "B11", "sums are split among the threads"),
+    *_rules(("native.*.threads", "torch.threads"), "bitwise", "B11", "sums are split among the threads"),
     _rule("native.*", "bitwise", "A4", "another library, or another build of it"),
     _rule("numpy.dispatch_*", "bitwise", "B1", "NumPy's loops for these instructions"),
     _rule("numpy.baseline", "bitwise", "B1", "what NumPy was built for"),
@@ -65,11 +73,12 @@ RULES: Final = (
     _rule("numpy", "tolerance", "A1", "NumPy is not in both"),
     _rule("torch.cpu_capability", "bitwise", "B5", "PyTorch's own kernels"),
     _rule("torch.onednn.*", "bitwise", "B6", "oneDNN's kernels"),
-    _rule("torch.threads", "bitwise", "B11", "sums are split among the threads"),
     _rule("torch.interop_threads", "cosmetic", None, "how many operations may run beside each other"),
-    _rule("torch.fp32_precision.*", "tolerance", "C4", "whether float32 is computed as TensorFloat-32"),
-    _rule(
-        "torch.float32_matmul_precision", "tolerance", "C4", "whether float32 is computed as TensorFloat-32"
+    *_rules(
+        ("torch.fp32_precision.*", "torch.float32_matmul_precision", "env.*TF32*"),
+        "tolerance",
+        "C4",
+        "whether float32 is computed as TensorFloat-32",
     ),
     _rule("torch.reduced_precision_reduction.*", "bitwise", "C5", "how sums of halves are kept"),
     _rule("torch.cudnn.*", "bitwise", "C2", "how cuDNN chooses its algorithms"),
@@ -87,8 +96,6 @@ RULES: Final = (
     _rule("limits.threads", "bitwise", "B11", "how many threads were chosen"),
     _rule("limits.*", "cosmetic", "E8", "what the container may use"),
     _rule("env.MLIMAGE_SEED", "tolerance", "D5", "the seed"),
-    _rule("env.PYTHONHASHSEED", "bitwise", "D3", "the order of sets"),
-    _rule("env.*TF32*", "tolerance", "C4", "whether float32 is computed as TensorFloat-32"),
     _rule("env.ONEDNN_DEFAULT_FPMATH_MODE", "tolerance", "B6", "whether oneDNN may compute in halves"),
     _rule("env.LD_*", "bitwise", "A4", "it can bring in other libraries"),
     _rule("env.CUBLAS_WORKSPACE_CONFIG", "bitwise", "C2", "how cuBLAS chooses its algorithms"),
@@ -97,14 +104,15 @@ RULES: Final = (
     _rule("env.XLA_FLAGS", "bitwise", "A7", "how XLA compiles"),
     _rule("env.TF_*", "bitwise", "B8", "how TensorFlow computes"),
     _rule("env.NUMBA_*", "bitwise", "A7", "which CPU Numba compiles for"),
-    _rule("env.LC_ALL", "cosmetic", None, "language, or time zone: it changes texts"),
-    _rule("env.LANG", "cosmetic", None, "language, or time zone: it changes texts"),
-    _rule("env.TZ", "cosmetic", None, "language, or time zone: it changes texts"),
+    *_rules(
+        ("env.LC_ALL", "env.LANG", "env.TZ"), "cosmetic", None, "language, or time zone: it changes texts"
+    ),
     _rule("env.PYTHON*", "cosmetic", None, "how Python was started"),
     _rule("env.*", None, None, "the numeric class tells what came of it"),
     _rule("*", "bitwise", "?", "it is not in the list of what is known"),
 )
 _DERIVED: Final = frozenset({"schema", "numeric_class"})
+_LONG: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +150,18 @@ def value_of(difference: Difference) -> dict[str, Any]:
         "why": difference.why,
         "cause": difference.cause._asdict() if difference.cause else None,
     }
+
+
+def readable(value: Any) -> str:
+    """A value of a field for people; digests and the like are cut."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(map(str, value)) or "none"
+    text = str(value)
+    return f"{text[:19]}…" if len(text) > _LONG and " " not in text else text
 
 
 def summary(old: Mapping[str, Any], new: Mapping[str, Any], found: Iterable[Difference]) -> str:

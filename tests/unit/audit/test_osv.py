@@ -1,17 +1,16 @@
 """What OSV says, merged; and what only looks like an answer is none."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from mlimage.audit.model import Advisory
 from mlimage.audit.osv import Osv, merged
 from mlimage.errors import FetchError
-from mlimage.fetch import Http, Retry
+from mlimage.fetch import Http
 from mlimage.mirrors import Location, Mirrors
 from support.advisories import advisory, python, tell_osv
-from support.webserver import LOGIN_PAGE, Fault, WebServer, web_server
+from support.webserver import LOGIN_PAGE, Fault, WebServer
 
 JINJA = python("jinja2", "3.1.3")
 NUMPY = python("numpy", "2.4.6")
@@ -20,20 +19,8 @@ NO_OSV = "does MLIMAGE_MIRROR_OSV name one, and does no proxy answer in its plac
 
 
 @pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(retry=Retry(attempts=2, sleep=lambda _: None), read_timeout=0.5) as client:
-        yield client
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    with web_server() as server:
-        yield server
-
-
-@pytest.fixture
-def osv(http: Http, web: WebServer) -> Osv:
-    return Osv(http, Mirrors(configured={"osv": (Location(web.origin),)}))
+def osv(hasty: Http, web: WebServer) -> Osv:
+    return Osv(hasty, Mirrors(configured={"osv": (Location(web.origin),)}))
 
 
 def test_one_request_for_all_packages(osv: Osv, web: WebServer) -> None:

@@ -1,7 +1,6 @@
 """What Debian's tracker says of a source package in a suite; and what only looks like an answer is none."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,32 +8,20 @@ import pytest
 from mlimage.audit.model import Advisory
 from mlimage.audit.tracker import Tracker, known_of, read_tracker
 from mlimage.errors import FetchError
-from mlimage.fetch import Http, Retry
+from mlimage.fetch import Http
 from mlimage.mirrors import Location, Mirrors
 from mlimage.progress import SILENT
 from support.advisories import debian, release, tracked
-from support.webserver import LOGIN_PAGE, Fault, WebServer, web_server
+from support.webserver import LOGIN_PAGE, Fault, WebServer
 
 GLIBC = debian("glibc", "2.36-9+deb12u10")
 NO_TRACKER = "does not answer as Debian's security tracker does"
 
 
 @pytest.fixture
-def http() -> Iterator[Http]:
-    with Http(retry=Retry(attempts=2, sleep=lambda _: None), read_timeout=0.5) as client:
-        yield client
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    with web_server() as server:
-        yield server
-
-
-@pytest.fixture
-def tracker(http: Http, web: WebServer, tmp_path: Path) -> Tracker:
+def tracker(hasty: Http, web: WebServer, tmp_path: Path) -> Tracker:
     mirrors = Mirrors(configured={"debian-security-tracker": (Location(f"{web.origin}/tracker"),)})
-    return Tracker(http, mirrors, tmp_path / "advisories", SILENT)
+    return Tracker(hasty, mirrors, tmp_path / "advisories", SILENT)
 
 
 @pytest.mark.parametrize(

@@ -11,16 +11,10 @@ from mlimage.lock.index import Indexes
 from mlimage.lock.offer import Offer
 from mlimage.lock.prefetch import Prefetch
 from mlimage.mirrors import Location, Mirrors
-from support.webserver import Fault, WebServer, web_server
+from support.webserver import Fault, WebServer
 from support.wheels import make_wheel
 
 TAGS = parse_tag("cp311-cp311-manylinux_2_17_x86_64") | parse_tag("py3-none-any")
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    with web_server() as server:
-        yield server
 
 
 @pytest.fixture

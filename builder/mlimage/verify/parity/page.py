@@ -1,6 +1,5 @@
 """A report as a page of HTML that needs nothing else: no network, no script, no other file."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -8,13 +7,12 @@ from mlimage import __version__, resources
 from mlimage.render.page import page
 from mlimage.runtime.golden.compare import STAGES, Verdict
 from mlimage.runtime.probe.verdicts import wrong
-from mlimage.verify.fingerprints import SEVERITIES
+from mlimage.verify.fingerprints import SEVERITIES, readable
 from mlimage.verify.parity.latency import QUANTILES, Latency, shown
 from mlimage.verify.parity.model import PARTS, Fingerprints, Probed, Report
 from mlimage.verify.parity.plots import histogram, scale_of
 
 _WORDS: Final = {"identical": "identical", "within": "within", "beyond": "BEYOND", "changed": "CHANGED"}
-_LONG: Final = 60
 
 
 def as_page(report: Report) -> str:
@@ -124,8 +122,8 @@ def _differences(found: Fingerprints | None) -> list[dict[str, str]]:
     return [
         {
             "field": each.field,
-            "there": _text(each.old),
-            "here": _text(each.new),
+            "there": readable(each.old),
+            "here": readable(each.new),
             "severity": f"{each.severity}: {SEVERITIES[each.severity]}",
             "why": each.why + (f" (cause {each.cause.id}: {each.cause.title})" if each.cause else ""),
         }
@@ -143,16 +141,3 @@ def _operations(probed: Probed) -> Iterator[dict[str, str]]:
             apart = "" if verdict.error is None else f"{verdict.error:.1e} apart"
             allowed = "" if verdict.tolerance is None else f", {verdict.tolerance:.1e} allowed"
             yield {"name": verdict.name, "word": verdict.word, "why": apart + allowed}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return " ".join(map(str, value)) or "none"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    text = str(value)
-    return f"{text[:19]}…" if len(text) > _LONG and " " not in text else text
