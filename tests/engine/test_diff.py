@@ -12,8 +12,8 @@ from mlimage.oci.found import FoundImage, in_store
 from mlimage.oci.model import SealedImage
 from mlimage.oci.places import find_image
 from mlimage.oci.store import Store
-from mlimage.verify.compare import compare_images
-from mlimage.verify.explain import explain
+from mlimage.verify.diff.compare import compare_images
+from mlimage.verify.diff.explain import explain
 from support.programs import program
 from support.sealing import sealed
 

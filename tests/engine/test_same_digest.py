@@ -9,8 +9,8 @@ from mlimage.cache import Cache
 from mlimage.oci.found import in_store
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
-from mlimage.verify.compare import compare_images
-from mlimage.verify.explain import explain
+from mlimage.verify.diff.compare import compare_images
+from mlimage.verify.diff.explain import explain
 from support.building import WITH_DOCKER, build, project_at
 from support.machine import ROOT, Engine
 

@@ -11,7 +11,7 @@ from mlimage.cli.style import size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlimage.verify.model import (
+    from mlimage.verify.diff.model import (
         ByteDifference,
         FileFacts,
         Identity,
@@ -66,7 +66,7 @@ def diff(
     from mlimage.errors import VerificationError
     from mlimage.oci.places import find_image
     from mlimage.oci.store import Store
-    from mlimage.verify.compare import compare_images
+    from mlimage.verify.diff.compare import compare_images
 
     screen = Screen(json=as_json, verbose=verbose)
     cache = default_cache()
@@ -168,7 +168,7 @@ def _bytes(difference: "ByteDifference") -> dict[str, Any]:
 
 def show_diff(diff: "ImageDiff", screen: Screen) -> None:
     """The differences for people."""
-    from mlimage.verify.explain import summary
+    from mlimage.verify.diff.explain import summary
 
     screen.table(
         "",
@@ -194,7 +194,7 @@ def show_diff(diff: "ImageDiff", screen: Screen) -> None:
 
 
 def _show_config(diff: "ImageDiff", screen: Screen) -> None:
-    from mlimage.verify.explain import HISTORY, config_name, config_text
+    from mlimage.verify.diff.explain import HISTORY, config_name, config_text
 
     values = [value for value in diff.config if value.key != HISTORY]
     history = len(diff.config) - len(values)
@@ -231,7 +231,7 @@ def _show_packages(packages: "Sequence[PackageChange]", screen: Screen) -> None:
 
 
 def _show_layers(layers: "Sequence[LayerChange]", screen: Screen) -> None:
-    from mlimage.verify.explain import layer_name, layer_text
+    from mlimage.verify.diff.explain import layer_name, layer_text
 
     rows = [
         (
@@ -257,7 +257,7 @@ def _show_layers(layers: "Sequence[LayerChange]", screen: Screen) -> None:
 
 
 def _show_files(diff: "ImageDiff", screen: Screen) -> None:
-    from mlimage.verify.explain import by_layer, file_rows, layer_name, one_line, time_only
+    from mlimage.verify.diff.explain import by_layer, file_rows, layer_name, one_line, time_only
 
     whole = {layer_name(layer) for layer in diff.layers if layer.status in {"added", "removed"}}
     whole = whole if len(whole) > _WHOLE_LAYERS else set()
@@ -281,7 +281,7 @@ def _show_files(diff: "ImageDiff", screen: Screen) -> None:
 
 
 def _show_bytes(diff: "ImageDiff", screen: Screen) -> None:
-    from mlimage.verify.explain import dump, one_line
+    from mlimage.verify.diff.explain import dump, one_line
 
     found = [(change.path, change.bytes) for change in diff.files if change.bytes is not None]
     for path, difference in found[:_DUMPS]:

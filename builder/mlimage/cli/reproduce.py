@@ -46,7 +46,7 @@ def reproduce(
     from mlimage.errors import VerificationError
     from mlimage.oci.found import in_store
     from mlimage.oci.store import Store
-    from mlimage.verify.compare import compare_images
+    from mlimage.verify.diff.compare import compare_images
 
     screen = Screen(json=as_json, verbose=verbose)
     cache = default_cache(os.environ)

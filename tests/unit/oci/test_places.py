@@ -19,7 +19,7 @@ from mlimage.oci.found import open_tar
 from mlimage.oci.model import SealedImage
 from mlimage.oci.places import find_image
 from mlimage.oci.store import Store
-from mlimage.verify.compare import compare_images
+from mlimage.verify.diff.compare import compare_images
 from support.foreign import config_of, docker_save, layout_files, write_archive, write_folder
 from support.sealing import sealed, tar_of
 

@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from mlimage.oci.untar import MemberKind
-from mlimage.verify.model import ByteDifference, ConfigChange, FileChange, FileFacts, ImageDiff, LayerChange
+from mlimage.verify.diff.model import (
+    ByteDifference,
+    ConfigChange,
+    FileChange,
+    FileFacts,
+    ImageDiff,
+    LayerChange,
+)
 
 HISTORY: Final = "history"
 """Key of what an image says that its layers are; all of it counts as one value."""

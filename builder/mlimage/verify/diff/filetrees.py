@@ -7,9 +7,9 @@ from mlimage.digest import Digest
 from mlimage.oci.contents import Package
 from mlimage.oci.found import FoundImage
 from mlimage.oci.untar import MemberKind
-from mlimage.verify.model import FileChange, FileFacts, Part
-from mlimage.verify.overlay import Overlay, Placed
-from mlimage.verify.reading import Listings
+from mlimage.verify.diff.model import FileChange, FileFacts, Part
+from mlimage.verify.diff.overlay import Overlay, Placed
+from mlimage.verify.diff.reading import Listings
 
 _WITH_BYTES = {MemberKind.FILE, MemberKind.HARD_LINK}
 Tree = dict[str, Placed]

@@ -14,9 +14,9 @@ from mlimage.errors import BuildError
 from mlimage.oci.found import FoundImage, FoundLayer, open_tar
 from mlimage.oci.untar import TarError, TarReader
 from mlimage.progress import Progress
-from mlimage.verify.filetrees import Sources
-from mlimage.verify.model import ByteDifference
-from mlimage.verify.reading import at_once
+from mlimage.verify.diff.filetrees import Sources
+from mlimage.verify.diff.model import ByteDifference
+from mlimage.verify.diff.reading import at_once
 
 _BLOCK: Final = 4096
 _DIGEST: Final = 16

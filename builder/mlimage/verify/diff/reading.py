@@ -10,7 +10,7 @@ from typing import TypeVar
 from mlimage.digest import Digest
 from mlimage.oci.found import FoundImage, FoundLayer
 from mlimage.progress import Progress
-from mlimage.verify.listing import Item, check_layer, read_listing
+from mlimage.verify.diff.listing import Item, check_layer, read_listing
 
 _T = TypeVar("_T")
 Listings = Mapping[Digest, tuple[Item, ...]]

@@ -25,12 +25,12 @@ from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image
 from mlimage.oci.untar import MemberKind
 from mlimage.progress import SILENT
-from mlimage.verify.compare import compare_images, config_changes, package_changes
-from mlimage.verify.explain import config_name, config_text, explain
-from mlimage.verify.filetrees import changes, file_change, overlay_of, packages_in
-from mlimage.verify.layers import named_alike, pair_layers
-from mlimage.verify.model import ByteDifference, ImageDiff
-from mlimage.verify.reading import Reading, missing, read
+from mlimage.verify.diff.compare import compare_images, config_changes, package_changes
+from mlimage.verify.diff.explain import config_name, config_text, explain
+from mlimage.verify.diff.filetrees import changes, file_change, overlay_of, packages_in
+from mlimage.verify.diff.layers import named_alike, pair_layers
+from mlimage.verify.diff.model import ByteDifference, ImageDiff
+from mlimage.verify.diff.reading import Reading, missing, read
 from support.foreign import docker_save, found, layout_files, write_folder
 from support.sealing import foreign, sealed, tar_of
 

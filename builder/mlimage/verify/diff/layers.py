@@ -8,9 +8,9 @@ from operator import attrgetter
 
 from mlimage.digest import Digest
 from mlimage.oci.found import FoundImage
-from mlimage.verify.listing import Item
-from mlimage.verify.model import LayerChange, LayerFacts
-from mlimage.verify.reading import Listings
+from mlimage.verify.diff.listing import Item
+from mlimage.verify.diff.model import LayerChange, LayerFacts
+from mlimage.verify.diff.reading import Listings
 
 Pair = tuple[int | None, int | None]
 """Numbers of a layer of the first and of the second image that stand for each other, or of one alone."""

@@ -1,6 +1,6 @@
 from mlimage.digest import Digest
-from mlimage.verify.explain import FileRow, dump, file_rows
-from mlimage.verify.model import ByteDifference, FileChange, FileFacts, Part
+from mlimage.verify.diff.explain import FileRow, dump, file_rows
+from mlimage.verify.diff.model import ByteDifference, FileChange, FileFacts, Part
 
 
 def facts(kind: str = "file", *, size: int = 0, mtime: int | None = 0) -> FileFacts:

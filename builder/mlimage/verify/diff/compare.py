@@ -10,11 +10,11 @@ from packaging.utils import canonicalize_name
 from mlimage.oci.contents import Package
 from mlimage.oci.found import FoundImage
 from mlimage.progress import SILENT, Progress
-from mlimage.verify.filetrees import Tree, changes, file_change, overlay_of, packages_in, settled
-from mlimage.verify.firstbytes import first_differences
-from mlimage.verify.layers import layer_changes, named_alike, pair_layers
-from mlimage.verify.model import ConfigChange, FileChange, Identity, ImageDiff, PackageChange
-from mlimage.verify.reading import Listings, Reading, missing, read, shared_layers, what_to_read
+from mlimage.verify.diff.filetrees import Tree, changes, file_change, overlay_of, packages_in, settled
+from mlimage.verify.diff.firstbytes import first_differences
+from mlimage.verify.diff.layers import layer_changes, named_alike, pair_layers
+from mlimage.verify.diff.model import ConfigChange, FileChange, Identity, ImageDiff, PackageChange
+from mlimage.verify.diff.reading import Listings, Reading, missing, read, shared_layers, what_to_read
 
 _ELSEWHERE: Final = {"config", "architecture", "os", "variant", "rootfs"}
 """Keys of a configuration that are no values of it, or stand in another part of an `ImageDiff`."""

@@ -11,7 +11,7 @@ from typing import Final
 from mlimage.errors import BuildError
 from mlimage.oci.tree import OPAQUE, WHITEOUT
 from mlimage.oci.untar import MemberKind, TarError
-from mlimage.verify.listing import Item, clean_path
+from mlimage.verify.diff.listing import Item, clean_path
 
 _AUFS: Final = ".wh..wh."
 _MAX_LINKS: Final = 40

@@ -1,0 +1,1 @@
+"""How two images differ, from packages down to the first byte."""
