@@ -70,7 +70,7 @@ def _stage(name: str, verdicts: list[Verdict]) -> dict[str, Any]:
                 # One mark for each limit: none where nothing but equality will do.
                 "limits": [scale.at(verdict.tolerance)] if verdict.tolerance else [],
             }
-            for verdict in verdicts
+            for verdict in sorted(verdicts, key=lambda each: (each.passed, -each.error))
         ],
     }
 

@@ -77,6 +77,19 @@ def test_all_is_there_and_well_formed(full: Report) -> None:
     assert page.tags.count("svg") == len(full.verdicts) + 1
 
 
+def test_the_worst_case_stands_first() -> None:
+    errors = (("usual.json", 0.0), ("noise.json", 3e-12), ("far.json", 0.2), ("near.json", 2e-10))
+    cases = [
+        *(verdict(case, "features", error) for case, error in errors),
+        verdict("lost.json", "features", None, "it is missing"),
+    ]
+    page = Page(
+        as_page(report(image(record=golden(*(each["case"] for each in cases)), verify=checked(*cases))))
+    )
+    told = [text for text in page.texts if text.endswith(".json")][: len(cases)]
+    assert told == ["lost.json", "far.json", "near.json", "noise.json", "usual.json"]
+
+
 def test_names_are_no_markup(full: Report) -> None:
     text = as_page(full)
     assert "script" not in Page(text).tags
