@@ -297,6 +297,7 @@ def _show(found: "Report", screen: "Screen") -> None:
     screen.say(f"{found.subject.name}@{found.subject.digest}")
     for part in found.parts:
         screen.say(f"{part.word:<7}  {part.name:<11}  {part.why}")
-        if part.hint and part.word == "FAIL":
-            screen.say(f"{'':<7}  {'':<11}  {part.hint}")
+        if part.word == "FAIL":
+            for line in (*part.causes, *filter(None, [part.hint])):
+                screen.say(f"{'':<7}  {'':<11}  {line}")
     screen.say(found.sentence)

@@ -19,6 +19,7 @@ def test_the_skeleton_of_an_image() -> None:
         "directory 0755 opt/mlimage/lib/mlimage",
         "directory 0755 opt/mlimage/lib/mlimage/runtime",
         "directory 0755 opt/mlimage/lib/mlimage/runtime/golden",
+        "directory 0755 opt/mlimage/lib/mlimage/runtime/golden/patterns",
         "directory 0755 opt/mlimage/lib/mlimage/runtime/probe",
         "directory 0755 opt/mlimage/lib/mlimage/runtime/words",
         "directory 0755 opt/mlimage/lib/mlimage_runtime",

@@ -163,6 +163,7 @@ def test_the_word_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> No
         "outputs `output` of case `two.json`: off by 0.00019, and 1e-10 is allowed\n"
         "features: 2 of 2 arrays are as recorded\n"
         "outputs: 0 of 2 arrays are as recorded\n"
+        "outputs: only column 1 of 2 differs\n"
     )
 
 

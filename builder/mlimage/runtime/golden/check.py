@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mlimage.runtime.golden.compare import Verdict, compare_arrays
 from mlimage.runtime.golden.failure import GoldenError
+from mlimage.runtime.golden.patterns.find import pattern
 from mlimage.runtime.golden.recorder import digests_in, features_of, function_named, outputs_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ class Checked(NamedTuple):
     Attributes:
         verdicts: on the arrays of each case, of the stages that were asked for.
         changed: files of model and preprocessing that are not those of the record, with what is wrong.
+        patterns: what the difference of a stage looks like, where it looks like something.
     """
 
     verdicts: tuple[Verdict, ...]
     changed: dict[str, dict[str, str]]
+    patterns: dict[str, str]
 
 
 def check(record: Record, stages: Collection[str], *, models: str, app: str) -> Checked:
@@ -44,41 +47,53 @@ def check(record: Record, stages: Collection[str], *, models: str, app: str) -> 
         "preprocess": _changed(record.preprocess, folders),
         "model": _changed({f"models/{path}": said for path, said in record.model.items()}, folders),
     }
-    found: list[Verdict] = []
-    if "features" in stages:
-        found += _stage(
-            record,
-            "features",
-            record.calls["preprocess"],
-            lambda call, case: features_of(call, case.name, case.raw),
-        )
-    if "outputs" in stages:
-        found += _stage(
-            record,
-            "outputs",
-            record.calls["predict"],
-            lambda call, case: outputs_of(call, case.name, case.features),
-        )
-    return Checked(tuple(found), {of: files for of, files in changed.items() if files})
+    computed = {
+        "features": lambda call, case: features_of(call, case.name, case.raw),
+        "outputs": lambda call, case: outputs_of(call, case.name, case.features),
+    }
+    verdicts: list[Verdict] = []
+    patterns = {}
+    for stage, call in (("features", "preprocess"), ("outputs", "predict")):
+        if stage in stages:
+            own, seen = _stage(record, stage, record.calls[call], computed[stage])
+            verdicts += own
+            if seen:
+                patterns[stage] = seen
+    return Checked(tuple(verdicts), {of: files for of, files in changed.items() if files}, patterns)
 
 
 def _stage(
     record: Record, stage: str, name: str, compute: Callable[[Callable[..., object], Case], dict[str, Values]]
-) -> list[Verdict]:
+) -> tuple[list[Verdict], str | None]:
     try:
         call = function_named(name)
     except GoldenError as error:
-        return [_broken(case, stage, str(error)) for case in record.cases]
-    found: list[Verdict] = []
+        return [_broken(case, stage, str(error)) for case in record.cases], None
+    verdicts: list[Verdict] = []
+    pairs: dict[str, list[tuple[Values, Values]]] = {}
     for case in record.cases:
         try:
             ours = compute(call, case)
         except GoldenError as error:
-            found.append(_broken(case, stage, str(error)))
+            verdicts.append(_broken(case, stage, str(error)))
             continue
-        recorded = getattr(case, stage)
-        found += compare_arrays(case.name, stage, ours, recorded, record.tolerance)
-    return found
+        recorded: dict[str, Values] = getattr(case, stage)
+        verdicts += compare_arrays(case.name, stage, ours, recorded, record.tolerance)
+        for array in ours.keys() & recorded.keys():
+            pairs.setdefault(array, []).append((ours[array], recorded[array]))
+    failed = {verdict.what for verdict in verdicts if not verdict.passed}
+    limits = record.tolerance.get(stage, {})
+    return verdicts, _pattern({array: own for array, own in pairs.items() if array in failed}, limits)
+
+
+def _pattern(arrays: Mapping[str, list[tuple[Values, Values]]], limits: Mapping[str, float]) -> str | None:
+    """That of the first array that has one."""
+    for array, pairs in sorted(arrays.items()):
+        _, recorded = pairs[0]
+        seen = pattern(pairs, limits.get(recorded.dtype, 0.0))
+        if seen:
+            return f"`{array}`: {seen}" if array and len(arrays) > 1 else seen
+    return None
 
 
 def _broken(case: Case, stage: str, why: str) -> Verdict:

@@ -160,31 +160,48 @@ def compare_response(
     """
     if ours == recorded:
         return (Verdict(case, "response", "", "identical", 0.0, limit),)
+    numbers = numbers_of(ours, recorded, content_type)
+    if isinstance(numbers, Otherwise):
+        return (_changed(case, "response", numbers.place, numbers.why),)
+    if not numbers:
+        return (Verdict(case, "response", "", "within", 0.0, limit),)
+    return tuple(
+        _measured(case, "response", place, normwise(now, then), limit)
+        for place, (now, then) in numbers.items()
+    )
+
+
+class Otherwise(NamedTuple):
+    """Why an answer cannot be measured: where in it, and what is there."""
+
+    place: str
+    why: str
+
+
+def numbers_of(
+    ours: bytes, recorded: bytes, content_type: str
+) -> dict[str, tuple[Values, Values]] | Otherwise:
+    """The numbers of two answers by their place in them, as `predictions[].probability`; ours first.
+
+    Whole numbers and all else must be equal, and are not among them.
+    """
     if content_type.partition(";")[0].strip().lower() != "application/json":
-        return (_changed(case, "response", "", "the bytes differ"),)
+        return Otherwise("", "the bytes differ")
     try:
         pair = json.loads(ours), json.loads(recorded)
     except (ValueError, RecursionError):
-        return (_changed(case, "response", "", "it is no JSON"),)
+        return Otherwise("", "it is no JSON")
     found: dict[str, list[tuple[float, float]]] = {}
     for place, a, b in _leaves("", *pair):
         if not (_is_number(a) and _is_number(b)) or (isinstance(a, int) and isinstance(b, int)):
             if a != b or type(a) is not type(b):
-                return (_changed(case, "response", place, f"it is {_shown(a)}, and was {_shown(b)}"),)
+                return Otherwise(place, f"it is {_shown(a)}, and was {_shown(b)}")
         else:
             found.setdefault(place, []).append((float(a), float(b)))
-    if not found:
-        return (Verdict(case, "response", "", "within", 0.0, limit),)
-    return tuple(
-        _measured(
-            case,
-            "response",
-            place,
-            normwise(doubles([a for a, _ in pairs]), doubles([b for _, b in pairs])),
-            limit,
-        )
+    return {
+        place: (doubles([a for a, _ in pairs]), doubles([b for _, b in pairs]))
         for place, pairs in found.items()
-    )
+    }
 
 
 def _leaves(place: str, a: Any, b: Any) -> Iterator[tuple[str, Any, Any]]:

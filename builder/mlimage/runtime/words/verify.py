@@ -54,6 +54,7 @@ def as_value(found: Checked, here: dict[str, Any]) -> dict[str, Any]:
         "schema": SCHEMA,
         "passed": passed(found),
         "changed": found.changed,
+        "patterns": found.patterns,
         "verdicts": [value_of(verdict) for verdict in found.verdicts],
         "fingerprint": here,
     }
@@ -79,6 +80,8 @@ def lines(found: Checked) -> Iterator[str]:
         if own:
             well = sum(verdict.passed for verdict in own)
             yield f"{stage}: {well} of {len(own)} arrays are as recorded"
+        if stage in found.patterns:
+            yield f"{stage}: {found.patterns[stage]}"
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,15 +1,18 @@
 """From evidence to the verdict on each part. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from mlimage.runtime.golden.compare import Verdict, worst
 from mlimage.runtime.probe.verdicts import why_wrong, wrong
+from mlimage.verify.fingerprints import Difference, readable
 from mlimage.verify.parity.latency import Kept, Latency, shown
 from mlimage.verify.parity.model import Fingerprints, Part, PartName, Probed
 from mlimage.verify.parity.words import told
 
 FREEZE: Final = "`mlimage freeze` makes one, and the next `mlimage build` puts it into the image"
+_PACKAGES: Final = "packages.numeric."
 _OF_FILES: Final[Mapping[PartName, str]] = {"features": "preprocess", "outputs": "model"}
 
 
@@ -68,8 +71,20 @@ def of_probe(found: Probed) -> Part:
     return Part(name="probe", word="FAIL", why=why, hint=first.fix if first else None)
 
 
-def of_stage(name: PartName, verdicts: Sequence[Verdict], changed: Mapping[str, Mapping[str, str]]) -> Part:
-    """A golden stage: its arrays or answers, and the files that make them."""
+def of_stage(
+    name: PartName,
+    verdicts: Sequence[Verdict],
+    changed: Mapping[str, Mapping[str, str]],
+    pattern: str | None = None,
+) -> Part:
+    """A golden stage: its arrays or answers, and the files that make them.
+
+    Args:
+        name: the stage.
+        verdicts: on all stages.
+        changed: files that are not those of the record, of all stages.
+        pattern: what the difference of this stage looks like.
+    """
     own = tuple(verdict for verdict in verdicts if verdict.stage == name)
     files = changed.get(_OF_FILES.get(name, ""), {})
     bad = worst(own)
@@ -79,7 +94,8 @@ def of_stage(name: PartName, verdicts: Sequence[Verdict], changed: Mapping[str, 
     failed = {verdict.case for verdict in own if not verdict.passed}
     if failed:
         why = f"{len(failed)} of {len(cases)} cases fail; {told(bad)}"
-        return Part(name=name, word="FAIL", why=why, hint=_hint(name, files))
+        seen = (pattern,) if pattern else ()
+        return Part(name=name, word="FAIL", why=why, hint=_hint(name, files), causes=seen)
     if files:
         path, reason = next(iter(files.items()))
         more = f" (and {len(files) - 1} more)" if len(files) > 1 else ""
@@ -89,6 +105,28 @@ def of_stage(name: PartName, verdicts: Sequence[Verdict], changed: Mapping[str, 
     if identical < len(own):
         why += f", the others off by at most {bad.error:.2g} of {bad.tolerance:.2g} allowed"
     return Part(name=name, word="PASS", why=why)
+
+
+def explained(part: Part, differences: Sequence[Difference], *, steady: bool) -> Part:
+    """A stage that failed, with what else may have caused it.
+
+    Args:
+        part: the verdict on the stage.
+        differences: of this machine from the recorder's.
+        steady: whether the stage gave the same when it was computed once more.
+    """
+    if part.word != "FAIL" or not part.done:
+        return part
+    causes = list(part.causes)
+    if not steady:
+        causes.append("it gives something else each time: a random number that has no seed, or a race")
+    grave = [each for each in differences if each.severity == "tolerance"]
+    # A package says it with its name and version; `numpy.version` would say it once more.
+    packages = [each for each in grave if each.field.startswith(_PACKAGES)]
+    for each in packages or grave:
+        name = each.field.removeprefix(_PACKAGES)
+        causes.append(f"{name} is {readable(each.new)}, and was {readable(each.old)}: {each.why}")
+    return replace(part, causes=tuple(causes))
 
 
 def of_latency(found: Latency, budget: Sequence[Kept]) -> Part:

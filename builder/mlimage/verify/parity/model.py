@@ -43,6 +43,7 @@ class Part:
         word: the verdict.
         why: evidence, or the reason why it was skipped; one line.
         hint: what to do; None where there is nothing.
+        causes: why it probably fails, a sentence each.
         done: whether there is evidence; a part that was asked for and could not be done fails without any.
     """
 
@@ -50,6 +51,7 @@ class Part:
     word: Word
     why: str
     hint: str | None = None
+    causes: tuple[str, ...] = ()
     done: bool = True
 
 

@@ -34,6 +34,7 @@ def as_page(report: Report) -> str:
                 "word": part.word,
                 "what": PARTS[part.name],
                 "why": part.why,
+                "causes": part.causes,
                 "hint": part.hint or "",
             }
             for part in report.parts

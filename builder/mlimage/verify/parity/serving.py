@@ -9,8 +9,10 @@ from typing import Final
 
 from mlimage.errors import VerificationError
 from mlimage.host.request import Port
-from mlimage.runtime.golden.compare import TIERS, Verdict, compare_response, worst
+from mlimage.runtime.golden.compare import TIERS, Otherwise, Verdict, compare_response, numbers_of, worst
+from mlimage.runtime.golden.patterns.find import pattern
 from mlimage.runtime.golden.record import Case, Record
+from mlimage.runtime.probe.operation import Values
 from mlimage.verify.parity.exchange import Answer, NoAnswer, exchange
 from mlimage.verify.parity.latency import Latency
 from mlimage.verify.parity.words import told
@@ -25,18 +27,16 @@ Send = Callable[[Case], Answer | NoAnswer]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """What a server gave.
+class Held:
+    """The answers of a server, held against the recorded ones.
 
     Attributes:
-        verdicts: on the answers, in the order of the cases; empty where none were compared.
-        latency: None where it was not measured.
-        trouble: why it was not, None where it was, or nobody asked.
+        verdicts: in the order of the cases.
+        pattern: what the difference looks like; None where it looks like nothing that is known.
     """
 
-    verdicts: tuple[Verdict, ...] = ()
-    latency: Latency | None = None
-    trouble: str | None = None
+    verdicts: tuple[Verdict, ...]
+    pattern: str | None
 
 
 def sender(port: Port) -> Send:
@@ -44,13 +44,14 @@ def sender(port: Port) -> Send:
     return lambda case: exchange(port, case.raw, case.content_type)
 
 
-def answers(record: Record, send: Send) -> tuple[Verdict, ...]:
+def answers(record: Record, send: Send) -> Held:
     """Stage 3: each request that has a recorded answer, sent and held against it.
 
     A server that hangs or is gone is asked no more: the cases that remain fail for that.
     """
     limit = record.tolerance.get("outputs", {}).get("float32", TIERS["outputs"]["float32"])
     found: list[Verdict] = []
+    pairs: dict[str, list[tuple[Values, Values]]] = {}
     over: str | None = None
     for case in record.cases:
         if case.response is None:
@@ -62,9 +63,16 @@ def answers(record: Record, send: Send) -> tuple[Verdict, ...]:
         if isinstance(answer, NoAnswer):
             found.append(_broken(case, f"the server {answer.why}"))
             over = f"the server had no answer to `{case.name}`" if answer.over else None
-        else:
-            found += _held(case, case.response, answer, limit)
-    return tuple(found)
+            continue
+        found += _held(case, case.response, answer, limit)
+        numbers = numbers_of(answer.content, case.response, case.response_type)
+        if not isinstance(numbers, Otherwise):
+            for place, both in numbers.items():
+                pairs.setdefault(place, []).append(both)
+    failed = {verdict.what for verdict in found if verdict.word == "beyond"}
+    seen = {place: pattern(pairs[place], limit) for place in sorted(failed)}
+    told_of = next((f"`{place}`: {what}" for place, what in seen.items() if what), None)
+    return Held(verdicts=tuple(found), pattern=told_of)
 
 
 def _held(case: Case, recorded: bytes, answer: Answer, limit: float) -> tuple[Verdict, ...]:

@@ -33,7 +33,13 @@ def as_value(report: Report) -> dict[str, Any]:
         },
         "runtime": subject.runtime,
         "parts": [
-            {"part": part.name, "verdict": part.word, "why": part.why, "hint": part.hint}
+            {
+                "part": part.name,
+                "verdict": part.word,
+                "why": part.why,
+                "causes": list(part.causes),
+                "hint": part.hint,
+            }
             for part in report.parts
         ],
         "changed": {of: dict(files) for of, files in report.changed.items()},

@@ -96,6 +96,7 @@ class _Course:
         self._fingerprints: Fingerprints | None = None
         self._probed: Probed | None = None
         self._latency: Latency | None = None
+        self._steady = True
 
     def report(self, subject: Subject, created: str) -> Report:
         for name in PARTS:
@@ -109,6 +110,9 @@ class _Course:
         self._fingerprint()
         self._serve()
         changed = self._check["changed"] if self._check else {}
+        differences = self._fingerprints.differences if self._fingerprints else ()
+        for stage in _STAGES:
+            self._parts[stage] = judge.explained(self._parts[stage], differences, steady=self._steady)
         return Report(
             subject=subject,
             created=created,
@@ -158,7 +162,21 @@ class _Course:
             return
         self._verdicts = tuple(_verdict(said) for said in self._check["verdicts"])
         for stage in stages:
-            self._parts[stage] = judge.of_stage(stage, self._verdicts, self._check["changed"])
+            seen = self._check.get("patterns", {}).get(stage)
+            self._parts[stage] = judge.of_stage(stage, self._verdicts, self._check["changed"], seen)
+        self._steady = self._is_steady([stage for stage in stages if self._parts[stage].word == "FAIL"])
+
+    def _is_steady(self, failed: list[PartName]) -> bool:
+        """Whether these stages give the same in another process; what has no seed does not."""
+        if not failed:
+            return True
+        words = [word for stage in failed for word in ("--stage", stage)]
+        try:
+            again = self._image.ask("verify", "--json", *words)["verdicts"]
+        except MlimageError:
+            return False
+        before = [verdict for verdict in self._verdicts if verdict.stage in failed]
+        return [_verdict(said) for said in again] == before
 
     def _probe(self) -> None:
         if not self._open("probe"):
@@ -233,9 +251,9 @@ class _Course:
 
     def _hold_and_measure(self, record: Record, send: Send) -> None:
         if self._open("response"):
-            found = answers(record, send)
-            self._verdicts += found
-            self._parts["response"] = judge.of_stage("response", found, {})
+            held = answers(record, send)
+            self._verdicts += held.verdicts
+            self._parts["response"] = judge.of_stage("response", held.verdicts, {}, held.pattern)
         if self._open("latency"):
             latency = measured(record.cases, send, requests=self._wanted.requests)
             if isinstance(latency, str):

@@ -78,7 +78,7 @@ def said(behave: Callable[[Handler, bytes], None], *cases: Case) -> list[tuple[s
         found = answers(
             golden(*cases), lambda each: exchange(port, each.raw, each.content_type, patience=0.3)
         )
-    return [(each.case, each.word, each.why) for each in found]
+    return [(each.case, each.word, each.why) for each in found.verdicts]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_one_bad_answer_does_not_end_it() -> None:
 
 def test_the_verdict_on_a_server_names_the_worst() -> None:
     with serving(misbehaving.fails) as (port, _):
-        part = of_stage("response", answers(golden(case()), sender(port)), {})
+        part = of_stage("response", answers(golden(case()), sender(port)).verdicts, {})
     assert (part.word, part.why) == (
         "FAIL",
         "1 of 1 cases fail; response of case `one.json`: the server answers 500: Traceback: no model",

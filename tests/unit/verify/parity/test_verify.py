@@ -1,6 +1,7 @@
 """The verdict on each part, and the culprit."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,54 @@ def test_a_changed_file_is_named() -> None:
         "`app/features.py`: it is not the file of the record",
         "not as when it was frozen: app/features.py",
     )
+
+
+def causes(found: Report, name: PartName) -> tuple[str, ...]:
+    return next(part.causes for part in found.parts if part.name == name)
+
+
+def test_a_failing_stage_says_what_probably_caused_it() -> None:
+    there = {**here(), "packages": {**here()["packages"], "numeric": {"scikit-learn": "1.8.0"}}}
+    now = {**here(), "packages": {**here()["packages"], "numeric": {"scikit-learn": "1.9.1"}}}
+    own = {
+        **checked(verdict("one.json", "features", 0.5), verdict("one.json", "outputs")),
+        "patterns": {"features": "each number is 2 times what it was"},
+        "fingerprint": now,
+    }
+    found = report(image(record=golden()._replace(fingerprint=there), verify=own))
+    assert causes(found, "features") == (
+        "each number is 2 times what it was",
+        "scikit-learn is 1.9.1, and was 1.8.0: another version may compute otherwise",
+    )
+    assert (words(found)["outputs"], causes(found, "outputs")) == ("PASS", ())
+    [said] = [part for part in as_value(found)["parts"] if part["part"] == "features"]
+    assert said["causes"] == list(causes(found, "features"))
+
+
+@pytest.mark.parametrize("second", [checked(verdict("one.json", "features", 0.2)), RunError("killed")])
+def test_what_is_another_each_time_is_said_to_be(second: Any) -> None:
+    answers = iter([checked(verdict("one.json", "features", 0.1)), second])
+    own = image(record=golden())
+
+    def ask(word: str, *rest: str) -> Any:
+        said = next(answers) if word == "verify" else own.ask(word, *rest)
+        if isinstance(said, MlimageError):
+            raise said
+        return said
+
+    found = report(replace(own, ask=ask), "features")
+    assert causes(found, "features") == (
+        "it gives something else each time: a random number that has no seed, or a race",
+    )
+
+
+def test_a_pattern_of_the_answers_is_named() -> None:
+    def doubled(handler: Any, body: bytes) -> None:
+        handler.answer(json.dumps([2 * each for each in json.loads(body)]).encode())
+
+    case = golden().cases[0]._replace(raw=b"[1.5, 2.5, 4.5, 8.5]", response=b"[1.5, 2.5, 4.5, 8.5]")
+    found = report(image(record=golden()._replace(cases=(case,)), behave=doubled), "response")
+    assert causes(found, "response") == ("`[]`: each number is 2 times what it was",)
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -1,0 +1,122 @@
+"""The same numbers stand in another order. Pure."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING
+
+from mlimage.runtime.golden.patterns.table import alike
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mlimage.runtime.golden.patterns.table import Table
+
+_WIDE = 512
+"""Columns, from which on only equal bits are found again: each is held against each."""
+_CHANNELS = 3
+_SHOWN = 6
+
+
+def reordered(table: Table) -> str | None:
+    """Columns, the rows of cases, or the numbers of rows."""
+    order = _order_of_columns(table)
+    if order is not None:
+        return _named(order, table.word)
+    rows, moved = _in_cases(table)
+    if moved and all(sorted(ours) == sorted(recorded) for ours, recorded in rows):
+        return "rows stand in another order"
+    if table.width == 1:
+        return None
+    for name, backwards in (("smallest", False), ("largest", True)):
+        if table.is_made_of([sorted(row, reverse=backwards) for row in table.recorded]):
+            return f"each row is sorted, from the {name} number on"
+    pairs = [(a, b) for a, b in zip(table.ours, table.recorded) if a != b]
+    if all(sorted(a) == sorted(b) for a, b in pairs):
+        return f"{len(pairs)} rows have the same numbers in another order, as after an unstable sort"
+    return None
+
+
+def _in_cases(table: Table) -> tuple[list[tuple[list[tuple[float, ...]], list[tuple[float, ...]]]], bool]:
+    found, at = [], 0
+    for length in table.lengths:
+        found.append((table.ours[at : at + length], table.recorded[at : at + length]))
+        at += length
+    return found, max(table.lengths) > 1
+
+
+def _order_of_columns(table: Table) -> list[int] | None:
+    """For each column here its place in the record; None where they are not the same columns."""
+    ours, recorded = list(zip(*table.ours)), list(zip(*table.recorded))
+    if table.width == 1:
+        return None
+    if table.width > _WIDE:
+        return _matched([_bits(each) for each in ours], [_bits(each) for each in recorded])
+    allowed = table.allowed
+    free = dict.fromkeys(range(table.width))
+    order = []
+    for at, column in enumerate(ours):
+        # One that did not move is not looked for elsewhere, though others be equal to it.
+        places = (place for place in (at, *free) if place in free)
+        found = next((place for place in places if _equal(column, recorded[place], allowed)), None)
+        if found is None:
+            return None
+        del free[found]
+        order.append(found)
+    return order
+
+
+def _equal(ours: Sequence[float], recorded: Sequence[float], allowed: Sequence[float]) -> bool:
+    return all(map(alike, ours, recorded, allowed))
+
+
+def _matched(ours: Sequence[bytes], recorded: Sequence[bytes]) -> list[int] | None:
+    free: dict[bytes, list[int]] = {}
+    for place, column in enumerate(recorded):
+        free.setdefault(column, []).append(place)
+    order = []
+    for at, column in enumerate(ours):
+        places = free.get(column)
+        if not places:
+            return None
+        order.append(places.pop(places.index(at) if at in places else 0))
+    return order
+
+
+def _bits(column: Sequence[float]) -> bytes:
+    return struct.pack(f"<{len(column)}d", *column)
+
+
+def _named(order: Sequence[int], word: str) -> str:
+    for name, known in _known(len(order)):
+        # Columns that are equal may stand for one another: what has not moved need not fit.
+        if all(place in (at, wanted) for at, (place, wanted) in enumerate(zip(order, known))):
+            return name.format(word)
+    moved = [at for at, place in enumerate(order) if at != place]
+    if len(moved) == 2:
+        return f"{word}s {moved[0]} and {moved[1]} are swapped"
+    shown = ", ".join(map(str, order[:_SHOWN])) + (", …" if len(order) > _SHOWN else "")
+    return f"{word}s stand in another order: {shown}"
+
+
+def _known(width: int) -> Iterator[tuple[str, list[int]]]:
+    every = range(width)
+    if width > 2:
+        yield "{}s stand in reverse order", [width - 1 - at for at in every]
+        yield "{}s have moved on by one place", [(at - 1) % width for at in every]
+        yield "{}s have moved back by one place", [(at + 1) % width for at in every]
+    side = math.isqrt(width)
+    if side > 1 and side * side == width:
+        shape = f"{side} x {side}"
+        yield f"images of {shape} are transposed", [at % side * side + at // side for at in every]
+        yield f"images of {shape} are mirrored", [at // side * side + side - 1 - at % side for at in every]
+        yield (
+            f"images of {shape} are upside down",
+            [(side - 1 - at // side) * side + at % side for at in every],
+        )
+    pixels, rest = divmod(width, _CHANNELS)
+    if pixels > 1 and not rest:
+        name = "the three channels stand in reverse order"
+        yield name, [at - at % _CHANNELS + _CHANNELS - 1 - at % _CHANNELS for at in every]
+        yield name, [(_CHANNELS - 1 - at // pixels) * pixels + at % pixels for at in every]

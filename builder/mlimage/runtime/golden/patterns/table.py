@@ -1,0 +1,102 @@
+"""The numbers of all cases as rows of one width, those here beside those of the record. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from mlimage.runtime.probe.compare import normwise
+from mlimage.runtime.probe.operation import Values, doubles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+LARGEST = 1 << 18
+"""Numbers that are looked at, at most: those of the first cases."""
+
+Rows = list[tuple[float, ...]]
+
+
+class Table(NamedTuple):
+    """What a pattern is looked for in.
+
+    Attributes:
+        ours: rows, a sample each.
+        recorded: rows, as many and as wide.
+        lengths: how many rows each case has.
+        limit: how far one may be from the other, normwise; 0 is exact.
+        word: what a place in a row is called, `column` or `element`.
+    """
+
+    ours: Rows
+    recorded: Rows
+    lengths: tuple[int, ...]
+    limit: float
+    word: str
+
+    @property
+    def width(self) -> int:
+        """Numbers of a row."""
+        return len(self.ours[0])
+
+    @property
+    def pairs(self) -> list[tuple[float, float]]:
+        """Numbers here and in the record that stand at the same place, where both are finite."""
+        return [pair for rows in zip(self.ours, self.recorded) for pair in finite(*rows)]
+
+    @property
+    def allowed(self) -> list[float]:
+        """How far numbers of each row may be off."""
+        return [
+            self.limit * max((abs(number) for number in row if math.isfinite(number)), default=0.0)
+            for row in self.recorded
+        ]
+
+    def is_made_of(self, rows: Sequence[Sequence[float]]) -> bool:
+        """Whether these are the rows here, within the tolerance."""
+        return normwise(_values(self.ours), _values(rows)) <= self.limit
+
+    def is_mapped(self, change: Callable[[float], float]) -> bool:
+        """Whether this, done to each recorded number, gives those here."""
+        return self.is_made_of([[change(number) for number in row] for row in self.recorded])
+
+
+def table_of(pairs: Sequence[tuple[Values, Values]], limit: float) -> Table | None:
+    """The table of an array of all cases, here and in the record, of equal shapes; None where it is empty."""
+    kept, total = [], 0
+    for ours, recorded in pairs:
+        total += math.prod(ours.shape)
+        if total > LARGEST:
+            break
+        kept.append((ours, recorded))
+    # One axis: each case is a sample, or each number is one where cases are not equally long.
+    axis = 0 if all(len(ours.shape) <= 1 for ours, _ in kept) else 1
+    widths = {math.prod(ours.shape[axis:]) for ours, _ in kept}
+    width = widths.pop() if len(widths) == 1 else 1
+    table = Table(
+        ours=[row for ours, _ in kept for row in _rows(ours, width)],
+        recorded=[row for _, recorded in kept for row in _rows(recorded, width)],
+        lengths=tuple(len(_rows(ours, width)) for ours, _ in kept),
+        limit=limit,
+        word="column" if all(len(ours.shape) <= 2 for ours, _ in kept) else "element",
+    )
+    return table if table.ours else None
+
+
+def finite(ours: Sequence[float], recorded: Sequence[float]) -> list[tuple[float, float]]:
+    """The pairs of which both are finite."""
+    return [(a, b) for a, b in zip(ours, recorded) if math.isfinite(a) and math.isfinite(b)]
+
+
+def alike(ours: float, recorded: float, allowed: float) -> bool:
+    """Whether two numbers are as near as they must be; NaN is like NaN."""
+    return ours == recorded or abs(ours - recorded) <= allowed or (ours != ours and recorded != recorded)  # noqa: PLR0124 - NaN
+
+
+def _rows(values: Values, width: int) -> Rows:
+    numbers = values.numbers()
+    return [numbers[at : at + width] for at in range(0, len(numbers), width)] if width else []
+
+
+def _values(rows: Sequence[Sequence[float]]) -> Values:
+    return doubles([float(number) for row in rows for number in row], (len(rows), len(rows[0])))
