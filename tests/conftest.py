@@ -11,4 +11,6 @@ pytest_plugins = (
     "support.pushing",
     "support.tinyproject",
     "support.cosign",
+    "support.frozen",
+    "support.tables",
 )

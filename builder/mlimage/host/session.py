@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from mlimage.errors import RunError
 from mlimage.host.health import NotReady, Ready, wait_healthy
 from mlimage.host.request import Port, RunRequest
+from mlimage.runtime.failure import CONFIG
 
 GRACE: Final = 10.0
 """Seconds that a server has to end after SIGTERM; Docker's own figure."""
@@ -204,6 +205,9 @@ class _Course:
             return ended.status
         if self._asked:
             return 0 if ended.status in CLEAN_STOPS else ended.status
+        if ended.status == CONFIG and not self._meanwhile:
+            # Its entry point has said why this machine is not one for it; there is no more to say.
+            return ended.status
         if not self._healthy:
             raise RunError(
                 f"`{self._request.image.name}` ended with status {ended.status} before it was healthy",

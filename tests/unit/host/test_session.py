@@ -196,6 +196,13 @@ def test_a_server_that_ends_by_itself_gives_its_status() -> None:
         assert supervise(fake, asked, say=lambda _: fake.end(3)) == 3
 
 
+def test_a_server_that_cannot_start_on_this_machine_has_said_why() -> None:
+    said = Said()
+    asked = request("serve", port=free_port(), health=Health(path="/ping"))
+    assert supervise(Fake(ended=Ended(status=78)), asked, say=said) == 78
+    assert said == []
+
+
 def test_a_server_that_ends_before_it_is_healthy() -> None:
     asked = request("serve", port=free_port(), health=Health(path="/ping"))
     with pytest.raises(RunError) as caught:

@@ -127,6 +127,8 @@ ELEVEN = "each number is rounded to 11 bits, which float16 and TensorFloat-32 ha
         (lambda rows: np.minimum(rows, 0.25), "numbers above 0.25 are cut off"),
         (lambda rows: np.maximum(rows, 0), "numbers below 0 are cut off"),
         (lambda rows: rows[::-1], "rows stand in another order"),
+        (on_columns(lambda columns: columns * 0 + 2.5, 7), "column 7 is 2.5 in every row"),
+        (on_columns(lambda columns: columns * 0, 3, 7), "columns 3 and 7 are 0 in every row"),
     ],
 )
 def test_of_bits(change: Change, said: str) -> None:

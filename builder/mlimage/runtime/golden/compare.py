@@ -61,6 +61,11 @@ class Verdict(NamedTuple):
         return self.word in {"identical", "within"}
 
 
+def how_far(verdict: Verdict) -> str:
+    """Its error for people; one that has no end, since NaN or an infinity is new or a row was all zeros."""
+    return f"{verdict.error:.2g}" if math.isfinite(verdict.error) else "more than can be measured"
+
+
 def tolerances(spread: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
     """What a record allows: the tiers, and where the recorder itself spread further, that.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlimage.runtime.fingerprint import fingerprint
 from mlimage.runtime.golden.check import Checked, check
-from mlimage.runtime.golden.compare import STAGES, Verdict
+from mlimage.runtime.golden.compare import STAGES, Verdict, how_far
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import FOLDER, read_golden
 from mlimage.runtime.words.fingerprint import profile
@@ -72,7 +72,7 @@ def lines(found: Checked) -> Iterator[str]:
             yield f"{of}: {path}: {why}"
     for verdict in found.verdicts:
         if not verdict.passed:
-            off = verdict.why or f"off by {verdict.error:.2g}, and {verdict.tolerance:.2g} is allowed"
+            off = verdict.why or f"off by {how_far(verdict)}, and {verdict.tolerance:.2g} is allowed"
             name = f" `{verdict.what}`" if verdict.what else ""
             yield f"{verdict.stage}{name} of case `{verdict.case}`: {off}"
     for stage in STAGES[:2]:

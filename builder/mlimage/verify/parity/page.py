@@ -1,11 +1,12 @@
 """A report as a page of HTML that needs nothing else: no network, no script, no other file."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, Final
 
 from mlimage import __version__, resources
 from mlimage.render.page import page
-from mlimage.runtime.golden.compare import STAGES, Verdict
+from mlimage.runtime.golden.compare import STAGES, Verdict, how_far
 from mlimage.runtime.probe.verdicts import wrong
 from mlimage.verify.fingerprints import SEVERITIES, readable
 from mlimage.verify.parity.latency import QUANTILES, Latency, shown
@@ -80,6 +81,8 @@ def _figure(verdict: Verdict) -> str:
     if verdict.why:
         return verdict.why
     limit = f"{verdict.tolerance:.1e}" if verdict.tolerance else "exact"
+    if not math.isfinite(verdict.error):
+        return how_far(verdict)
     return f"{verdict.error:.1e} of {limit}" if verdict.error else f"0 of {limit}"
 
 

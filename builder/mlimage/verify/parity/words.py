@@ -1,6 +1,6 @@
 """Verdicts in words. Pure."""
 
-from mlimage.runtime.golden.compare import Verdict
+from mlimage.runtime.golden.compare import Verdict, how_far
 
 
 def told(verdict: Verdict) -> str:
@@ -9,4 +9,4 @@ def told(verdict: Verdict) -> str:
     place = f"{verdict.stage}{array} of case `{verdict.case}`"
     if verdict.why:
         return f"{place}: {verdict.why}"
-    return f"{place} are off by {verdict.error:.2g}, and {verdict.tolerance:.2g} is allowed"
+    return f"{place} are off by {how_far(verdict)}, and {verdict.tolerance:.2g} is allowed"

@@ -27,8 +27,13 @@ def columns(table: Table) -> str | None:
     offsets = {at: Line(1.0, mean([a - b for a, b in pairs[at]])) for at in differing}
     lines = {at: line_of(pairs[at]) or offsets[at] for at in differing}
     several = len(differing) > 1
+    dead = {at for at in differing if len(set(both[at][0])) == 1}
     enough = len(table.ours) >= ENOUGH
-    if enough and _explain(table, offsets):
+    if enough and len(dead) == len(differing):
+        levels = {both[at][0][0] for at in dead}
+        level = f"{levels.pop() + 0.0:g}" if len(levels) == 1 else "the same number"
+        by = f"{'are' if several else 'is'} {level} in every row"
+    elif enough and _explain(table, offsets):
         by = "are moved, each by an amount of its own" if several else _told(offsets[differing[0]])
     elif enough and _explain(table, lines):
         own = "are scaled, each in its own way, as by a scaler that was fitted to something else"

@@ -35,7 +35,7 @@ def filled_otherwise(table: Table) -> str | None:
 def constant(table: Table) -> str | None:
     """Nothing is left of what it was."""
     first = table.ours[0][0]
-    return f"every number is {first:g}" if all(a == first for row in table.ours for a in row) else None
+    return f"every number is {first + 0.0:g}" if all(a == first for row in table.ours for a in row) else None
 
 
 def scaled(table: Table) -> str | None:

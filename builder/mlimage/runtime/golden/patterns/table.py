@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlimage.runtime.probe.compare import normwise
-from mlimage.runtime.probe.operation import Values, doubles
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from mlimage.runtime.probe.operation import Values
 
 LARGEST = 1 << 18
 """Numbers that are looked at, at most: those of the first cases."""
@@ -24,7 +23,7 @@ class Table(NamedTuple):
         ours: rows, a sample each.
         recorded: rows, as many and as wide.
         lengths: how many rows each case has.
-        limit: how far one may be from the other, normwise; 0 is exact.
+        limit: how far one may be from the other, of the largest number in a row; 0 is exact.
         word: what a place in a row is called, `column` or `element`.
     """
 
@@ -46,15 +45,20 @@ class Table(NamedTuple):
 
     @property
     def allowed(self) -> list[float]:
-        """How far numbers of each row may be off."""
+        """How far numbers of each row may be off: by the limit, of the largest one, here or in the record."""
         return [
-            self.limit * max((abs(number) for number in row if math.isfinite(number)), default=0.0)
-            for row in self.recorded
+            self.limit
+            * max((abs(number) for number in (*ours, *recorded) if math.isfinite(number)), default=0)
+            for ours, recorded in zip(self.ours, self.recorded)
         ]
 
     def is_made_of(self, rows: Sequence[Sequence[float]]) -> bool:
         """Whether these are the rows here, within the tolerance."""
-        return normwise(_values(self.ours), _values(rows)) <= self.limit
+        return all(
+            alike(a, b, allowed)
+            for ours, row, allowed in zip(self.ours, rows, self.allowed)
+            for a, b in zip(ours, row)
+        )
 
     def is_mapped(self, change: Callable[[float], float]) -> bool:
         """Whether this, done to each recorded number, gives those here."""
@@ -96,7 +100,3 @@ def alike(ours: float, recorded: float, allowed: float) -> bool:
 def _rows(values: Values, width: int) -> Rows:
     numbers = values.numbers()
     return [numbers[at : at + width] for at in range(0, len(numbers), width)] if width else []
-
-
-def _values(rows: Sequence[Sequence[float]]) -> Values:
-    return doubles([float(number) for row in rows for number in row], (len(rows), len(rows[0])))

@@ -1,0 +1,1 @@
+"""Handwritten digits again, in more steps: into each of them faults can be put."""
