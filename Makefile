@@ -40,7 +40,7 @@ format: $(READY) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix $(SOURCES)
 
 test: $(READY) ## All tests that this machine can hold; says what was left out (MLIMAGE_TEST_ALL=1: nothing may be)
-	@$(PYTEST) --fitting -n auto tests
+	@$(PYTEST) --fitting -n auto --dist worksteal tests
 
 test-heavy: $(READY) ## The tests that `make test` leaves out: large images, built with Docker
 	@$(PYTEST) --fitting -n auto -m heavy tests

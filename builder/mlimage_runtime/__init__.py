@@ -4,7 +4,9 @@
 >>> rows = open(data("events") + "/rows.csv")  # doctest: +SKIP
 """
 
+from mlimage_runtime.cases import record
 from mlimage_runtime.places import data, models
+from mlimage_runtime.preprocessing import load_preprocess
 from mlimage_runtime.seeds import seed
 
-__all__ = ["data", "models", "seed"]
+__all__ = ["data", "load_preprocess", "models", "record", "seed"]

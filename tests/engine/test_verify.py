@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from secrets import token_hex
@@ -25,6 +26,7 @@ def test_a_report_is_attached(tmp_path: Path, warm_cache: Cache, quick: Http, re
     for path in (tmp_path, tmp_path.parent, warm_cache.root):
         path.chmod(0o755)  # the user of the image is another
     project = project_at(tmp_path / "project")
+    shutil.rmtree(project / f"lockfiles/{IMAGE}/golden")
     digest = Digest(build(project, warm_cache)["digest"])
     name = f"verify-{token_hex(6)}"
 

@@ -80,6 +80,7 @@ def frozen(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Pro
         path.chmod(0o755)
     found = Project(project_at(folder / "project"), cache)
     shutil.rmtree(found.app)
+    shutil.rmtree(found.record)
     shutil.copytree(FAULTY, found.app, ignore=shutil.ignore_patterns("__pycache__"))
     found.build()
     found.train()

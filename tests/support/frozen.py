@@ -75,10 +75,11 @@ class Project:
 
 @pytest.fixture
 def trained(tmp_path: Path, warm_cache: Cache) -> Project:
-    """The example, built and trained; the folder is one that the user of the image can reach."""
+    """The example without its record, built and trained; the user of the image can reach the folder."""
     for path in (tmp_path, tmp_path.parent):
         path.chmod(0o755)
     found = Project(project_at(tmp_path / "project"), warm_cache)
+    shutil.rmtree(found.record)
     found.build()
     found.train()
     return found

@@ -165,6 +165,7 @@ def build(
     from mlimage.engines.build import build_image
     from mlimage.engines.choose import choose
     from mlimage.engines.docker.secrets import parse_secrets, secrets_of
+    from mlimage.engines.golden import trained_since
     from mlimage.errors import UsageError
     from mlimage.lock.check import check
     from mlimage.lock.records import FILE
@@ -243,6 +244,12 @@ def build(
                         write_output(built.image, store, output_place, advance=task.advance)
                 brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
             remotes.keep(built)
+            trained = trained_since(planned, found.image_folder(planned.image))
+            if trained is not None:
+                screen.progress.note(
+                    f"the image has the frozen model, and not `{trained.relative_to(found.root)}`, which was "
+                    f"trained since: `mlimage freeze {planned.image}` takes this one"
+                )
             images.setdefault(planned.image, []).append((member_of(planned, built.image), lock))
             results.append(built_json(built, brought))
             if not to_stdout:

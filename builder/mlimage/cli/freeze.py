@@ -45,8 +45,8 @@ def freeze(
     The image computes chosen requests several times, in fresh processes, with other hash seeds and numbers of
     threads; its server, where it has one, answers them. What is not the same each time nobody can verify: it
     is refused, with the stage and the case. The record goes into `lockfiles/NAME/golden`, to be committed;
-    the next `mlimage build` puts model and record into the image, and refuses a model or preprocessing that
-    has changed since.
+    the next `mlimage build` puts model and record into the image, and refuses preprocessing that has changed
+    since.
 
     Needs `golden:` in mlimage.yaml: docs/golden.md.
 
@@ -71,6 +71,7 @@ def freeze(
     from mlimage.oci.reference import resolve, with_variant
     from mlimage.oci.store import Store
     from mlimage.platforms import host_platform
+    from mlimage.runtime.places import CASES
     from mlimage.spec.project import find_project
     from mlimage.verify.freeze import cases_in, keep
     from mlimage.verify.freeze import freeze as frozen_by
@@ -88,9 +89,6 @@ def freeze(
             f"`images/{image}/mlimage.yaml` does not say what to record",
             hint="add `golden:` with `preprocess`, `predict` and `model`; docs/spec.md tells what they are",
         )
-    cases = cases_in(
-        found.image_folder(image) / spec.golden.cases, shown=f"images/{image}/{spec.golden.cases}"
-    )
     cache = default_cache(os.environ)
     store = Store(cache.store)
     sealed = resolve(store, with_variant(image, variant), platform=host_platform())
@@ -104,6 +102,11 @@ def freeze(
         raise UsageError(
             f"there is no folder `models/{image}`", hint=f"train first: `mlimage run {image} train`"
         )
+    cases = cases_in(
+        found.image_folder(image) / spec.golden.cases,
+        place / CASES,
+        shown=f"images/{image}/{spec.golden.cases}",
+    )
     choice = choose(runtime, os.environ)
     screen.progress.detail(choice.why)
     frozen = frozen_by(

@@ -7,7 +7,7 @@ from pathlib import Path
 from mlimage.content.entry import Entry, arrange, directory, file_of_path
 from mlimage.digest import Digest
 from mlimage.errors import BuildError, reason_of
-from mlimage.plan.golden import FOLDER, MODELS
+from mlimage.plan.golden import FOLDER, FROZEN, MODELS
 from mlimage.plan.model import AppLayer, BuildPlan, GoldenLayer
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import MANIFEST, Record, files_of_model, paths_of, read_golden
@@ -37,11 +37,7 @@ def golden_files(layer: GoldenLayer, plan: BuildPlan, folder: Path) -> tuple[Ent
     except GoldenError as error:
         raise BuildError(str(error), hint=again) from error
     models = files_of_model(record)
-    _hold(models, place / MODELS, of="the frozen model", hint=f"take it from version control, or {again}")
-    # The folder of the last training: what it has is what the user believes to ship.
-    trained = folder.parent.parent / MODELS / plan.image
-    if trained.is_dir():
-        _hold(models, trained, of="the trained model", hint=f"freeze this one: `mlimage freeze {plan.image}`")
+    _hold(models, place / FROZEN, of="the frozen model", hint=f"take it from version control, or {again}")
     _hold(
         _sources(record),
         folder / next(each.source for each in plan.layers if isinstance(each, AppLayer)),
@@ -51,10 +47,29 @@ def golden_files(layer: GoldenLayer, plan: BuildPlan, folder: Path) -> tuple[Ent
     return arrange(
         [
             directory(MODELS, origin=_ORIGIN, mode=_EVERYBODY),
-            *(file_of_path(f"{MODELS}/{path}", place / MODELS / path, origin=_ORIGIN) for path in models),
+            *(file_of_path(f"{MODELS}/{path}", place / FROZEN / path, origin=_ORIGIN) for path in models),
             *(file_of_path(f"{FOLDER}/{path}", place / path, origin=_ORIGIN) for path in paths_of(record)),
         ]
     )
+
+
+def trained_since(plan: BuildPlan, folder: Path) -> Path | None:
+    """A file of the project's folder of models that is not the frozen one, which is in the image.
+
+    Args:
+        plan: what is built.
+        folder: the image's folder in the project.
+    """
+    layer = next((layer for layer in plan.layers if isinstance(layer, GoldenLayer)), None)
+    trained = folder.parent.parent / MODELS / plan.image
+    if layer is None or not trained.is_dir():
+        return None
+    record = read_golden(str((folder / layer.source).resolve()))
+    for path, digest in files_of_model(record).items():
+        file = trained / path
+        if file.is_file() and _digest(file) != digest:
+            return file
+    return None
 
 
 def _sources(record: Record) -> dict[str, str]:
@@ -68,11 +83,15 @@ def _sources(record: Record) -> dict[str, str]:
 def _hold(files: Mapping[str, str], folder: Path, *, of: str, hint: str) -> None:
     for path, digest in files.items():
         try:
-            with (folder / path).open("rb") as stream:
-                same = hashlib.file_digest(stream, "sha256").hexdigest() == digest
+            same = _digest(folder / path) == digest
         except OSError as error:
             raise BuildError(
                 f"{of} cannot be read: `{folder / path}`: {reason_of(error)}", hint=hint
             ) from error
         if not same:
             raise BuildError(f"{of} has changed since its golden record: `{folder / path}`", hint=hint)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

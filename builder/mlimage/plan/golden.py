@@ -13,7 +13,9 @@ LABEL: Final = "dev.mlimage.golden"
 FOLDER: Final = "opt/mlimage/golden"
 """Where the record is in the image."""
 MODELS: Final = "models"
-"""Where the model is: in the image, and in the record's folder in the project."""
+"""Where the model is in the image."""
+FROZEN: Final = "frozen"
+"""Where it is in the record's folder in the project: many let version control ignore `models`."""
 
 
 def golden_layer(loaded: LoadedSpec, role: RoleName | None) -> GoldenLayer | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHOICE = "MLIMAGE_DATA"
 """The variable that chooses; no data has a name that would give it (`data_variable`)."""
 USUAL = "local"
+CASES = "golden"
+"""Folder in the folder of models where training keeps requests for the golden record."""
 
 
 def data_variable(name: str) -> str:

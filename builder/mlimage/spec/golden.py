@@ -32,6 +32,7 @@ class Golden(Part):
     cases: RelativePath = Field(
         default="golden",
         description="Folder of requests, a file each, relative to mlimage.yaml: 16 to 64, chosen and not "
-        "drawn; usual ones, some that are hard to decide, empty and extreme ones.",
+        "drawn; usual ones, some that are hard to decide, empty and extreme ones. Requests that training "
+        "kept with `mlimage_runtime.record` are taken, too.",
         examples=["golden"],
     )

@@ -12,7 +12,7 @@ from typing import Final
 from mlimage.atomic import scratch_folder
 from mlimage.errors import RunError, UsageError, VerificationError, reason_of
 from mlimage.host.request import Mount, RunRequest
-from mlimage.plan.golden import MODELS
+from mlimage.plan.golden import FROZEN
 from mlimage.runtime.golden.compare import STAGES, TIERS, compare_arrays, tolerances, worst
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import Record, files_of_model, read_golden, write_golden
@@ -92,23 +92,38 @@ def _hint(stage: str, take: Take) -> str:
     return f"the {what} draws random numbers, or reads a clock or the network: leave that out"
 
 
-def cases_in(folder: Path, *, shown: str) -> tuple[Path, ...]:
+def cases_in(chosen: Path, trained: Path, *, shown: str) -> tuple[Path, ...]:
     """The files of the requests, by name.
 
+    Args:
+        chosen: the folder that the spec names; it need not be there where training kept some.
+        trained: the folder where training keeps requests; it need not be there.
+        shown: what the first one is called in messages.
+
     Raises:
-        UsageError: there are none.
+        UsageError: there are none, or two of one name.
     """
+    hint = "put requests there, a file each: `zero.json`, `empty.csv`"
+    kept = _files_in(trained) if trained.is_dir() else []
     try:
-        found = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+        own = _files_in(chosen)
     except OSError as error:
+        if not (kept and isinstance(error, FileNotFoundError)):
+            raise UsageError(f"`{shown}`: {reason_of(error)}", hint=hint) from error
+        own = []
+    if not own + kept:
+        raise UsageError(f"`{shown}` has no requests", hint=hint)
+    twice = {path.name for path in own} & {path.name for path in kept}
+    if twice:
         raise UsageError(
-            f"`{shown}`: {reason_of(error)}", hint="put requests there, a file each: `zero.json`, `empty.csv`"
-        ) from error
-    if not found:
-        raise UsageError(
-            f"`{shown}` has no requests", hint="put some there, a file each: `zero.json`, `empty.csv`"
+            f"`{shown}` has a request `{min(twice)}`, and training kept one of that name",
+            hint="give one of them another name",
         )
-    return tuple(found)
+    return tuple(sorted((*own, *kept), key=lambda path: path.name))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
 
 
 def freeze(
@@ -189,10 +204,10 @@ def keep(frozen: Frozen, folder: Path, *, models: Path) -> None:
         made.mkdir()
         write_golden(frozen.record, str(made))
         for path in files_of_model(frozen.record):
-            place = made / MODELS / path
+            place = made / FROZEN / path
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(models / path, place)
-        check_models(frozen.record, made / MODELS)
+        check_models(frozen.record, made / FROZEN)
         made.chmod(0o755)
         if folder.exists():
             folder.rename(scratch / "before")

@@ -18,7 +18,7 @@ from mlimage.oci.unpack import unpack_layers
 from mlimage.plan.config import APP
 from mlimage.plan.decide import plan
 from mlimage.plan.golden import FOLDER as GOLDEN_FOLDER
-from mlimage.plan.golden import MODELS
+from mlimage.plan.golden import FROZEN, MODELS
 from mlimage.plan.golden import NAME as GOLDEN
 from mlimage.plan.model import BuildPlan
 from mlimage.plan.recipe import FOLDER, LOCK, SPEC
@@ -79,7 +79,7 @@ def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
     said.rename(_parent(project.image_folder(name)))
     if GOLDEN in layers:
         (taken / GOLDEN_FOLDER).rename(project.golden_folder(name))
-        (taken / MODELS).rename(project.golden_folder(name) / MODELS)
+        (taken / MODELS).rename(project.golden_folder(name) / FROZEN)
     (taken / APP).rename(_parent(project.image_folder(name) / source))
     # What was left out of the application is not in the image, and what is in it was meant to be.
     loaded = replace(project.load(name), ignore=("!**",))

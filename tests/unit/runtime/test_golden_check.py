@@ -1,15 +1,19 @@
 """A record held against an application: what changed is seen in its stage, and its file is named."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mlimage.runtime.golden.check import check
 from mlimage.runtime.golden.compare import STAGES
+from mlimage.runtime.golden.failure import GoldenError
+from mlimage.runtime.golden.frozen import frozen_preprocess
 from mlimage.runtime.golden.record import Record, write_golden
 from mlimage.runtime.golden.recorder import record
 from mlimage.runtime.words.verify import main
@@ -172,3 +176,72 @@ def test_the_word_without_a_record(project: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err == (
         f"mlimage: {project}/record/manifest.json: there is no golden record\n"
     )
+
+
+def loaded(
+    project: Path, function: str | None = "features:transform", *, training: bool = False
+) -> Callable[[Any], Any]:
+    models, app, folder = (str(project / name) for name in ("models", "app", "record"))
+    return frozen_preprocess(function, training=training, models=models, app=app, folder=folder)
+
+
+def test_the_frozen_preprocessing(project: Path, golden: Record) -> None:
+    for function in (None, golden.calls["preprocess"]):
+        assert loaded(project, function)({"rows": [[16, 32]]}).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize("change", [source, comment, scaler])
+def test_another_preprocessing_is_none_of_the_record(
+    project: Path, golden: Record, change: Callable[[Path], None]
+) -> None:
+    change(project)
+    with pytest.raises(GoldenError) as caught:
+        loaded(project)
+    file = "models/scaler.json" if change is scaler else "app/features.py"
+    assert str(caught.value) == f"the preprocessing is not the frozen one: `{file}`: {OTHER}"
+    # Training fits it anew, and what it fitted serves with the model that it trained.
+    loaded(project, training=True)
+    if change is scaler:
+        weight(project)
+        assert loaded(project)({"rows": [[15, 30]]}).tolist() == [[1.0, 2.0]]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("'float64') / SCALE", "'float32')", "features are float32, and in the golden record float64"),
+        (
+            "'float64') / SCALE",
+            "'float64')[:, :1]",
+            "features are of shape (1, 1), and in the golden record (n, 2)",
+        ),
+        (
+            "return np.asarray(request['rows'], 'float64') / SCALE",
+            "return {'rows': np.asarray(request['rows'])}",
+            "the features are `rows`, and in the golden record one array",
+        ),
+    ],
+)
+def test_features_of_another_form(
+    project: Path, golden: Record, before: str, after: str, message: str
+) -> None:
+    file = project / "app/features.py"
+    file.write_text(file.read_text().replace(before, after))
+    again = {**golden.preprocess, "app/features.py": hashlib.sha256(file.read_bytes()).hexdigest()}
+    write_golden(golden._replace(preprocess=again), str(project / "record"))
+    with pytest.raises(ValueError, match="golden record") as caught:
+        loaded(project)({"rows": [[1, 2]]})
+    assert str(caught.value) == message
+
+
+def test_without_a_record(project: Path) -> None:
+    assert loaded(project)({"rows": [[16]]}).tolist() == [[1.0]]
+    with pytest.raises(
+        GoldenError, match="no golden record says which one: name it, as `features:transform`"
+    ):
+        loaded(project, None)
+
+
+def test_a_record_of_another_function(project: Path, golden: Record) -> None:
+    with pytest.raises(GoldenError, match="the golden record is of `features:transform`, and not of `a:b`"):
+        loaded(project, "a:b")

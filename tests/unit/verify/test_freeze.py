@@ -94,7 +94,10 @@ def test_requests_are_files(tmp_path: Path) -> None:
     for name in ("b.json", "a.csv", ".hidden"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
-    assert [path.name for path in cases_in(tmp_path, shown="images/x/golden")] == ["a.csv", "b.json"]
+    assert [path.name for path in cases_in(tmp_path, tmp_path / "none", shown="images/x/golden")] == [
+        "a.csv",
+        "b.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -107,5 +110,25 @@ def test_requests_are_files(tmp_path: Path) -> None:
 def test_no_requests(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError) as caught:
-        cases_in(tmp_path / name, shown="images/x/golden")
+        cases_in(tmp_path / name, tmp_path / "none", shown="images/x/golden")
     assert caught.value.message == message
+
+
+def test_requests_that_training_kept(tmp_path: Path) -> None:
+    chosen, kept = tmp_path / "chosen", tmp_path / "kept"
+    kept.mkdir()
+    (kept / "undecided.json").touch()
+    assert cases_in(chosen, kept, shown="images/x/golden") == (kept / "undecided.json",)
+    chosen.mkdir()
+    (chosen / "zero.json").touch()
+    (chosen / "a.json").touch()
+    found = cases_in(chosen, kept, shown="images/x/golden")
+    assert found == (chosen / "a.json", kept / "undecided.json", chosen / "zero.json")
+    (kept / "zero.json").touch()
+    with pytest.raises(UsageError) as caught:
+        cases_in(chosen, kept, shown="images/x/golden")
+    assert (
+        caught.value.message
+        == "`images/x/golden` has a request `zero.json`, and training kept one of that name"
+    )
+    assert caught.value.hint == "give one of them another name"

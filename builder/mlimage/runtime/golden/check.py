@@ -43,9 +43,9 @@ def check(record: Record, stages: Collection[str], *, models: str, app: str) -> 
         app: the folder of the application.
     """
     folders = {"app": app, "models": models}
-    changed = {
-        "preprocess": _changed(record.preprocess, folders),
-        "model": _changed({f"models/{path}": said for path, said in record.model.items()}, folders),
+    files = {
+        "preprocess": changed(record.preprocess, folders),
+        "model": changed({f"models/{path}": said for path, said in record.model.items()}, folders),
     }
     computed = {
         "features": lambda call, case: features_of(call, case.name, case.raw),
@@ -59,7 +59,7 @@ def check(record: Record, stages: Collection[str], *, models: str, app: str) -> 
             verdicts += own
             if seen:
                 patterns[stage] = seen
-    return Checked(tuple(verdicts), {of: files for of, files in changed.items() if files}, patterns)
+    return Checked(tuple(verdicts), {of: own for of, own in files.items() if own}, patterns)
 
 
 def _stage(
@@ -102,7 +102,13 @@ def _broken(case: Case, stage: str, why: str) -> Verdict:
     return Verdict(case.name, stage, "", "changed", math.inf, 0.0, why.removeprefix(said))
 
 
-def _changed(files: Mapping[str, str], folders: Mapping[str, str]) -> dict[str, str]:
+def changed(files: Mapping[str, str], folders: Mapping[str, str]) -> dict[str, str]:
+    """Which files are not those of the record, and what is wrong with them.
+
+    Args:
+        files: digests by path, whose first part names a folder.
+        folders: where these folders are.
+    """
     found = {}
     for path, digest in files.items():
         folder, _, inside = path.partition("/")

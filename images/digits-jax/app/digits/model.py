@@ -10,8 +10,9 @@ from typing import IO, Final
 
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
-from digits.network import Network
+from digits.network import Network, logits
 
 MODEL: Final = "model.npz"
 METRICS: Final = "metrics.json"
@@ -42,6 +43,11 @@ def load(path: Path) -> Network:
         if missing:
             raise ValueError(f"{path} has no `{min(missing)}`")
         return Network(**{name: jnp.asarray(arrays[name]) for name in Network._fields})
+
+
+def scores(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the trained network gives for features: the golden record's outputs."""
+    return np.asarray(logits(load(folder() / MODEL), jnp.asarray(rows)))
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

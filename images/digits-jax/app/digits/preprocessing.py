@@ -1,6 +1,7 @@
 """From pixels to features: one module that training and serving both import, so that they cannot differ."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,3 +31,8 @@ def features(images: ArrayLike) -> NDArray[np.float32]:
     if not np.all((pixels >= 0) & (pixels <= DARKEST)):
         raise ValueError(f"pixels must be from 0 to {DARKEST}")
     return pixels.reshape(len(pixels), PIXELS) / np.float32(DARKEST)
+
+
+def of_request(query: Mapping[str, Any]) -> NDArray[np.float32]:
+    """Features of a request as it is decoded from JSON; its images may differ in shape."""
+    return np.concatenate([features([image]) for image in query["instances"]])

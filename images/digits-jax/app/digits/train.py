@@ -17,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from digits.model import MODEL, folder, save
 from digits.network import Network, logits, predict, untrained
 from digits.preprocessing import features
+from mlimage_runtime import record
 
 log = logging.getLogger("digits.train")
 
@@ -34,8 +35,9 @@ def main() -> None:
     first, then = jax.random.split(jax.random.key(seed))
 
     data = load_digits()
-    train_x, test_x, train_y, test_y = train_test_split(
+    train_x, test_x, _, test_images, train_y, test_y = train_test_split(
         features(data.images),
+        data.images,
         data.target,
         test_size=arguments.test_size,
         random_state=seed,
@@ -45,12 +47,29 @@ def main() -> None:
 
     started = time.monotonic()
     network = _fit(untrained(first), then, train_x, train_y, arguments)
-    accuracy = float((predict(network, test_x).argmax(axis=1) == test_y).mean())
+    chances = predict(network, test_x)
+    accuracy = float((chances.argmax(axis=1) == test_y).mean())
     log.info("accuracy %.4f after %.1f s", accuracy, time.monotonic() - started)
 
     metrics = {"accuracy": accuracy, "seed": seed, "tested_on": len(test_x), "trained_on": len(train_x)}
     save(network, metrics, folder())
+    _keep_requests(test_images, test_y, chances)
     log.info("wrote %s", folder() / MODEL)
+
+
+def _keep_requests(
+    images: NDArray[np.float64], digits: NDArray[np.int64], chances: NDArray[np.float32]
+) -> None:
+    """For the golden record: an image of each digit, those that are hardest to decide, and all at once."""
+    usual = [int(np.flatnonzero(digits == digit)[0]) for digit in range(10)]
+    best = np.sort(chances, axis=1)
+    hard = np.argsort(best[:, -1] - best[:, -2], kind="stable")[:6].tolist()
+    for digit, place in enumerate(usual):
+        record({"instances": [images[place].tolist()]}, f"usual-{digit}")
+    for number, place in enumerate(hard, 1):
+        record({"instances": [images[place].tolist()]}, f"undecided-{number}")
+    record({"instances": images[usual + hard].tolist()}, "batch")
+    record({"instances": [[[0] * 8] * 8, [[16] * 8] * 8]}, "paper-and-ink")
 
 
 def _fit(

@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from digits.network import DEVICE, Network
 
@@ -42,6 +44,15 @@ def load(path: Path) -> Network:
     # Only tensors are read: of the pickle that PyTorch writes around them, nothing is run.
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.to(DEVICE)
+
+
+def scores(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the trained network gives for features: the golden record's outputs."""
+    network = load(folder() / MODEL)
+    network.eval()
+    with torch.inference_mode():
+        found: NDArray[np.float32] = network(torch.from_numpy(rows).to(DEVICE)).cpu().numpy()
+    return found
 
 
 def _write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:

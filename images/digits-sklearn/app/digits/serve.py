@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sklearn.linear_model import LogisticRegression
 
 from digits.model import MODEL, folder, load
-from digits.preprocessing import DARKEST, PIXELS, SIDE, features
+from digits.preprocessing import DARKEST, PIXELS, SIDE
+from mlimage_runtime import load_preprocess
 
 Pixel = Annotated[float, Field(ge=0, le=DARKEST, allow_inf_nan=False)]
 Row = Annotated[list[Pixel], Field(min_length=SIDE, max_length=SIDE)]
@@ -41,6 +42,7 @@ class Answer(BaseModel):
 
 def application(model: LogisticRegression | None) -> FastAPI:
     """The web application; without a model it answers 503 and says why."""
+    preprocess = load_preprocess("digits.preprocessing:of_request")
     app = FastAPI(title="digits-sklearn", description=__doc__)
 
     def ready() -> LogisticRegression:
@@ -54,9 +56,7 @@ def application(model: LogisticRegression | None) -> FastAPI:
 
     def invocations(query: Query) -> Answer:
         fitted = ready()
-        # One image at a time: those of one query may differ in shape.
-        rows = [features([image])[0] for image in query.instances]
-        chances = fitted.predict_proba(rows)
+        chances = fitted.predict_proba(preprocess({"instances": query.instances}))
         best = chances.argmax(axis=1)
         return Answer(
             predictions=[

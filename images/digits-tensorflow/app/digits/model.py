@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from digits.network import Network, untrained
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.network import Network, predict, untrained
 
 MODEL: Final = "model.weights.h5"
 METRICS: Final = "metrics.json"
@@ -39,3 +42,8 @@ def load(path: Path) -> Network:
     network = untrained()
     network.load_weights(path)
     return network
+
+
+def scores(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the trained network gives for features: the golden record's outputs."""
+    return predict(load(folder() / MODEL), rows)

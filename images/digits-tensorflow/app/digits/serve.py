@@ -4,14 +4,14 @@ import os
 import sys
 from typing import Annotated
 
-import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from digits.model import MODEL, folder, load
 from digits.network import Network, predict
-from digits.preprocessing import DARKEST, PIXELS, SIDE, features
+from digits.preprocessing import DARKEST, PIXELS, SIDE
+from mlimage_runtime import load_preprocess
 
 Pixel = Annotated[float, Field(ge=0, le=DARKEST, allow_inf_nan=False)]
 Row = Annotated[list[Pixel], Field(min_length=SIDE, max_length=SIDE)]
@@ -42,6 +42,7 @@ class Answer(BaseModel):
 
 def application(network: Network | None) -> FastAPI:
     """The web application; without a trained network it answers 503 and says why."""
+    preprocess = load_preprocess("digits.preprocessing:of_request")
     app = FastAPI(title="digits-tensorflow", description=__doc__)
 
     def ready() -> Network:
@@ -55,8 +56,7 @@ def application(network: Network | None) -> FastAPI:
 
     def invocations(query: Query) -> Answer:
         trained = ready()
-        # One image at a time: those of one query may differ in shape.
-        chances = predict(trained, np.concatenate([features([image]) for image in query.instances]))
+        chances = predict(trained, preprocess({"instances": query.instances}))
         return Answer(
             predictions=[
                 Prediction(digit=int(digit), probability=float(row[digit]))

@@ -8,13 +8,16 @@ import time
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from digits.model import MODEL, folder, save
 from digits.network import predict, untrained
 from digits.preprocessing import features
+from mlimage_runtime import record
 
 log = logging.getLogger("digits.train")
 
@@ -31,8 +34,9 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
 
     data = load_digits()
-    train_x, test_x, train_y, test_y = train_test_split(
+    train_x, test_x, _, test_images, train_y, test_y = train_test_split(
         features(data.images),
+        data.images,
         data.target,
         test_size=arguments.test_size,
         random_state=seed,
@@ -54,12 +58,29 @@ def main() -> None:
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=report)],
     )
-    accuracy = float((predict(network, test_x).argmax(axis=1) == test_y).mean())
+    chances = predict(network, test_x)
+    accuracy = float((chances.argmax(axis=1) == test_y).mean())
     log.info("accuracy %.4f after %.1f s", accuracy, time.monotonic() - started)
 
     metrics = {"accuracy": accuracy, "seed": seed, "tested_on": len(test_x), "trained_on": len(train_x)}
     save(network, metrics, folder())
+    _keep_requests(test_images, test_y, chances)
     log.info("wrote %s", folder() / MODEL)
+
+
+def _keep_requests(
+    images: NDArray[np.float64], digits: NDArray[np.int64], chances: NDArray[np.float32]
+) -> None:
+    """For the golden record: an image of each digit, those that are hardest to decide, and all at once."""
+    usual = [int(np.flatnonzero(digits == digit)[0]) for digit in range(10)]
+    best = np.sort(chances, axis=1)
+    hard = np.argsort(best[:, -1] - best[:, -2], kind="stable")[:6].tolist()
+    for digit, place in enumerate(usual):
+        record({"instances": [images[place].tolist()]}, f"usual-{digit}")
+    for number, place in enumerate(hard, 1):
+        record({"instances": [images[place].tolist()]}, f"undecided-{number}")
+    record({"instances": images[usual + hard].tolist()}, "batch")
+    record({"instances": [[[0] * 8] * 8, [[16] * 8] * 8]}, "paper-and-ink")
 
 
 def _arguments() -> argparse.Namespace:
