@@ -93,6 +93,19 @@ def test_a_model_that_draws_random_numbers_is_refused(trained: Project) -> None:
     assert not trained.record.exists()
 
 
+def test_a_model_that_asks_the_network_is_refused(trained: Project) -> None:
+    trained.change(
+        "model.py",
+        "    return load(folder()",
+        '    __import__("socket").create_connection(("192.0.2.1", 80))\n    return load(folder()',
+    )
+    trained.build()
+    done = trained.type("freeze", IMAGE, "--runtime", "sandbox")
+    assert done.returncode == 10
+    assert "mlimage: batch.json: outputs: OSError: [Errno 101] Network is unreachable\n" in done.stderr
+    assert not trained.record.exists()
+
+
 def test_a_model_that_cannot_be_read(trained: Project) -> None:
     model = trained.model
     model.write_bytes(model.read_bytes()[:-100])

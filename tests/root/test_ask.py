@@ -34,7 +34,7 @@ def answer(folder: Path, script: str) -> Answer:
         user=User(65532, 65532) if own.uid == 0 else own,
     )
     choice = Choice(daemon=None, why="")
-    return ask(request, choice, store=store, cache=cache, progress=SILENT, say=lambda _: None)
+    return ask(request, choice, store=store, cache=cache, progress=SILENT, say=lambda _: None, seconds=5)
 
 
 @pytest.mark.parametrize("status", [0, 8])
@@ -50,6 +50,7 @@ def test_an_answer(status: int, tmp_path: Path, capfd: pytest.CaptureFixture[str
     [
         ("exit 3", RunError, "the probe of `demo:cpu` ended with status 3"),
         ("echo hello", RunError, "the probe of `demo:cpu` gave no JSON"),
+        ("sleep 60", RunError, "`demo:cpu` did not end within 5 s, and was ended"),
         (
             "kill -ILL $$",
             VerificationError,

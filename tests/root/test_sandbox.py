@@ -43,7 +43,8 @@ def execute(asked: RunRequest, root: Path) -> int:
     said: list[str] = []
     with started(asked, root, say=said.append) as sandbox:
         status = supervise(sandbox, asked, say=said.append)
-    assert said[0].startswith(f"sandbox: {NOT_ISOLATED}")
+    isolation = NOT_ISOLATED if asked.network else NOT_ISOLATED.removeprefix("the network, ")
+    assert said[0].startswith(f"sandbox: {isolation}")
     return status
 
 
@@ -55,6 +56,21 @@ def sh(script: str, **changes: Any) -> RunRequest:
 def test_output_and_status(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert execute(sh("echo out; echo err >&2; exit 7"), root) == 7
     assert capfd.readouterr() == ("out\n", "err\n")
+
+
+def test_without_a_network_it_reaches_itself_alone(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert execute(sh("cat /proc/net/dev /proc/net/fib_trie", network=False), root) == 0
+    devices, _, addresses = capfd.readouterr().out.partition("Main:")
+    assert [line.split(":")[0].strip() for line in devices.splitlines()[2:]] == ["lo"]
+    assert "127.0.0.1" in addresses
+
+
+def test_a_run_whose_time_is_over(root: Path) -> None:
+    asked = sh("sleep 60", seconds=0.5)
+    with pytest.raises(RunError) as caught:
+        execute(asked, root)
+    assert caught.value.message == "`demo:cpu` did not end within 0.5 s, and was ended"
+    assert caught.value.hint == "does it wait for something? --timeout SECONDS gives it more time"
 
 
 def test_who_it_is(root: Path, capfd: pytest.CaptureFixture[str]) -> None:

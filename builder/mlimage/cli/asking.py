@@ -21,6 +21,7 @@ class Conditions:
     env: tuple[str, ...]
     memory: str | None
     cpus: float | None
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,13 @@ def asked_of(image: "SealedImage", screen: "Screen", conditions: Conditions, *ar
     choice = choose(conditions.runtime, environ)
     screen.progress.detail(choice.why)
     answer = ask(
-        request, choice, store=store, cache=cache, progress=screen.progress, say=screen.progress.detail
+        request,
+        choice,
+        store=store,
+        cache=cache,
+        progress=screen.progress,
+        say=screen.progress.detail,
+        seconds=conditions.timeout,
     )
     said = answer.said
     inner = said.get("fingerprint", said)

@@ -7,12 +7,14 @@ import typer
 
 from mlimage.cli.asking import Conditions, asked
 from mlimage.cli.options import (
+    TIMEOUT,
     CpusOption,
     EnvOption,
     ImageArgument,
     JsonOption,
     MemoryOption,
     RuntimeOption,
+    TimeoutOption,
     VariantOption,
     VerboseOption,
 )
@@ -43,6 +45,7 @@ def fingerprint(
     env: EnvOption = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -63,7 +66,14 @@ def fingerprint(
 
     screen = Screen(json=as_json, verbose=verbose)
     theirs = read_fingerprint(against) if against else None
-    conditions = Conditions(variant=variant, runtime=runtime, env=tuple(env or ()), memory=memory, cpus=cpus)
+    conditions = Conditions(
+        variant=variant,
+        runtime=runtime,
+        env=tuple(env or ()),
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+    )
     ours = asked(image, screen, conditions, "fingerprint", "--json").said
     if theirs is None:
         if as_json:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlimage.cli.options import JsonOption, ProjectOption, RuntimeOption, VariantOption, VerboseOption
+from mlimage.cli.options import (
+    TIMEOUT,
+    JsonOption,
+    ProjectOption,
+    RuntimeOption,
+    TimeoutOption,
+    VariantOption,
+    VerboseOption,
+)
 
 if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
@@ -33,6 +41,7 @@ def freeze(
             show_default=False,
         ),
     ] = None,
+    timeout: TimeoutOption = TIMEOUT,
     drop: Annotated[
         bool, typer.Option("--drop", help="Remove the record instead: the next build has no model.")
     ] = False,
@@ -61,7 +70,7 @@ def freeze(
     from mlimage.cache import default_cache
     from mlimage.cli.screen import Screen
     from mlimage.errors import UsageError
-    from mlimage.host.ask import need_word
+    from mlimage.host.ask import need_word, shut_in
     from mlimage.host.choose import choose
     from mlimage.host.contract import User, read_contract
     from mlimage.host.launch import launch
@@ -114,7 +123,12 @@ def freeze(
         spec.golden,
         cases,
         run=lambda each: launch(
-            each, choice, store=store, cache=cache, progress=screen.progress, say=screen.progress.detail
+            shut_in(each, timeout),
+            choice,
+            store=store,
+            cache=cache,
+            progress=screen.progress,
+            say=screen.progress.detail,
         ),
     )
     if no_server(contract) is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -22,6 +22,15 @@ def _platform(text: str) -> Platform:
 def _said_before_or_after(context: typer.Context, value: bool) -> bool:
     return value or bool(context.find_root().params.get("verbose"))
 
+
+TIMEOUT: Final = 600.0
+"""Seconds: far more than any word of an image needs, and less than one that hangs."""
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0.1, help="That the image may take for what it is asked."
+    ),
+]
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 

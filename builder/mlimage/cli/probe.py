@@ -8,12 +8,14 @@ import typer
 
 from mlimage.cli.asking import Conditions, asked
 from mlimage.cli.options import (
+    TIMEOUT,
     CpusOption,
     EnvOption,
     ImageArgument,
     JsonOption,
     MemoryOption,
     RuntimeOption,
+    TimeoutOption,
     VariantOption,
     VerboseOption,
 )
@@ -49,6 +51,7 @@ def probe(
     env: EnvOption = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -80,7 +83,14 @@ def probe(
         if name not in GROUPS:
             raise UsageError(f"--group: there is no `{name}`", hint=f"one of {', '.join(GROUPS)}")
     theirs = read_probe(against) if against else None
-    conditions = Conditions(variant=variant, runtime=runtime, env=tuple(env or ()), memory=memory, cpus=cpus)
+    conditions = Conditions(
+        variant=variant,
+        runtime=runtime,
+        env=tuple(env or ()),
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+    )
     groups = [word for name in group or () for word in ("--group", name)]
     answer = asked(image, screen, conditions, "probe", "--save", "-", *groups)
     text = json.dumps(answer.said).encode()

@@ -8,12 +8,14 @@ import typer
 
 from mlimage.cli.asking import Conditions, asked_of, image_named
 from mlimage.cli.options import (
+    TIMEOUT,
     CpusOption,
     EnvOption,
     ImageArgument,
     JsonOption,
     MemoryOption,
     RuntimeOption,
+    TimeoutOption,
     VariantOption,
     VerboseOption,
 )
@@ -94,6 +96,7 @@ def verify(
     env: EnvOption = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -146,7 +149,14 @@ def verify(
     sealed = image_named(image, screen, cache, store, variant=variant, plain=plain_http)
     need_word(sealed, "fingerprint", store)
     contract = read_contract(sealed, store)
-    conditions = Conditions(variant=variant, runtime=runtime, env=tuple(env or ()), memory=memory, cpus=cpus)
+    conditions = Conditions(
+        variant=variant,
+        runtime=runtime,
+        env=tuple(env or ()),
+        memory=memory,
+        cpus=cpus,
+        timeout=timeout,
+    )
     other = _against(against, screen, cache, store, conditions) if against is not None else None
     if other:
         asked.add("fingerprint")

@@ -62,6 +62,11 @@ def need_word(image: SealedImage, word: str, store: Store) -> dict[str, str]:
     return labels
 
 
+def shut_in(request: RunRequest, seconds: float) -> RunRequest:
+    """The request as one that computes and ends: nobody speaks with it, and it speaks with nobody."""
+    return replace(request, tty=False, interactive=False, network=False, seconds=seconds)
+
+
 def ask(
     request: RunRequest,
     choice: Choice,
@@ -70,15 +75,16 @@ def ask(
     cache: Cache,
     progress: Progress,
     say: Callable[[str], None],
+    seconds: float,
 ) -> Answer:
     """Run a request whose first argument is a word that answers with one JSON object.
 
     Raises:
         VerificationError: the machine cannot execute it, or does so wrongly: it was killed by a fault.
-        RunError: it cannot be run, failed, or needed more memory than it may have.
+        RunError: it cannot be run, failed, or needed more memory or time than it may have.
     """
     word = request.arguments[0]
-    quiet = replace(request, tty=False, interactive=False, mounts=())
+    quiet = replace(shut_in(request, seconds), mounts=())
     heard: list[str] = []
 
     def hear(line: str) -> None:

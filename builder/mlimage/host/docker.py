@@ -67,6 +67,8 @@ def creation(request: RunRequest, *, image: str, rootless: bool) -> dict[str, An
         "tty": request.tty,
         "user": str(user),
     }
+    if not request.network:
+        settings["network_mode"] = "none"
     if limits.memory is not None:
         # Without the second Docker allows the same again in swap.
         settings |= {"mem_limit": limits.memory, "memswap_limit": limits.memory}

@@ -96,6 +96,6 @@ def dry_run(request: RunRequest, choice: Choice, cache: Cache) -> dict[str, Any]
     told = sandbox.settings(request, machine, root=root, scratch=scratch, cgroup=None)
     return {
         "runtime": "sandbox",
-        "command": list(sandbox.command(machine, 3, 4).argv),
+        "command": list(sandbox.command(machine, 3, 4, network=request.network).argv),
         "settings": told.as_dict(),
     }

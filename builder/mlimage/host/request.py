@@ -92,6 +92,8 @@ class RunRequest:
         read_only: whether the image's files cannot be written (`/tmp`, `/dev/shm` and `/models` can).
         interactive: whether it gets mlimage's standard input.
         tty: whether it gets a terminal.
+        network: whether it has one; a server must.
+        seconds: after which it is ended, and has failed; None for no limit.
     """
 
     image: SealedImage
@@ -107,6 +109,8 @@ class RunRequest:
     read_only: bool = True
     interactive: bool = False
     tty: bool = False
+    network: bool = True
+    seconds: float | None = None
 
     @property
     def serves(self) -> bool:

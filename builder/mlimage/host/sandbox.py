@@ -59,8 +59,8 @@ def this_machine() -> Machine:
     )
 
 
-def command(machine: Machine, control: int, status: int) -> Command:
-    """The command that makes the namespaces. Pure."""
+def command(machine: Machine, control: int, status: int, *, network: bool = True) -> Command:
+    """The command that makes the namespaces; one more takes the network away. Pure."""
     user = () if machine.privileged else ("--user", "--map-root-user")
     # The inner process takes orders from `control`; --kill-child is for the end of `unshare` itself.
     return Command(
@@ -71,6 +71,7 @@ def command(machine: Machine, control: int, status: int) -> Command:
             "--pid",
             "--ipc",
             "--uts",
+            *(() if network else ("--net",)),
             "--fork",
             "--kill-child",
             "--",
@@ -119,12 +120,13 @@ def settings(
         data_limit=None if cgroup else limits.memory,
         processors=None if cgroup or limits.cpus is None else max(1, math.ceil(limits.cpus)),
         foreground=request.tty,
+        network=request.network,
     )
 
 
 def caveats(request: RunRequest, cgroup: Path | None) -> str:
     """What this sandbox does not do, in one line for the user. Pure."""
-    said = [NOT_ISOLATED]
+    said = [NOT_ISOLATED if request.network else NOT_ISOLATED.removeprefix("the network, ")]
     if request.tty:
         said.append("so is the terminal")
     if cgroup is None and request.limits.memory is not None:
@@ -227,7 +229,7 @@ def started(
         status, theirs_status = os.pipe()
         try:
             process = spawn(
-                command(machine, theirs_control, theirs_status),
+                command(machine, theirs_control, theirs_status, network=request.network),
                 pass_fds=(theirs_control, theirs_status),
                 stdin=request.interactive,
                 stdout=output,

@@ -66,11 +66,16 @@ class _Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class _Late:
+    """Its time is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Done:
     """What was to be done with the server is done."""
 
 
-_Event = Ended | Ready | NotReady | _Signal | _Broken | _Done
+_Event = Ended | Ready | NotReady | _Signal | _Broken | _Late | _Done
 
 
 def supervise(
@@ -95,7 +100,7 @@ def supervise(
             end. None where it serves until somebody ends it.
 
     Raises:
-        RunError: a server ended, or was not healthy in time.
+        RunError: a server ended, or was not healthy in time; a run did not end in time.
     """
     events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     stop = threading.Event()
@@ -105,6 +110,8 @@ def supervise(
         if request.port is not None and request.health is not None:
             port, health = request.port, request.health
             _background("health", events, lambda: wait_healthy(port, health, stop))
+        if request.seconds is not None:
+            _background("limit", events, lambda: None if stop.wait(request.seconds) else _Late())
         try:
             return _Course(started, request, say, grace, meanwhile).follow(events)
         finally:
@@ -148,6 +155,8 @@ class _Course:
                     self._ready(events)
                 case _Done():
                     self._stop()
+                case _Late():
+                    self._late()
                 case NotReady():
                     self._not_ready(event)
                 case _Signal():
@@ -178,6 +187,13 @@ class _Course:
             hint="its last lines above may say why; --health-timeout SECONDS waits longer",
         )
         self._stop()
+
+    def _late(self) -> None:
+        self._failure = RunError(
+            f"`{self._request.image.name}` did not end within {self._request.seconds:g} s, and was ended",
+            hint="does it wait for something? --timeout SECONDS gives it more time",
+        )
+        self._kill()
 
     def _pass_on(self, number: int) -> None:
         if self._asked:

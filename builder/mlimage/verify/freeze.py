@@ -150,8 +150,6 @@ def freeze(
                     arguments=("record", *_arguments(golden)),
                     env=(*request.env, *take.env),
                     mounts=(*request.mounts, Mount(source=folder, target=_INSIDE, writable=True)),
-                    tty=False,
-                    interactive=False,
                 )
             )
             if status:

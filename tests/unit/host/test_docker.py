@@ -57,6 +57,10 @@ def test_everything_that_docker_is_told() -> None:
     }
 
 
+def test_what_computes_alone_has_no_network() -> None:
+    assert creation(request("verify", network=False), image="i", rootless=False)["network_mode"] == "none"
+
+
 def test_files_belong_to_the_person_of_a_rootless_daemon() -> None:
     person = request("train", user=User(1000, 1000), as_person=True)
     named = request("train", user=User(65532, 65532))

@@ -29,6 +29,8 @@ def test_the_command_of_root_and_of_a_person() -> None:
     assert given_to_root[12].endswith("/mlimage/host/inside")
     assert given_to_root[13:] == ("3", "4")
     assert command(PERSON, 3, 4).argv == ("unshare", "--user", "--map-root-user", *given_to_root[1:])
+    alone = command(ROOT, 3, 4, network=False).argv
+    assert alone == (*given_to_root[:5], "--net", *given_to_root[5:])
 
 
 def test_everything_that_the_sandbox_is_told() -> None:
@@ -57,6 +59,7 @@ def test_everything_that_the_sandbox_is_told() -> None:
         "data_limit": 2 << 30,
         "processors": 2,
         "foreground": False,
+        "network": True,
     }
 
 
@@ -82,6 +85,9 @@ def test_settings_come_through_json(texts: dict[str, str], uid: int) -> None:
 def test_what_it_does_not_isolate_is_said() -> None:
     limited = request("train", limits=Limits(memory=1, cpus=1))
     assert caveats(request("train"), None) == f"sandbox: {NOT_ISOLATED}"
+    alone = request("verify", network=False)
+    assert caveats(alone, None) == "sandbox: the host's name and the kernel's calls are this machine's own"
+    assert not settings(alone, ROOT, root=Path("/"), scratch=None, cgroup=None).network
     assert caveats(request("shell", tty=True), None) == f"sandbox: {NOT_ISOLATED}; so is the terminal"
     assert caveats(limited, Path("/g")) == f"sandbox: {NOT_ISOLATED}"
     assert caveats(limited, None) == (

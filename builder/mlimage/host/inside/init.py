@@ -32,6 +32,8 @@ def main(control: int, status: int) -> NoReturn:
     try:
         settings = Settings.from_json(_line(control))
         _limit(settings)
+        if not settings.network:
+            system.bring_up_loopback()
         enter(settings)
     except OSError as error:
         _tell(status, {"failure": _words(error)})

@@ -33,6 +33,7 @@ class Settings:
         data_limit: bytes of private memory of one process (`RLIMIT_DATA`), None for no limit.
         processors: how many of the processors it may use, None for all.
         foreground: whether it owns the terminal.
+        network: whether it has that of the machine, or only one with itself.
     """
 
     root: str
@@ -49,6 +50,7 @@ class Settings:
     data_limit: int | None
     processors: int | None
     foreground: bool
+    network: bool
 
     def as_dict(self) -> dict[str, Any]:
         """As a JSON value."""

@@ -5,7 +5,10 @@ Nothing here may need a module or a codec that is not loaded: after `change_root
 """
 
 import ctypes
+import fcntl
 import os
+import socket
+import struct
 from typing import Final
 
 MS_RDONLY: Final = 0x1
@@ -29,6 +32,9 @@ KEPT_CAPABILITIES: Final = frozenset({0, 1, 3, 4, 5, 6, 7, 10})
 """What root in a sandbox may: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE.
 Docker leaves a few more, none of which training or serving needs."""
 
+_SIOCSIFFLAGS: Final = 0x8914
+_IFF_UP: Final = 0x1
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -36,6 +42,12 @@ def mount(source: str | None, target: str, kind: str | None, flags: int, options
     """`mount(2)`; raises `OSError` that names the target."""
     result = _libc.mount(_bytes(source), _bytes(target), _bytes(kind), ctypes.c_ulong(flags), _bytes(options))
     _check(result, target)
+
+
+def bring_up_loopback() -> None:
+    """Let a new network namespace, which reaches nothing, reach itself at 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", _IFF_UP))
 
 
 def change_root(folder: str) -> None:
