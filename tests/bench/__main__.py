@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from bench import build, lock, registry, variants
+from bench import build, lock, registry, start, variants
 from bench.picture import draw
 from support.indexes import mirrors_of_wheels
 from support.machine import ROOT
@@ -25,9 +25,10 @@ _PARTS: Final[Mapping[str, ModuleType]] = {
     "build": build,
     "lock": lock,
     "registry": registry,
+    "start": start,
     "variants": variants,
 }
-_DEFAULT: Final = ("build", "lock", "registry")
+_DEFAULT: Final = ("build", "lock", "registry", "start")
 """Not `variants`, which fetches gigabytes."""
 _RESULTS: Final = ROOT / "docs" / "bench.json"
 
