@@ -29,15 +29,12 @@ def golden_files(layer: GoldenLayer, plan: BuildPlan, folder: Path) -> tuple[Ent
         BuildError: the record is damaged, or model or preprocessing are others than those it is of.
     """
     place = (folder / layer.source).resolve()
-    again = f"`mlimage freeze {plan.image}` records anew"
-    try:
-        if Digest.of((place / MANIFEST).read_bytes()) != layer.digest:
-            raise BuildError(f"`{place / MANIFEST}` has changed during the build", hint="build again")
-        record = read_golden(str(place))
-    except GoldenError as error:
-        raise BuildError(str(error), hint=again) from error
+    if Digest.of((place / MANIFEST).read_bytes()) != layer.digest:
+        raise BuildError(f"`{place / MANIFEST}` has changed during the build", hint="build again")
+    record = _record(place, plan)
     models = files_of_model(record)
-    _hold(models, place / FROZEN, of="the frozen model", hint=f"take it from version control, or {again}")
+    hint = f"take it from version control, or {_again(plan)}"
+    _hold(models, place / FROZEN, of="the frozen model", hint=hint)
     _hold(
         _sources(record),
         folder / next(each.source for each in plan.layers if isinstance(each, AppLayer)),
@@ -59,17 +56,31 @@ def trained_since(plan: BuildPlan, folder: Path) -> Path | None:
     Args:
         plan: what is built.
         folder: the image's folder in the project.
+
+    Raises:
+        BuildError: the record is damaged.
     """
     layer = next((layer for layer in plan.layers if isinstance(layer, GoldenLayer)), None)
     trained = folder.parent.parent / MODELS / plan.image
     if layer is None or not trained.is_dir():
         return None
-    record = read_golden(str((folder / layer.source).resolve()))
+    record = _record((folder / layer.source).resolve(), plan)
     for path, digest in files_of_model(record).items():
         file = trained / path
         if file.is_file() and _digest(file) != digest:
             return file
     return None
+
+
+def _record(place: Path, plan: BuildPlan) -> Record:
+    try:
+        return read_golden(str(place))
+    except GoldenError as error:
+        raise BuildError(str(error), hint=_again(plan)) from error
+
+
+def _again(plan: BuildPlan) -> str:
+    return f"`mlimage freeze {plan.image}` records anew"
 
 
 def _sources(record: Record) -> dict[str, str]:
