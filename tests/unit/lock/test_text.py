@@ -408,7 +408,7 @@ def test_no_hosts_and_no_paths_in_a_lock() -> None:
         assert _leaks(text) == []
     for path in sorted((ROOT / "lockfiles").rglob("*.*")):
         # Arrays and models are no texts, and any two of their bytes may look like something.
-        if path.suffix in {".toml", ".json", ".txt"}:
+        if path.suffix not in {".npy", ".npz", ".pt", ".h5"}:
             assert _leaks(path.read_text()) == [], path
 
 
