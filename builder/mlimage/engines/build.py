@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from mlimage.cache import Cache
 from mlimage.engines.elsewhere import Elsewhere
 from mlimage.engines.layers import BuiltLayer, Engine, make_layers
-from mlimage.engines.recorded import compare, records_of
+from mlimage.engines.recorded import compare, records_of, repaired
 from mlimage.engines.stepfiles import Compared, compare_steps, label_of, record_steps
 from mlimage.lock.records import read_digests, write_digests
 from mlimage.oci.model import SealedImage
+from mlimage.oci.records import LayerRecords
 from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.plan.model import BuildPlan
@@ -97,6 +98,14 @@ def build_image(
         store=store,
         progress=progress,
         jobs=jobs,
+    )
+    layers = repaired(
+        layers,
+        recorded,
+        plan=plan,
+        packed=LayerRecords(cache.layers, store),
+        store=store,
+        progress=progress,
     )
     tag = str(plan.tag)
     built = records_of(layers, tag)

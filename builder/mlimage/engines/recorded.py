@@ -1,11 +1,18 @@
 """`digests.toml`: what a build gave is held against what was recorded for the same inputs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from mlimage.digest import Digest
 from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
-from mlimage.plan.model import BaseLayer, Layer, LibraryLayer, PackageLayer, PulledLayer
+from mlimage.oci.layer import repack
+from mlimage.oci.model import LayerBlob
+from mlimage.oci.records import LayerRecords
+from mlimage.oci.store import Store
+from mlimage.plan.model import BaseLayer, BuildPlan, Layer, LibraryLayer, PackageLayer, PulledLayer
+from mlimage.progress import Progress
 
 
 def records_of(layers: Sequence[BuiltLayer], tag: str) -> tuple[Record, ...]:
@@ -28,6 +35,70 @@ def records_of(layers: Sequence[BuiltLayer], tag: str) -> tuple[Record, ...]:
 def comes_from_lock(layer: Layer) -> bool:
     """Whether all of a layer is named by the lock; others are of the project, or of steps."""
     return isinstance(layer, BaseLayer | PulledLayer | LibraryLayer | PackageLayer)
+
+
+def repaired(
+    layers: Sequence[BuiltLayer],
+    recorded: Sequence[Record],
+    *,
+    plan: BuildPlan,
+    packed: LayerRecords,
+    store: Store,
+    progress: Progress,
+) -> tuple[BuiltLayer, ...]:
+    """The layers, those packed once more whose content is as recorded, and whose packed bytes are not.
+
+    The compressor gives the same bytes on every machine, but a processor or memory may err: with a layer of
+    torch it was seen once in some hundred builds. What the second time gives is taken if it is what was
+    recorded, and a warning says so; else the layer stays as it is, for `compare` to refuse.
+
+    Args:
+        layers: what a build gave.
+        recorded: what was recorded for the same inputs.
+        plan: of the build.
+        packed: where the results of layers are kept, which learn the new ones.
+        store: where the layers are.
+        progress: gets the warning.
+
+    Raises:
+        BuildError: a layer does not unpack to what went into it; it is forgotten.
+    """
+    expected = {record.key: record for record in recorded}
+
+    def settle(layer: BuiltLayer) -> BuiltLayer:
+        record = expected.get(layer.key)
+        if (
+            record is None
+            or not layer.here
+            or record.diff_id != layer.blob.diff_id
+            or record.digest == layer.blob.blob.digest
+        ):
+            return layer
+        again = _once_more(layer.key, layer.blob, plan=plan, packed=packed, store=store)
+        if again.blob.digest != record.digest:
+            return layer
+        packed.put(layer.key, again)
+        progress.note(
+            f"warning: layer `{again.name}` of `{plan.name}` was packed into other bytes than recorded, and, "
+            "once more, into those recorded: the memory or the processor of this machine may be faulty"
+        )
+        return replace(layer, blob=again)
+
+    return tuple(settle(layer) for layer in layers)
+
+
+def _once_more(
+    key: Digest, layer: LayerBlob, *, plan: BuildPlan, packed: LayerRecords, store: Store
+) -> LayerBlob:
+    try:
+        return repack(layer, plan.compression, store)
+    except BuildError as error:
+        packed.forget(key)
+        raise BuildError(
+            f"layer `{layer.name}` of `{plan.name}` does not unpack to what went into it",
+            hint="the memory or the processor of this machine may be faulty; that layer was dropped: "
+            "try again, on another machine if it comes back",
+        ) from error
 
 
 def compare(recorded: Sequence[Record], built: Sequence[Record], *, name: str) -> tuple[str, ...]:

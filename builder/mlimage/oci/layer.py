@@ -1,14 +1,15 @@
 """Files to a layer in the store, in one streaming pass: no layer is ever whole in memory."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
+from mlimage.oci.blobstream import open_layer
 from mlimage.oci.compress import Compressor, codec_of
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.store import Store
-from mlimage.oci.tar import tar_chunks
+from mlimage.oci.tar import CHUNK, tar_chunks
 from mlimage.plan.model import Compression
 
 
@@ -34,13 +35,40 @@ def pack(
         BuildError: a file is not what its entry says, or the compressor is not what it should be.
         OSError: the store cannot be written.
     """
+    return _pack(tar_chunks(entries), name=name, compression=compression, store=store, advance=advance)
+
+
+def repack(layer: LayerBlob, compression: Compression, store: Store) -> LayerBlob:
+    """Pack what a layer unpacks to once more; the store has the result then, and still the layer.
+
+    Raises:
+        BuildError: the layer does not unpack to its diff_id.
+        OSError: the store cannot be written.
+    """
+    with open_layer(layer, store, verify=True) as stream:
+
+        def chunks() -> Iterator[bytes]:
+            yield from iter(lambda: stream.read(CHUNK), b"")
+            stream.finish()
+
+        return _pack(chunks(), name=layer.name, compression=compression, store=store, advance=lambda _: None)
+
+
+def _pack(
+    tar: Iterable[bytes],
+    *,
+    name: str,
+    compression: Compression,
+    store: Store,
+    advance: Callable[[int], None],
+) -> LayerBlob:
     # In one thread: another one for the compressor gained nothing, since each core has a layer of its own.
     codec = codec_of(compression)
     content = hashlib.sha256()
     size = 0
     with store.blob_writer() as blob:
         compressor = Compressor(codec)
-        for chunk in tar_chunks(entries):
+        for chunk in tar:
             content.update(chunk)
             size += len(chunk)
             packed = compressor.write(chunk)

@@ -30,6 +30,10 @@ class LayerRecords:
         """Record what the inputs gave."""
         write_atomically(self.folder / f"{key.hex}.json", record_of(layer))
 
+    def forget(self, key: Digest) -> None:
+        """Let these inputs be packed anew."""
+        (self.folder / f"{key.hex}.json").unlink(missing_ok=True)
+
 
 def record_of(layer: LayerBlob) -> bytes:
     """The text form of a record: canonical JSON."""

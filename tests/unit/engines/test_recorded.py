@@ -1,13 +1,21 @@
 """What a build gave against `digests.toml`."""
 
-from dataclasses import replace
+import gzip
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from mlimage.engines.build import Built
+from mlimage.engines.layers import BuiltLayer
 from mlimage.engines.recorded import compare
 from mlimage.errors import BuildError
-from mlimage.lock.records import Record
+from mlimage.lock.records import Record, read_digests
+from mlimage.oci.records import LayerRecords
+from mlimage.progress import SILENT, Task, Unit
 from support.locks import digest_of
+from support.tinyproject import Project
 
 NUMPY = Record(
     tags=("cpu",),
@@ -60,3 +68,70 @@ def test_a_record_of_the_same_bytes_with_another_size() -> None:
     assert error.value.message == (
         "layer `numpy` of `digits:cpu` has other size than recorded: expected (100, 1), got (100, 400)"
     )
+
+
+@dataclass
+class Notes:
+    """A progress that keeps its notes."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def task(
+        self, description: str, *, total: int | None = None, unit: Unit = "items"
+    ) -> AbstractContextManager[Task]:
+        return SILENT.task(description, total=total, unit=unit)
+
+    def note(self, message: str) -> None:
+        self.lines.append(message)
+
+    def detail(self, message: str) -> None:
+        pass
+
+
+def packed_as(project: Project, name: str, pack: Callable[[bytes], bytes]) -> tuple[Built, BuiltLayer]:
+    """Build and record; then let the store have other packed bytes for a layer."""
+    built = project.build(record=True)
+    [layer] = [layer for layer in built.layers if layer.layer.name == name]
+    tar = gzip.decompress(project.store.blob(layer.blob.blob.digest).read_bytes())
+    other = project.store.put(pack(tar), layer.blob.blob.media_type)
+    assert other.digest != layer.blob.blob.digest
+    LayerRecords(project.cache.layers, project.store).put(layer.key, replace(layer.blob, blob=other))
+    return built, layer
+
+
+def test_bytes_that_a_faulty_machine_packed_are_packed_once_more(project: Project) -> None:
+    before, layer = packed_as(project, "two", lambda tar: gzip.compress(tar, mtime=0))
+    project.store.blob(layer.blob.blob.digest).unlink()
+    notes = Notes()
+    assert project.build(progress=notes).image == before.image
+    [warning] = notes.lines
+    assert warning == (
+        "warning: layer `two` of `demo:cpu` was packed into other bytes than recorded, and, once more, into "
+        "those recorded: the memory or the processor of this machine may be faulty"
+    )
+    assert project.build(progress=notes).image == before.image
+    assert len(notes.lines) == 1
+    assert project.left_over() == []
+
+
+def test_bytes_that_do_not_unpack_to_what_went_in(project: Project) -> None:
+    before, _ = packed_as(project, "two", lambda tar: gzip.compress(tar[:700] + b"?" + tar[701:], mtime=0))
+    with pytest.raises(BuildError) as error:
+        project.build()
+    assert error.value.message == "layer `two` of `demo:cpu` does not unpack to what went into it"
+    assert error.value.hint == (
+        "the memory or the processor of this machine may be faulty; that layer was dropped: try again, "
+        "on another machine if it comes back"
+    )
+    assert project.build().image == before.image
+
+
+def test_a_compressor_that_always_gives_other_bytes_is_no_fault_of_the_machine(project: Project) -> None:
+    project.build(record=True)
+    file = project.place / "lock/digests.toml"
+    [record] = [one for one in read_digests(file.parent) if one.layer == "two"]
+    file.write_text(file.read_text().replace(str(record.digest), str(digest_of("another compressor"))))
+    with pytest.raises(
+        BuildError, match="layer `two` of `demo:cpu` has other compressed bytes than recorded"
+    ):
+        project.build()
