@@ -42,7 +42,7 @@ def probe(
         typer.Option(
             "--group",
             metavar="NAME",
-            help="Only `python`, `numpy`, `sklearn`, `torch`, …; may be repeated.",
+            help="Only `python`, `numpy`, `sklearn`, `torch`, `cuda`, …; may be repeated.",
             show_default=False,
         ),
     ] = None,

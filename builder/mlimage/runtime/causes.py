@@ -81,6 +81,11 @@ CAUSES = {
         Cause("C7", "another GPU, driver or CUDA", _NONE),
         Cause("C8", "GPUs added up in another order", f"{_STRICT} (NCCL_ALGO, NCCL_PROTO)"),
         Cause(
+            "C10",
+            "a GPU, or a library on it, that computes wrong",
+            "update the driver; `nvidia-smi -q -d ECC,ROW_REMAPPER` shows errors of its memory",
+        ),
+        Cause(
             "D3",
             "another order of sets (PYTHONHASHSEED)",
             "set `determinism: {seed: …}`, or sort what comes from a set",

@@ -152,6 +152,14 @@ def test_a_group_that_is_not_there() -> None:
     assert (done.returncode, done.stderr) == (2, "mlimage: --group: this image has no jax\n")
 
 
+def test_a_gpu_that_is_not_there() -> None:
+    done = word("probe", "--group", "cuda")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "mlimage: --group: PyTorch sees no GPU here, or is not in this image\n",
+    )
+
+
 @pytest.fixture
 def broken(tmp_path: Path) -> dict[str, str]:
     """A machine whose `exp` is wrong by a billionth."""

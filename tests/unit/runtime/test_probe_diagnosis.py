@@ -1,9 +1,12 @@
 """Which cause a pattern of differing operations names: patterns as measured, one switch at a time."""
 
+from typing import Any
+
 import pytest
 
 from mlimage.runtime.causes import CAUSES
 from mlimage.runtime.probe.diagnosis import MATRIX, diagnose
+from mlimage.runtime.probe.verdicts import why_wrong
 
 TORCH_MODELS = ("torch.transformer.1", "torch.transformer.4", "torch.training")
 
@@ -80,6 +83,9 @@ PATTERNS = {
     "a sort alone": (["B2"], ("numpy.argsort.ties",)),
     "flushing to zero": (["B13"], ("canary.denormal",)),
     "TF32": (["C4"], ("torch.tf32.matmul", "torch.tf32.conv")),
+    "TF32 on a GPU": (["C4"], ("cuda.tf32.matmul", "cuda.tf32.conv", "cuda.mm.64", "cuda.training")),
+    "another GPU": (["C7"], ("cuda.mm.64", "cuda.training")),
+    "another GPU and OpenBLAS": (["C7", "B3"], ("cuda.lstm", "numpy.svd.float64")),
     "numpy and threads": (["B1", "B11"], ("numpy.exp.float64", "torch.sum", "torch.dot")),
     "numpy and its OpenBLAS": (["B1", "B3"], ("numpy.exp.float64", "numpy.svd.float64", "sklearn.pca")),
     "what nobody knows": (["?"], ("canary.contraction",)),
@@ -120,3 +126,33 @@ def test_every_cause_of_the_matrix_is_in_the_catalogue() -> None:
 def test_no_sign_belongs_to_two_causes() -> None:
     signs = [sign for pattern in MATRIX for sign in pattern.signs if pattern.cause != "B2"]
     assert len(signs) == len(set(signs))
+
+
+def judged(*wrong_ones: str, emulated: bool = False) -> dict[str, Any]:
+    """A record of a machine on which these are wrong, and one is right."""
+    operations = [{"name": name, "correct": False} for name in wrong_ones]
+    return {
+        "operations": [*operations, {"name": "numpy.exp.float64", "correct": True}],
+        "fingerprint": {"cpu": {"emulated": emulated}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong_ones", "causes"),
+    [
+        ((), {}),
+        (("torch.lstm",), {"A5": ("torch.lstm",)}),
+        (("canary.denormal", "torch.tf32.conv"), {"B13": ("canary.denormal",), "C4": ("torch.tf32.conv",)}),
+        (("cuda.lstm", "libm.exp"), {"C10": ("cuda.lstm",), "A5": ("libm.exp",)}),
+        (("cuda.tf32.matmul", "cuda.mm.64"), {"C4": ("cuda.tf32.matmul", "cuda.mm.64")}),
+    ],
+)
+def test_what_is_wrong_alone_names_its_cause(
+    wrong_ones: tuple[str, ...], causes: dict[str, tuple[str, ...]]
+) -> None:
+    assert {each.cause.id: each.operations for each in why_wrong(judged(*wrong_ones))} == causes
+
+
+def test_an_emulator_is_blamed_for_what_is_wrong() -> None:
+    [found] = why_wrong(judged("torch.lstm", emulated=True))
+    assert found.cause.id == "B10"

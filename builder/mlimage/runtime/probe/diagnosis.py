@@ -33,7 +33,8 @@ class Pattern(NamedTuple):
 MATRIX = (
     Pattern("B13", ("canary.denormal",)),
     Pattern("D3", ("canary.set",)),
-    Pattern("C4", ("torch.tf32.*",)),
+    Pattern("C4", ("torch.tf32.*", "cuda.tf32.*"), ("cuda.*",)),
+    Pattern("C7", ("cuda.*",)),
     Pattern(
         "A6",
         ("libm.*",),

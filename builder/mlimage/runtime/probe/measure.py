@@ -15,15 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SCHEMA = "mlimage/probe/1"
-GROUPS = ("python", "numpy", "sklearn", "torch", "onnxruntime", "tensorflow", "jax")
-"""In this order; all but the first need the package of their name."""
+GROUPS = ("python", "numpy", "sklearn", "torch", "cuda", "onnxruntime", "tensorflow", "jax")
+"""In this order. `cuda` needs a GPU that PyTorch sees, all others but the first the package of their name."""
 _LACKING = (AttributeError, ImportError, NotImplementedError, TypeError)
 """What a library that is older or newer than this probe raises; anything else is the machine's doing."""
 
 
 def present() -> list[str]:
-    """The groups whose packages are installed here."""
-    return [group for group in GROUPS if group == "python" or find_spec(group) is not None]
+    """The groups that can be asked here."""
+    return [group for group in GROUPS if is_there(group)]
+
+
+def is_there(group: str) -> bool:
+    """Whether a group's package is installed, or its hardware there."""
+    if group == "cuda":
+        return find_spec("torch") is not None and _sees_gpu()
+    return group == "python" or find_spec(group) is not None
+
+
+def _sees_gpu() -> bool:
+    try:
+        return bool(import_module("torch").cuda.is_available())
+    except _LACKING:
+        return False
 
 
 def measure(groups: Iterable[str]) -> dict[str, Any]:

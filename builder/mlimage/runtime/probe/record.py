@@ -27,7 +27,8 @@ def make_record(*, profile: str | None, groups: Sequence[str] | None = None) -> 
     """
     began = time.perf_counter()
     asked = list(groups) if groups else present()
-    before = fingerprint(os.environ, profile=profile, modules=[name for name in FRAMEWORKS if name in asked])
+    needed = {"torch" if group == "cuda" else group for group in asked}
+    before = fingerprint(os.environ, profile=profile, modules=[name for name in FRAMEWORKS if name in needed])
     libraries = time.perf_counter() - began
     found = measure(asked)
     seconds = {

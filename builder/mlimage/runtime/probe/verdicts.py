@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlimage.runtime.probe.compare import normwise
@@ -17,6 +18,7 @@ _GROUPS = {
     "numpy": ("numpy",),
     "sklearn": ("scikit-learn", "scipy", "numpy"),
     "torch": ("torch",),
+    "cuda": ("torch",),
     "onnxruntime": ("onnxruntime",),
     "tensorflow": ("tensorflow",),
     "jax": ("jax", "jaxlib"),
@@ -81,10 +83,14 @@ def why_wrong(record: Mapping[str, Any]) -> tuple[Finding, ...]:
     if not names:
         return ()
     flushed = tuple(name for name in names if name == "canary.denormal")
-    reduced = tuple(name for name in names if name.startswith("torch.tf32."))
-    rest = tuple(name for name in names if name not in (*flushed, *reduced))
+    reduced = tuple(name for name in names if fnmatchcase(name, "*.tf32.*"))
+    on_gpu = tuple(name for name in names if name.startswith("cuda.") and name not in reduced)
+    if any(name.startswith("cuda.") for name in reduced):
+        # Every product on the GPU is rounded then, and what is made of products.
+        reduced, on_gpu = (*reduced, *on_gpu), ()
+    rest = tuple(name for name in names if name not in (*flushed, *reduced, *on_gpu))
     emulated = record["fingerprint"]["cpu"]["emulated"]
-    parts = (("B13", flushed), ("C4", reduced), ("B10" if emulated else "A5", rest))
+    parts = (("B13", flushed), ("C4", reduced), ("C10", on_gpu), ("B10" if emulated else "A5", rest))
     return tuple(Finding(CAUSES[cause], found) for cause, found in parts if found)
 
 

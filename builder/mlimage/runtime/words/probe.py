@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mlimage.runtime.probe.measure import GROUPS, present, without_values
+from mlimage.runtime.probe.measure import GROUPS, is_there, without_values
 from mlimage.runtime.probe.record import RecordError, make_record, parse_record
 from mlimage.runtime.probe.table import comparison_lines, record_lines
 from mlimage.runtime.probe.verdicts import Comparison, compare, wrong
@@ -82,7 +82,9 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _groups(wanted: list[str] | None) -> list[str] | None:
-    lacking = [group for group in wanted or () if group not in present()]
+    lacking = [group for group in wanted or () if not is_there(group)]
+    if "cuda" in lacking:
+        raise RecordError("--group: PyTorch sees no GPU here, or is not in this image")
     if lacking:
         raise RecordError(f"--group: this image has no {', '.join(lacking)}")
     return wanted
