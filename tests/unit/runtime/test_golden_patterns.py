@@ -153,11 +153,46 @@ def test_of_what_is_not_finite() -> None:
     assert seen(lambda rows: rows * 2, holes) == "each number is 2 times what it was"
 
 
-def test_of_channels() -> None:
-    pixels = np.random.default_rng(3).integers(0, 256, size=(4, 5, 5, 3), dtype=np.uint8)
-    said = "the three channels stand in reverse order"
-    assert seen(lambda images: images[..., ::-1], (pixels,), 0) == said
-    assert seen(lambda images: images[:, ::-1], (pixels.transpose(0, 3, 1, 2),), 0) == said
+@pytest.mark.parametrize("few", [3, 256])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize(
+    ("shape", "change", "said"),
+    [
+        ((5, 7, 3), lambda images: images[..., ::-1], "the three channels stand in reverse order"),
+        (
+            (5, 7, 4),
+            lambda images: images[..., [2, 1, 0, 3]],
+            "the first three channels stand in reverse order",
+        ),
+        ((5, 7, 3), lambda images: images[:, :, ::-1], "images of 5 x 7 are mirrored"),
+        ((5, 7, 1), lambda images: images[:, ::-1], "images of 5 x 7 are upside down"),
+        ((5, 7, 4), lambda images: images[:, ::-1, ::-1], "images of 5 x 7 are turned by half"),
+        ((6, 6, 3), lambda images: images.swapaxes(1, 2), "images of 6 x 6 are transposed"),
+        ((6, 6, 3), lambda images: np.rot90(images, 1, (1, 2)), "images of 6 x 6 are turned to the left"),
+        ((6, 6, 3), lambda images: np.rot90(images, -1, (1, 2)), "images of 6 x 6 are turned to the right"),
+    ],
+)
+def test_of_images(shape: tuple[int, ...], change: Change, said: str, *, first: bool, few: int) -> None:
+    """Channels may come first or last, and many pixels may be equal."""
+    pixels = np.random.default_rng(3).integers(0, few, size=(4, *shape), dtype=np.uint8)
+    if not first:
+        assert seen(change, (pixels,), 0) == said
+        return
+    turned = lambda images: change(images.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)  # noqa: E731
+    assert seen(turned, (pixels.transpose(0, 3, 1, 2),), 0) == said
+
+
+def test_of_images_in_one_axis() -> None:
+    pixels = np.random.default_rng(3).normal(size=(4, 6, 6, 3))
+    flat = (pixels.reshape(4, -1),)
+    reverse = "the three channels stand in reverse order"
+    assert seen(lambda rows: rows.reshape(4, 36, 3)[..., ::-1].reshape(4, -1), flat) == reverse
+    assert seen(lambda rows: rows.reshape(4, 3, 36)[:, ::-1].reshape(4, -1), flat) == reverse
+    mirrored = "images of 6 x 6 are mirrored"
+    assert seen(lambda rows: rows.reshape(4, 6, 6, 3)[:, :, ::-1].reshape(4, -1), flat) == mirrored
+    assert seen(lambda rows: rows.reshape(4, 3, 6, 6)[..., ::-1].reshape(4, -1), flat) == mirrored
+    # Four columns are no image of 2 x 2.
+    assert seen(lambda rows: rows[:, [0, 2, 1, 3]], (flat[0][:, :4],)) == "columns 1 and 2 are swapped"
 
 
 def test_of_whole_numbers() -> None:
@@ -201,3 +236,15 @@ def test_other_shapes_say_nothing() -> None:
     assert seen(lambda rows: rows[:, :4]) is None
     assert pattern([], LIMIT) is None
     assert seen(lambda rows: rows, (np.zeros((0, 4)),)) is None
+
+
+def test_of_large_cases_the_first_samples_are_looked_at() -> None:
+    images = np.random.default_rng(5).normal(size=(10, 3, 200, 200)).astype("f4")  # two are looked at
+    small = (images[:1, :, :4, :4], images[1:2, :, :4, :4])
+    assert seen(lambda rows: rows * 2, (images,), 1e-6) == "each number is 2 times what it was"
+    assert seen(lambda rows: rows[:, ::-1], (images,), 1e-6) == "the three channels stand in reverse order"
+    # What one case leaves no room for, others have.
+    assert seen(lambda rows: rows + 1, (*small, images), 1e-6) == "each number is 1 more than what it was"
+    assert seen(lambda rows: rows + 1, (images[:4].reshape(2, -1), *small), 1e-6) is not None
+    whole = images[:3].reshape(1, -1)
+    assert seen(lambda rows: rows * 2, (whole, whole[0])) is None

@@ -9,6 +9,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mlimage.runtime.probe.operation import Values
 
 
@@ -22,16 +24,23 @@ def normwise(ours: Values, truth: Values) -> float:
         return math.inf
     if ours.dtype == truth.dtype and ours.content == truth.content:
         return 0.0
-    pairs = list(zip(ours.rows(), truth.rows()))
-    whole = max((_size(row) for _, row in pairs), default=0.0)
-    return max((_row(a, b, _size(b) or whole) for a, b in pairs), default=0.0)
+    farthest = whole = 0.0
+    # Row after row: of large arrays no more is in memory than their bytes.
+    for a, b in zip(ours.rows(), truth.rows()):
+        apart = _apart(a, b)
+        if apart:
+            size = _size(b)
+            if not size:
+                size = whole = whole or max(_size(row) for row in truth.rows())
+            farthest = max(farthest, apart / size if size else math.inf)
+    return farthest
 
 
-def _size(row: tuple[float, ...]) -> float:
+def _size(row: Sequence[float]) -> float:
     return max((abs(number) for number in row if math.isfinite(number)), default=0.0)
 
 
-def _row(ours: tuple[float, ...], truth: tuple[float, ...], size: float) -> float:
+def _apart(ours: Sequence[float], truth: Sequence[float]) -> float:
     farthest = 0.0
     for a, b in zip(ours, truth):
         if a == b:
@@ -41,6 +50,4 @@ def _row(ours: tuple[float, ...], truth: tuple[float, ...], size: float) -> floa
                 continue
             return math.inf
         farthest = max(farthest, abs(a - b))
-    if not farthest:
-        return 0.0
-    return farthest / size if size else math.inf
+    return farthest

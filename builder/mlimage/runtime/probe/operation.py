@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import struct
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 _FORMATS = {
     "float64": "d",
@@ -45,11 +45,17 @@ class Values(NamedTuple):
         form = _FORMATS[self.dtype]
         return struct.unpack(f"<{len(self.content) // struct.calcsize(form)}{form}", self.content)
 
-    def rows(self) -> list[tuple[float, ...]]:
+    def rows(self) -> Iterator[Sequence[float]]:
         """The elements along the last axis, for each place on the others; a scalar is one row."""
-        width = self.shape[-1] if self.shape else 1
-        numbers = self.numbers()
-        return [numbers[at : at + width] for at in range(0, len(numbers), width)] if width else []
+        form = _FORMATS[self.dtype]
+        width = (self.shape[-1] if self.shape else 1) * struct.calcsize(form)
+        for at in range(0, len(self.content), width) if width else ():
+            row: Any = memoryview(self.content)[at : at + width]
+            # A view costs no memory, but has no half precision, and this machine's order of bytes.
+            if form == "e" or sys.byteorder == "big":
+                yield struct.unpack(f"<{width // struct.calcsize(form)}{form}", row)
+            else:
+                yield row.cast(form)
 
 
 class Operation(NamedTuple):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from typing import TYPE_CHECKING
 
+from mlimage.runtime.golden.patterns.images import changes
 from mlimage.runtime.golden.patterns.table import alike
 
 if TYPE_CHECKING:
@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 _WIDE = 512
 """Columns, from which on only equal bits are found again: each is held against each."""
-_CHANNELS = 3
 _SHOWN = 6
 
 
 def reordered(table: Table) -> str | None:
     """Columns, the rows of cases, or the numbers of rows."""
+    for name, known in _known(table):
+        if table.is_moved(known):
+            return name
     order = _order_of_columns(table)
     if order is not None:
-        return _named(order, table.word)
+        return _listed(order, table.word)
     rows, moved = _in_cases(table)
     if moved and all(sorted(ours) == sorted(recorded) for ours, recorded in rows):
         return "rows stand in another order"
@@ -88,11 +90,7 @@ def _bits(column: Sequence[float]) -> bytes:
     return struct.pack(f"<{len(column)}d", *column)
 
 
-def _named(order: Sequence[int], word: str) -> str:
-    for name, known in _known(len(order)):
-        # Columns that are equal may stand for one another: what has not moved need not fit.
-        if all(place in (at, wanted) for at, (place, wanted) in enumerate(zip(order, known))):
-            return name.format(word)
+def _listed(order: Sequence[int], word: str) -> str:
     moved = [at for at, place in enumerate(order) if at != place]
     if len(moved) == 2:
         return f"{word}s {moved[0]} and {moved[1]} are swapped"
@@ -100,23 +98,12 @@ def _named(order: Sequence[int], word: str) -> str:
     return f"{word}s stand in another order: {shown}"
 
 
-def _known(width: int) -> Iterator[tuple[str, list[int]]]:
-    every = range(width)
+def _known(table: Table) -> Iterator[tuple[str, list[int]]]:
+    """Orders that have a name."""
+    every, width = range(table.width), table.width
     if width > 2:
-        yield "{}s stand in reverse order", [width - 1 - at for at in every]
-        yield "{}s have moved on by one place", [(at - 1) % width for at in every]
-        yield "{}s have moved back by one place", [(at + 1) % width for at in every]
-    side = math.isqrt(width)
-    if side > 1 and side * side == width:
-        shape = f"{side} x {side}"
-        yield f"images of {shape} are transposed", [at % side * side + at // side for at in every]
-        yield f"images of {shape} are mirrored", [at // side * side + side - 1 - at % side for at in every]
-        yield (
-            f"images of {shape} are upside down",
-            [(side - 1 - at // side) * side + at % side for at in every],
-        )
-    pixels, rest = divmod(width, _CHANNELS)
-    if pixels > 1 and not rest:
-        name = "the three channels stand in reverse order"
-        yield name, [at - at % _CHANNELS + _CHANNELS - 1 - at % _CHANNELS for at in every]
-        yield name, [(_CHANNELS - 1 - at // pixels) * pixels + at % pixels for at in every]
+        yield f"{table.word}s stand in reverse order", [width - 1 - at for at in every]
+        yield f"{table.word}s have moved on by one place", [(at - 1) % width for at in every]
+        yield f"{table.word}s have moved back by one place", [(at + 1) % width for at in every]
+    if width > 1:
+        yield from changes(table.shape)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mlimage.runtime.probe.operation import Values
 
 LARGEST = 1 << 18
-"""Numbers that are looked at, at most: those of the first cases."""
+"""Numbers that are looked at, at most: those of the first samples."""
 
 Rows = list[tuple[float, ...]]
 
@@ -23,6 +23,7 @@ class Table(NamedTuple):
         ours: rows, a sample each.
         recorded: rows, as many and as wide.
         lengths: how many rows each case has.
+        shape: of a sample; its numbers are a row.
         limit: how far one may be from the other, of the largest number in a row; 0 is exact.
         word: what a place in a row is called, `column` or `element`.
     """
@@ -30,6 +31,7 @@ class Table(NamedTuple):
     ours: Rows
     recorded: Rows
     lengths: tuple[int, ...]
+    shape: tuple[int, ...]
     limit: float
     word: str
 
@@ -60,6 +62,10 @@ class Table(NamedTuple):
             for a, b in zip(ours, row)
         )
 
+    def is_moved(self, order: Sequence[int]) -> bool:
+        """Whether the number at each place here is the record's at that of `order`."""
+        return self.is_made_of([[row[place] for place in order] for row in self.recorded])
+
     def is_mapped(self, change: Callable[[float], float]) -> bool:
         """Whether this, done to each recorded number, gives those here."""
         return self.is_made_of([[change(number) for number in row] for row in self.recorded])
@@ -67,24 +73,40 @@ class Table(NamedTuple):
 
 def table_of(pairs: Sequence[tuple[Values, Values]], limit: float) -> Table | None:
     """The table of an array of all cases, here and in the record, of equal shapes; None where it is empty."""
-    kept, total = [], 0
+    kept, left = [], LARGEST
     for ours, recorded in pairs:
-        total += math.prod(ours.shape)
-        if total > LARGEST:
-            break
-        kept.append((ours, recorded))
+        samples = _that_fit(recorded, left)
+        if samples:
+            kept.append((_first(ours, samples), _first(recorded, samples)))
+            left -= math.prod(kept[-1][0].shape)
     # One axis: each case is a sample, or each number is one where cases are not equally long.
     axis = 0 if all(len(ours.shape) <= 1 for ours, _ in kept) else 1
-    widths = {math.prod(ours.shape[axis:]) for ours, _ in kept}
+    shapes = {ours.shape[axis:] for ours, _ in kept}
+    widths = {math.prod(shape) for shape in shapes}
     width = widths.pop() if len(widths) == 1 else 1
     table = Table(
         ours=[row for ours, _ in kept for row in _rows(ours, width)],
         recorded=[row for _, recorded in kept for row in _rows(recorded, width)],
         lengths=tuple(len(_rows(ours, width)) for ours, _ in kept),
+        shape=shapes.pop() if len(shapes) == 1 else (width,),
         limit=limit,
         word="column" if all(len(ours.shape) <= 2 for ours, _ in kept) else "element",
     )
     return table if table.ours else None
+
+
+def _that_fit(values: Values, room: int) -> int:
+    """How many samples have no more numbers than there is room for; what has one axis is a single one."""
+    size, samples = math.prod(values.shape), values.shape[0] if len(values.shape) > 1 else 1
+    return min(samples, room * samples // size) if size else 0
+
+
+def _first(values: Values, samples: int) -> Values:
+    """Some of its samples."""
+    if len(values.shape) < 2 or samples == values.shape[0]:
+        return values
+    whole = len(values.content) // values.shape[0]
+    return values._replace(shape=(samples, *values.shape[1:]), content=values.content[: samples * whole])
 
 
 def finite(ours: Sequence[float], recorded: Sequence[float]) -> list[tuple[float, float]]:
