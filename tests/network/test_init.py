@@ -66,6 +66,10 @@ def test_a_new_image_is_locked_built_and_trained(tmp_path: Path, warm_cache: Cac
     for name in names:
         said, _ = mlimage("run", name, "--runtime", "sandbox", "train")
         assert said == "root mean square error 0.1021; model written to /models/model.npz\n"
+    mlimage("freeze", "churn", "--runtime", "sandbox")
+    mlimage("build", "churn")
+    said, _ = mlimage("verify", "churn", "--runtime", "sandbox", "--serve")
+    assert said.endswith("\nPASS: 6 of 6 parts\n")
     for name in names[1:]:
         said, _ = mlimage("inspect", name)
         assert [line.split()[1] for line in said.splitlines() if line.startswith("python ")] == [

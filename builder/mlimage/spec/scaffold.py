@@ -55,8 +55,8 @@ def scaffold(name: str, imported: Imported | None, *, templates: Path) -> Scaffo
         ),
         "app/.dockerignore": (templates / "app" / "dockerignore").read_text(encoding="utf-8"),
     }
-    for module in ("features.py", "train.py", "serve.py"):
-        files[f"app/{module}"] = (templates / "app" / module).read_text(encoding="utf-8")
+    for file in sorted((*templates.glob("app/*.py"), *templates.glob("golden/*.json"))):
+        files[f"{file.parent.name}/{file.name}"] = file.read_text(encoding="utf-8")
     try:
         parse_spec(files[FILE].encode(errors="replace"), path=f"images/{name}/{FILE}", folder=name)
     except SpecError as error:

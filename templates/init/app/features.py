@@ -1,6 +1,6 @@
 """Features of the model: training and serving import the same function, so they cannot differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,3 +16,8 @@ def features(observations: Sequence[Sequence[float]]) -> np.ndarray:
         raise ValueError(message)
     x, y = values[:, 0], values[:, 1]
     return np.stack([np.ones_like(x), x, y, x * y], axis=1)
+
+
+def of_request(request: Mapping) -> np.ndarray:
+    """Make what the model sees of a request, {"observations": [[x, y], ...]}."""
+    return features(request["observations"])

@@ -4,14 +4,11 @@ import json
 import os
 import signal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-import numpy as np
-
-from features import features
+from features import of_request
+from model import load, predict
 
 # mlimage sets these in the image; the defaults let the program run outside as well.
-MODELS = Path(os.environ.get("MLIMAGE_MODELS", "models"))
 HOST = os.environ.get("MLIMAGE_HOST", "127.0.0.1")
 PORT = int(os.environ.get("MLIMAGE_PORT", "8080"))
 HEALTH = os.environ.get("MLIMAGE_HEALTH_ROUTE", "/ping")
@@ -21,8 +18,6 @@ LONGEST = 1_000_000
 
 class Handler(BaseHTTPRequestHandler):
     """Answers one request."""
-
-    weights: np.ndarray
 
     def do_GET(self) -> None:
         """Say that the server is ready."""
@@ -37,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": "no such path"})
             return
         try:
-            predictions = features(json.loads(self.body())["observations"]) @ self.weights
+            predictions = predict(of_request(json.loads(self.body())))
         except (ValueError, TypeError, KeyError) as error:
             self.answer(400, {"error": f"{type(error).__name__}: {error}"})
             return
@@ -67,11 +62,7 @@ def stop(_number: int, _frame: object) -> None:
 
 def main() -> None:
     """Load the model, then answer until stopped."""
-    file = MODELS / "model.npz"
-    if not file.is_file():
-        raise SystemExit(f"no model at {file}: train first")
-    with np.load(file) as model:
-        Handler.weights = model["weights"]
+    load()
     signal.signal(signal.SIGTERM, stop)
     with ThreadingHTTPServer((HOST, PORT), Handler) as server:
         print(f"serving on port {PORT}", flush=True)

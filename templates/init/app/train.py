@@ -1,14 +1,13 @@
 """Trains a small model and writes it to the folder of models: replace it with your own."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from features import features
+from model import FILE, save
 
-# mlimage sets these in the image; the defaults let the program run outside as well.
-MODELS = Path(os.environ.get("MLIMAGE_MODELS", "models"))
+# mlimage sets it in the image; the default lets the program run outside as well.
 SEED = int(os.environ.get("MLIMAGE_SEED", "0"))
 
 
@@ -22,9 +21,8 @@ def main() -> None:
     weights, *_ = np.linalg.lstsq(features(observations), targets, rcond=None)
     error = float(np.sqrt(np.mean((features(observations) @ weights - targets) ** 2)))
 
-    MODELS.mkdir(parents=True, exist_ok=True)
-    np.savez(MODELS / "model.npz", weights=weights)
-    print(f"root mean square error {error:.4f}; model written to {MODELS / 'model.npz'}")
+    save(weights)
+    print(f"root mean square error {error:.4f}; model written to {FILE}")
 
 
 if __name__ == "__main__":

@@ -31,8 +31,13 @@ def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
         "made\n"
         "  images/churn/app/.dockerignore\n"
         "  images/churn/app/features.py\n"
+        "  images/churn/app/model.py\n"
         "  images/churn/app/serve.py\n"
         "  images/churn/app/train.py\n"
+        "  images/churn/golden/edges.json\n"
+        "  images/churn/golden/extreme.json\n"
+        "  images/churn/golden/usual.json\n"
+        "  images/churn/golden/zero.json\n"
         "  images/churn/mlimage.yaml\n"
         "\n"
         "next:\n"
@@ -43,7 +48,7 @@ def test_init(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     monkeypatch.chdir(tmp_path / "images" / "churn")
     assert _run("init", "churn") == 2
     assert capsys.readouterr().err == (
-        "error: `images/churn` is there already, with `app`, `mlimage.yaml`\n"
+        "error: `images/churn` is there already, with `app`, `golden`, `mlimage.yaml`\n"
         "hint: choose another name, or move it away\n"
     )
     assert _run("init", "other") == 0
@@ -69,8 +74,13 @@ def test_init_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "files": [
             "images/churn/app/.dockerignore",
             "images/churn/app/features.py",
+            "images/churn/app/model.py",
             "images/churn/app/serve.py",
             "images/churn/app/train.py",
+            "images/churn/golden/edges.json",
+            "images/churn/golden/extreme.json",
+            "images/churn/golden/usual.json",
+            "images/churn/golden/zero.json",
             "images/churn/mlimage.yaml",
         ],
         "notes": [

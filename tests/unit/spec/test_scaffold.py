@@ -26,8 +26,13 @@ def test_the_default_loads(tmp_path: Path) -> None:
     assert _tree(tmp_path) == [
         "images/churn/app/.dockerignore",
         "images/churn/app/features.py",
+        "images/churn/app/model.py",
         "images/churn/app/serve.py",
         "images/churn/app/train.py",
+        "images/churn/golden/edges.json",
+        "images/churn/golden/extreme.json",
+        "images/churn/golden/usual.json",
+        "images/churn/golden/zero.json",
         "images/churn/mlimage.yaml",
         "images/mlimage.schema.json",
     ]
@@ -108,8 +113,8 @@ def test_variants_and_indexes_are_written() -> None:
         "  # Changed:\n"
         "  #   python ==3.12.*: no Debian suite has it; the base is the image `python:3.12-slim`\n"
     )
-    assert text[text.index("  health:") :] == (
-        "  health: /ping\n"
+    assert text[text.index("  cases:") :] == (
+        "  cases: golden  # requests, a file each: yours, from usual to extreme\n"
         "\n"
         "indexes:\n"
         "  ours:\n"
