@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mlimage.cache import Cache
 from mlimage.engines.elsewhere import Elsewhere
 from mlimage.engines.layers import BuiltLayer, Engine, make_layers
-from mlimage.engines.recorded import compare, records_of, repaired
+from mlimage.engines.recorded import MispackedError, check_packed, compare, records_of, repaired
 from mlimage.engines.stepfiles import Compared, compare_steps, label_of, record_steps
 from mlimage.lock.records import read_digests, write_digests
 from mlimage.oci.model import SealedImage
@@ -86,27 +86,32 @@ def build_image(
         FetchError: an input cannot be had, or is not what was locked.
     """
     recorded = () if record else read_digests(lock_folder)
-    layers = make_layers(
-        plan,
-        folder=folder,
-        engine=engine,
-        fresh=fresh,
-        recorded=recorded,
-        elsewhere=None if record else elsewhere,
-        inputs=inputs,
-        cache=cache,
-        store=store,
-        progress=progress,
-        jobs=jobs,
-    )
-    layers = repaired(
-        layers,
-        recorded,
-        plan=plan,
-        packed=LayerRecords(cache.layers, store),
-        store=store,
-        progress=progress,
-    )
+    packed = LayerRecords(cache.layers, store)
+
+    def make() -> tuple[BuiltLayer, ...]:
+        layers = make_layers(
+            plan,
+            folder=folder,
+            engine=engine,
+            fresh=fresh,
+            recorded=recorded,
+            elsewhere=None if record else elsewhere,
+            inputs=inputs,
+            cache=cache,
+            store=store,
+            progress=progress,
+            jobs=jobs,
+        )
+        if record:
+            check_packed(layers, plan=plan, packed=packed, store=store)
+            return layers
+        return repaired(layers, recorded, plan=plan, packed=packed, store=store, progress=progress)
+
+    try:
+        layers = make()
+    except MispackedError as error:
+        progress.note(f"warning: {error.message}: it is made once more; {error.hint}")
+        layers = make()
     tag = str(plan.tag)
     built = records_of(layers, tag)
     unrecorded: tuple[str, ...] = ()

@@ -1,14 +1,13 @@
 """`digests.toml`: what a build gave is held against what was recorded for the same inputs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from mlimage.digest import Digest
 from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
+from mlimage.oci.blobstream import open_layer
 from mlimage.oci.layer import repack
-from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
 from mlimage.plan.model import BaseLayer, BuildPlan, Layer, LibraryLayer, PackageLayer, PulledLayer
@@ -37,6 +36,10 @@ def comes_from_lock(layer: Layer) -> bool:
     return isinstance(layer, BaseLayer | PulledLayer | LibraryLayer | PackageLayer)
 
 
+class MispackedError(BuildError):
+    """A layer that does not unpack to what went into it: the machine made a mistake. It is forgotten."""
+
+
 def repaired(
     layers: Sequence[BuiltLayer],
     recorded: Sequence[Record],
@@ -61,7 +64,7 @@ def repaired(
         progress: gets the warning.
 
     Raises:
-        BuildError: a layer does not unpack to what went into it; it is forgotten.
+        MispackedError: a layer has to be made anew.
     """
     expected = {record.key: record for record in recorded}
 
@@ -74,7 +77,7 @@ def repaired(
             or record.digest == layer.blob.blob.digest
         ):
             return layer
-        again = _once_more(layer.key, layer.blob, plan=plan, packed=packed, store=store)
+        again = repack(layer.blob, plan.compression, store)
         if again.blob.digest != record.digest:
             return layer
         packed.put(layer.key, again)
@@ -84,21 +87,51 @@ def repaired(
         )
         return replace(layer, blob=again)
 
-    return tuple(settle(layer) for layer in layers)
+    return _unpacked(layers, settle, plan=plan, packed=packed)
 
 
-def _once_more(
-    key: Digest, layer: LayerBlob, *, plan: BuildPlan, packed: LayerRecords, store: Store
-) -> LayerBlob:
-    try:
-        return repack(layer, plan.compression, store)
-    except BuildError as error:
-        packed.forget(key)
-        raise BuildError(
-            f"layer `{layer.name}` of `{plan.name}` does not unpack to what went into it",
-            hint="the memory or the processor of this machine may be faulty; that layer was dropped: "
-            "try again, on another machine if it comes back",
-        ) from error
+def check_packed(
+    layers: Sequence[BuiltLayer], *, plan: BuildPlan, packed: LayerRecords, store: Store
+) -> None:
+    """Unpack what was made now, before it is recorded: all other machines are held against that.
+
+    Raises:
+        MispackedError: a layer has to be made anew.
+    """
+
+    def check(layer: BuiltLayer) -> BuiltLayer:
+        if layer.made and comes_from_lock(layer.layer):
+            with open_layer(layer.blob, store, verify=True) as stream:
+                stream.finish()
+        return layer
+
+    _unpacked(layers, check, plan=plan, packed=packed)
+
+
+def _unpacked(
+    layers: Sequence[BuiltLayer],
+    work: Callable[[BuiltLayer], BuiltLayer],
+    *,
+    plan: BuildPlan,
+    packed: LayerRecords,
+) -> tuple[BuiltLayer, ...]:
+    """What becomes of each layer; all that do not unpack are forgotten, and the first of them is an error."""
+    found = []
+    failed: MispackedError | None = None
+    for layer in layers:
+        try:
+            found.append(work(layer))
+        except BuildError as error:
+            packed.forget(layer.key)
+            if failed is None:
+                failed = MispackedError(
+                    f"layer `{layer.layer.name}` of `{plan.name}` does not unpack to what went into it",
+                    hint="the memory or the processor of this machine may be faulty",
+                )
+                failed.__cause__ = error
+    if failed:
+        raise failed
+    return tuple(found)
 
 
 def compare(recorded: Sequence[Record], built: Sequence[Record], *, name: str) -> tuple[str, ...]:

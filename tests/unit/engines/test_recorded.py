@@ -1,6 +1,7 @@
 """What a build gave against `digests.toml`."""
 
 import gzip
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from mlimage.engines.layers import BuiltLayer
 from mlimage.engines.recorded import compare
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record, read_digests
+from mlimage.oci import compress as compress_module
 from mlimage.oci.records import LayerRecords
 from mlimage.progress import SILENT, Task, Unit
 from support.locks import digest_of
@@ -114,16 +116,60 @@ def test_bytes_that_a_faulty_machine_packed_are_packed_once_more(project: Projec
     assert project.left_over() == []
 
 
-def test_bytes_that_do_not_unpack_to_what_went_in(project: Project) -> None:
-    before, _ = packed_as(project, "two", lambda tar: gzip.compress(tar[:700] + b"?" + tar[701:], mtime=0))
-    with pytest.raises(BuildError) as error:
-        project.build()
-    assert error.value.message == "layer `two` of `demo:cpu` does not unpack to what went into it"
-    assert error.value.hint == (
-        "the memory or the processor of this machine may be faulty; that layer was dropped: try again, "
-        "on another machine if it comes back"
+def damaged(tar: bytes) -> bytes:
+    return gzip.compress(tar[:700] + b"?" + tar[701:], mtime=0)
+
+
+def test_bytes_that_do_not_unpack_to_what_went_in_are_made_once_more(project: Project) -> None:
+    before, _ = packed_as(project, "two", damaged)
+    notes = Notes()
+    assert project.build(progress=notes).image == before.image
+    [warning] = notes.lines
+    assert warning == (
+        "warning: layer `two` of `demo:cpu` does not unpack to what went into it: it is made once more; the "
+        "memory or the processor of this machine may be faulty"
     )
-    assert project.build().image == before.image
+    assert project.left_over() == []
+
+
+class Faulty:
+    """A compressor that packs other bytes than it gets, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+        self.right = compress_module.Compressor
+
+    def __call__(self, codec: compress_module.Codec) -> compress_module.Compressor:
+        compressor = self.right(codec)
+        if self.left:
+            self.left -= 1
+            write = compressor.write
+            vars(compressor)["write"] = lambda data: write(data.replace(b"name", b"lame"))
+        return compressor
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_a_machine_that_packs_wrong_once(
+    project: Project, monkeypatch: pytest.MonkeyPatch, *, record: bool
+) -> None:
+    before = project.build(record=True)
+    shutil.rmtree(project.cache.root)
+    monkeypatch.setattr("mlimage.oci.layer.Compressor", Faulty(4))
+    notes = Notes()
+    assert project.build(progress=notes, record=record, jobs=1).image == before.image
+    assert len(notes.lines) == 1
+    assert "it is made once more" in notes.lines[0]
+
+
+def test_a_machine_that_packs_wrong_again_and_again_records_nothing(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlimage.oci.layer.Compressor", Faulty(100))
+    with pytest.raises(BuildError) as error:
+        project.build(record=True, jobs=1)
+    assert error.value.message == "layer `one` of `demo:cpu` does not unpack to what went into it"
+    assert error.value.hint == "the memory or the processor of this machine may be faulty"
+    assert not (project.place / "lock/digests.toml").exists()
 
 
 def test_a_compressor_that_always_gives_other_bytes_is_no_fault_of_the_machine(project: Project) -> None:
