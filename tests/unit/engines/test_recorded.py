@@ -3,8 +3,7 @@
 import gzip
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +14,8 @@ from mlimage.errors import BuildError
 from mlimage.lock.records import Record, read_digests
 from mlimage.oci import compress as compress_module
 from mlimage.oci.records import LayerRecords
-from mlimage.progress import SILENT, Task, Unit
 from support.locks import digest_of
+from support.notes import Notes
 from support.tinyproject import Project
 
 NUMPY = Record(
@@ -72,24 +71,6 @@ def test_a_record_of_the_same_bytes_with_another_size() -> None:
     )
 
 
-@dataclass
-class Notes:
-    """A progress that keeps its notes."""
-
-    lines: list[str] = field(default_factory=list)
-
-    def task(
-        self, description: str, *, total: int | None = None, unit: Unit = "items"
-    ) -> AbstractContextManager[Task]:
-        return SILENT.task(description, total=total, unit=unit)
-
-    def note(self, message: str) -> None:
-        self.lines.append(message)
-
-    def detail(self, message: str) -> None:
-        pass
-
-
 def packed_as(project: Project, name: str, pack: Callable[[bytes], bytes]) -> tuple[Built, BuiltLayer]:
     """Build and record; then let the store have other packed bytes for a layer."""
     built = project.build(record=True)
@@ -106,13 +87,13 @@ def test_bytes_that_a_faulty_machine_packed_are_packed_once_more(project: Projec
     project.store.blob(layer.blob.blob.digest).unlink()
     notes = Notes()
     assert project.build(progress=notes).image == before.image
-    [warning] = notes.lines
+    [warning] = notes.notes
     assert warning == (
         "warning: layer `two` of `demo:cpu` was packed into other bytes than recorded, and, once more, into "
         "those recorded: the memory or the processor of this machine may be faulty"
     )
     assert project.build(progress=notes).image == before.image
-    assert len(notes.lines) == 1
+    assert len(notes.notes) == 1
     assert project.left_over() == []
 
 
@@ -124,7 +105,7 @@ def test_bytes_that_do_not_unpack_to_what_went_in_are_made_once_more(project: Pr
     before, _ = packed_as(project, "two", damaged)
     notes = Notes()
     assert project.build(progress=notes).image == before.image
-    [warning] = notes.lines
+    [warning] = notes.notes
     assert warning == (
         "warning: layer `two` of `demo:cpu` does not unpack to what went into it: it is made once more; the "
         "memory or the processor of this machine may be faulty"
@@ -157,8 +138,8 @@ def test_a_machine_that_packs_wrong_once(
     monkeypatch.setattr("mlimage.oci.layer.Compressor", Faulty(4))
     notes = Notes()
     assert project.build(progress=notes, record=record, jobs=1).image == before.image
-    assert len(notes.lines) == 1
-    assert "it is made once more" in notes.lines[0]
+    assert len(notes.notes) == 1
+    assert "it is made once more" in notes.notes[0]
 
 
 def test_a_machine_that_packs_wrong_again_and_again_records_nothing(

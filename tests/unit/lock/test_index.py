@@ -12,28 +12,12 @@ from mlimage.lock.files import IndexFile
 from mlimage.lock.index import Indexes
 from mlimage.lock.projects import Projects
 from mlimage.mirrors import Location, Mirrors
-from mlimage.progress import SILENT
+from support.notes import Notes
 from support.webserver import LOGIN_PAGE, Fault, web_server
 from support.wheels import make_wheel, metadata_of
 
 WHEEL = "demo-1.0-py3-none-any.whl"
 METADATA = metadata_of("demo", "1.0")
-
-
-class Notes:
-    """Keeps what is said."""
-
-    task = SILENT.task
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.details: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def detail(self, message: str) -> None:
-        self.details.append(message)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """Layers that registries have: what may stay, what comes, what is kept, and that a cache ends no build."""
 
 import json
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,30 +14,12 @@ from mlimage.oci.model import Descriptor, SealedImage
 from mlimage.oci.registry import Repository
 from mlimage.oci.store import Store
 from mlimage.process import Command, Completed
-from mlimage.progress import NOTHING, SILENT, Task, Unit
+from mlimage.progress import SILENT
 from mlimage.release.elsewhere import LayerCache, Registries
 from mlimage.spec.registry import parse_reference
 from support.faultyregistry import FaultyRegistry, faulty_registry
+from support.notes import Notes
 from support.pushing import destination, pushed
-
-
-@dataclass
-class Notes:
-    """A `Progress` that keeps what it is told."""
-
-    told: list[str] = field(default_factory=list)
-
-    def task(
-        self, description: str, *, total: int | None = None, unit: Unit = "items"
-    ) -> AbstractContextManager[Task]:
-        del description, total, unit
-        return nullcontext(NOTHING)
-
-    def note(self, message: str) -> None:
-        self.told.append(message)
-
-    def detail(self, message: str) -> None:
-        pass
 
 
 def cache_of(registry: FaultyRegistry, http: Http, store: Store, notes: Notes) -> LayerCache:
@@ -120,7 +100,7 @@ def test_a_cache_keeps_layers_and_gives_them_back(
         assert found == {blob.digest for blob in layers.values()}
         for blob in layers.values():
             assert Digest.of_file(laptop.blob(blob.digest)) == blob.digest
-    assert notes.told == []
+    assert notes.notes == []
 
 
 def test_what_the_target_has_does_not_come_from_the_cache(
@@ -166,7 +146,7 @@ def test_a_cache_with_wrong_bytes_gives_none(
         registry.manifests.clear()
         assert cache.keep(layers, "demo:cpu") == 0
         assert registry.manifests == {}  # once is enough
-    [told] = notes.told
+    [told] = notes.notes
     assert told.startswith("warning: the cache is not read: ")
 
 
@@ -175,6 +155,6 @@ def test_a_cache_that_refuses_is_told(source: Store, layers: dict[Digest, Descri
     with faulty_registry() as registry:
         cache = cache_of(registry, quick, source, notes)
     assert cache.keep(layers, "demo:cpu") == 0
-    [told] = notes.told
+    [told] = notes.notes
     assert told.startswith("warning: the cache is not written: ")
     assert "refuses the connection" in told
