@@ -32,7 +32,9 @@ def main() -> int:
     for device in probe["fingerprint"]["cuda"]["devices"]:
         print(f"{device['name']}, compute capability {device['sm']}")
     print("\nthe probe: errors against float64 on the CPU")
-    bad = _probe(probe["operations"])
+    for group, why in probe["skipped"].items():
+        print(f"{group}: it does not load: {why}")
+    bad = bool(probe["skipped"]) or _probe(probe["operations"])
     print("\nthe golden record of digits-pytorch")
     for where, environ in (("CPU", {"CUDA_VISIBLE_DEVICES": ""}), ("CUDA", OFF)):
         bad |= _golden(where, environ)
@@ -52,7 +54,10 @@ def _probe(operations: list[dict[str, Any]]) -> bool:
     for dtype in ("float32", "float64", "bfloat16"):
         errors = [each["error"] for each in by_group["cuda"].values() if _counts(each, dtype)]
         print(f"the largest in {dtype}: {max(errors, default=0):.1e}")
-    return any(operation["correct"] is False for operation in operations)
+    lacking = [what for what, on_gpu in by_group["cuda"].items() if on_gpu["problem"]]
+    for what in lacking:
+        print(f"{what}: {by_group['cuda'][what]['problem']}")
+    return bool(lacking) or any(operation["correct"] is False for operation in operations)
 
 
 def _counts(operation: dict[str, Any], dtype: str) -> bool:

@@ -1,6 +1,7 @@
 """The probe of a GPU, as far as a machine without one can tell; `tests/gpu` is for those with one."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Final
@@ -113,6 +114,18 @@ def test_an_old_gpu_without_bfloat16(image: Image) -> None:
     (image.sources / "sitecustomize.py").write_text(STAND_IN.replace("CAPABILITY", "(7, 5)"))
     status, printed = image.python("tests/gpu/measure.py", "-e", "PYTHONPATH=/models")
     assert (status, "mm.bfloat16" in printed, "mm.64" in printed) == (0, False, True)
+
+
+def test_a_gpu_that_fails_leaves_the_rest_as_it_is(image: Image) -> None:
+    dead = '(_ for _ in ()).throw(RuntimeError("no kernel image"))'
+    stand_in = STAND_IN.replace("CAPABILITY", dead).replace('DEVICE = "cpu"', 'DEVICE = "cuda"')
+    (image.sources / "sitecustomize.py").write_text(stand_in)
+    status, printed = image.python("tests/gpu/measure.py", "-e", "PYTHONPATH=/models")
+    lines = printed.splitlines()
+    assert status == 1
+    assert re.search(r"^mm\.64 +[\d.]+e-0\d +none ", printed, re.MULTILINE)  # the CPU's is there
+    assert sum(line.startswith("mm.64: ") for line in lines) == 1
+    assert lines[-1].startswith("CUDA  outputs   18 of 18")
 
 
 def test_without_a_gpu_it_says_so(image: Image) -> None:

@@ -93,14 +93,14 @@ def repaired(
 def check_packed(
     layers: Sequence[BuiltLayer], *, plan: BuildPlan, packed: LayerRecords, store: Store
 ) -> None:
-    """Unpack what was made now, before it is recorded: all other machines are held against that.
+    """Unpack what is to be recorded: all other machines will be held against that.
 
     Raises:
         MispackedError: a layer has to be made anew.
     """
 
     def check(layer: BuiltLayer) -> BuiltLayer:
-        if layer.made and comes_from_lock(layer.layer):
+        if comes_from_lock(layer.layer):
             with open_layer(layer.blob, store, verify=True) as stream:
                 stream.finish()
         return layer

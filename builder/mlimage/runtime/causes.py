@@ -82,7 +82,7 @@ CAUSES = {
         Cause("C8", "GPUs added up in another order", f"{_STRICT} (NCCL_ALGO, NCCL_PROTO)"),
         Cause(
             "C10",
-            "a GPU, or a library on it, that computes wrong",
+            "a GPU, or a library on it, that fails or computes wrong",
             "update the driver; `nvidia-smi -q -d ECC,ROW_REMAPPER` shows errors of its memory",
         ),
         Cause(

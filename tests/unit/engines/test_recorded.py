@@ -142,6 +142,13 @@ def test_a_machine_that_packs_wrong_once(
     assert "it is made once more" in notes.notes[0]
 
 
+def test_what_was_packed_wrong_before_is_not_recorded(project: Project) -> None:
+    before, _ = packed_as(project, "two", damaged)
+    notes = Notes()
+    assert project.build(record=True, progress=notes).image == before.image
+    assert len(notes.notes) == 1
+
+
 def test_a_machine_that_packs_wrong_again_and_again_records_nothing(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

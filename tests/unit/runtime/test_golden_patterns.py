@@ -191,6 +191,11 @@ def test_of_images_in_one_axis() -> None:
     mirrored = "images of 6 x 6 are mirrored"
     assert seen(lambda rows: rows.reshape(4, 6, 6, 3)[:, :, ::-1].reshape(4, -1), flat) == mirrored
     assert seen(lambda rows: rows.reshape(4, 3, 6, 6)[..., ::-1].reshape(4, -1), flat) == mirrored
+    # A sample of an image that is no batch is a line of pixels.
+    assert seen(lambda image: image[..., ::-1], (pixels[0],)) == reverse
+    narrow = (pixels.transpose(0, 3, 1, 2)[..., :4],)
+    assert seen(lambda images: images[:, ::-1], narrow) == reverse
+    assert seen(lambda images: images[..., ::-1], narrow) == "images of 6 x 4 are mirrored"
     # Four columns are no image of 2 x 2.
     assert seen(lambda rows: rows[:, [0, 2, 1, 3]], (flat[0][:, :4],)) == "columns 1 and 2 are swapped"
 

@@ -1,12 +1,15 @@
 """Which cause a pattern of differing operations names: patterns as measured, one switch at a time."""
 
+import base64
+import struct
 from typing import Any
 
 import pytest
 
 from mlimage.runtime.causes import CAUSES
 from mlimage.runtime.probe.diagnosis import MATRIX, diagnose
-from mlimage.runtime.probe.verdicts import why_wrong
+from mlimage.runtime.probe.operation import Values, doubles
+from mlimage.runtime.probe.verdicts import compare, why_wrong
 
 TORCH_MODELS = ("torch.transformer.1", "torch.transformer.4", "torch.training")
 
@@ -128,9 +131,13 @@ def test_no_sign_belongs_to_two_causes() -> None:
     assert len(signs) == len(set(signs))
 
 
-def judged(*wrong_ones: str, emulated: bool = False) -> dict[str, Any]:
+def judged(*wrong_ones: str, emulated: bool = False, problem: str | None = None) -> dict[str, Any]:
     """A record of a machine on which these are wrong, and one is right."""
-    operations = [{"name": name, "correct": False} for name in wrong_ones]
+    said = {"correct": False, "problem": problem}
+    operations = [
+        {"name": name, "dtype": "float64" if name.endswith("64") else "float32", **said}
+        for name in wrong_ones
+    ]
     return {
         "operations": [*operations, {"name": "numpy.exp.float64", "correct": True}],
         "fingerprint": {"cpu": {"emulated": emulated}},
@@ -144,13 +151,63 @@ def judged(*wrong_ones: str, emulated: bool = False) -> dict[str, Any]:
         (("torch.lstm",), {"A5": ("torch.lstm",)}),
         (("canary.denormal", "torch.tf32.conv"), {"B13": ("canary.denormal",), "C4": ("torch.tf32.conv",)}),
         (("cuda.lstm", "libm.exp"), {"C10": ("cuda.lstm",), "A5": ("libm.exp",)}),
-        (("cuda.tf32.matmul", "cuda.mm.64"), {"C4": ("cuda.tf32.matmul", "cuda.mm.64")}),
+        (("cuda.tf32.matmul", "cuda.lstm"), {"C4": ("cuda.tf32.matmul", "cuda.lstm")}),
+        (
+            ("cuda.tf32.matmul", "cuda.lstm", "cuda.solve.float64"),
+            {"C4": ("cuda.tf32.matmul", "cuda.lstm"), "C10": ("cuda.solve.float64",)},
+        ),
     ],
 )
 def test_what_is_wrong_alone_names_its_cause(
     wrong_ones: tuple[str, ...], causes: dict[str, tuple[str, ...]]
 ) -> None:
     assert {each.cause.id: each.operations for each in why_wrong(judged(*wrong_ones))} == causes
+
+
+def test_a_gpu_that_computes_nothing_rounds_nothing() -> None:
+    [found] = why_wrong(judged("cuda.tf32.matmul", "cuda.tf32.conv", "cuda.lstm", problem="RuntimeError: no"))
+    assert found.cause.id == "C10"
+
+
+def of_gpu(*, rounds: bool, wrong_product: float = 0.0) -> dict[str, Any]:
+    """A record of a GPU with its canary and two products."""
+    fine, product = ((1024.0, 0.50024) if rounds else (1024.5, 0.5)), 0.5 + wrong_product
+    values = {
+        "cuda.tf32.matmul": doubles([fine[0]]),
+        "cuda.lstm": doubles([fine[1]]),
+        "cuda.solve.float64": doubles([product]),
+    }
+    operations = []
+    for name, value in values.items():
+        dtype = "float64" if name.endswith("64") else "float32"
+        kept = value if dtype == "float64" else Values(dtype, (1,), struct.pack("<f", *value.numbers()))
+        operations.append(
+            {
+                "name": name,
+                "correct": True,
+                "problem": None,
+                "dtype": dtype,
+                "shape": [1],
+                "tolerance": 5e-5 if name == "cuda.lstm" else 0,
+                "sha256": kept.sha256,
+                "values": base64.b64encode(kept.content).decode(),
+            }
+        )
+    said = {"cpu": {"architecture": "x"}, "packages": {"numeric": {}}, "libc": {"version": "1"}}
+    return {"operations": operations, "fingerprint": {**said, "numeric_class": "x"}}
+
+
+def test_a_gpu_that_rounds_products_is_no_fault() -> None:
+    found = compare(of_gpu(rounds=True), of_gpu(rounds=False))
+    assert {each.cause.id: each.operations for each in found.findings} == {
+        "C4": ("cuda.tf32.matmul", "cuda.lstm")
+    }
+    assert not found.agrees
+    found = compare(of_gpu(rounds=True, wrong_product=1e-3), of_gpu(rounds=False))
+    assert {each.cause.id: each.operations for each in found.findings} == {
+        "FAULT": ("cuda.solve.float64",),
+        "C4": ("cuda.tf32.matmul", "cuda.lstm"),
+    }
 
 
 def test_an_emulator_is_blamed_for_what_is_wrong() -> None:

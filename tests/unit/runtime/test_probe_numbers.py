@@ -59,6 +59,23 @@ def test_noise_in_a_row_of_zeros_is_measured_by_the_others() -> None:
     assert normwise(ours, truth) == 5e-17
 
 
+def test_of_many_rows_of_zeros() -> None:
+    rows = 30_000  # each held against all others, this would take an hour
+    assert normwise(doubles([0.1] * rows, (rows, 1)), doubles([0.0] * rows, (rows, 1))) == math.inf
+    ours, truth = doubles([0.1, 0.0] * rows, (rows, 2)), doubles([0.0] * (2 * rows - 1) + [2.0], (rows, 2))
+    assert normwise(ours, truth) == 1.0  # in the last row, where 2 became 0
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "bool", "uint8", "int64"])
+def test_of_every_type(dtype: str) -> None:
+    form = {"float16": "e", "float32": "f", "bfloat16": "f", "bool": "?", "uint8": "B", "int64": "q"}[dtype]
+    ours, truth = (
+        Values(dtype, (2, 2), struct.pack(f"<4{form}", *row)) for row in ((1, 0, 1, 1), (1, 0, 1, 0))
+    )
+    assert [list(row) for row in ours.rows()] == [[1, 0], [1, 1]]
+    assert normwise(ours, truth) == 1.0
+
+
 def test_a_scalar_is_a_row() -> None:
     assert normwise(doubles([3.0], ()), doubles([2.0], ())) == 0.5
 

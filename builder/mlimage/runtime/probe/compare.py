@@ -28,11 +28,14 @@ def normwise(ours: Values, truth: Values) -> float:
     # Row after row: of large arrays no more is in memory than their bytes.
     for a, b in zip(ours.rows(), truth.rows()):
         apart = _apart(a, b)
-        if apart:
-            size = _size(b)
-            if not size:
-                size = whole = whole or max(_size(row) for row in truth.rows())
-            farthest = max(farthest, apart / size if size else math.inf)
+        if not apart:
+            continue
+        size = _size(b) or whole
+        if not size:
+            size = whole = max(_size(row) for row in truth.rows())
+        if not size or math.isinf(apart):
+            return math.inf
+        farthest = max(farthest, apart / size)
     return farthest
 
 

@@ -96,12 +96,15 @@ def operations_at(place: Place) -> Iterator[Operation]:
 
 
 def _canaries(torch: Any, place: Place) -> Iterator[Operation]:
-    fine = torch.tensor([[1024.5]], device=place.device)
-    one = torch.ones(1, 1, device=place.device)
+    fine, one = torch.tensor([[1024.5]]), torch.ones(1, 1)
+
+    def there(tensor: Any) -> Any:
+        return tensor.to(place.device)
+
     # TensorFloat-32 has 10 bits behind the point of 1.x: 1024.5 becomes 1024 or 1025, pytorch#53635.
     yield Operation(
         f"{place.group}.tf32.matmul",
-        lambda: pack(fine @ one),
+        lambda: pack(there(fine) @ there(one)),
         lambda ours: (ours, doubles([1024.5], (1, 1))),
         place.tf32,
         place.tf32,
@@ -109,16 +112,16 @@ def _canaries(torch: Any, place: Place) -> Iterator[Operation]:
     yield Operation(
         f"{place.group}.tf32.conv",
         lambda: pack(
-            torch.nn.functional.conv2d(fine.reshape(1, 1, 1, 1), one.reshape(1, 1, 1, 1)).reshape(1, 1)
+            torch.nn.functional.conv2d(there(fine)[None, None], there(one)[None, None]).reshape(1, 1)
         ),
         lambda ours: (ours, doubles([1024.5], (1, 1))),
         place.tf32,
         place.tf32,
     )
-    large = torch.tensor([2**31 - 1, -(2**31)], dtype=torch.int32, device=place.device)
+    large = torch.tensor([2**31 - 1, -(2**31)], dtype=torch.int32)
     yield Operation(
         f"{place.group}.overflow.int32",
-        lambda: pack(large + large),
+        lambda: pack(there(large) + there(large)),
         lambda ours: (ours, integers([-2, 0])),
         0,
         0,
@@ -126,7 +129,7 @@ def _canaries(torch: Any, place: Place) -> Iterator[Operation]:
     tied = (tensor((4096,), 5) * 50).floor()
     yield Operation(
         f"{place.group}.argsort.ties",
-        lambda: pack(torch.argsort(tied.to(place.device))),
+        lambda: pack(torch.argsort(there(tied))),
         lambda ours: (pack(tied[list(map(int, ours.numbers()))]), doubles(sorted(tied.tolist()))),
         0,
         None,

@@ -47,8 +47,9 @@ def comparison_lines(comparison: Comparison, *, every: bool = False) -> Iterator
         tolerance = "any" if verdict.tolerance is None else _figure(verdict.tolerance)
         yield f"{verdict.name:<30}{_figure(verdict.error):>9}  {tolerance:>7}  {_WORDS[verdict.word]}"
     yield from finding_lines(comparison.findings)
-    # What was not loaded, since one of them left a group out, is not in its class.
-    if len(set(comparison.classes)) > 1 and not comparison.only_here + comparison.only_there:
+    # What was not loaded, since one of them left a group out, is not in its class; of GPUs nothing is.
+    others = [name for name in comparison.only_here + comparison.only_there if not name.startswith("cuda.")]
+    if len(set(comparison.classes)) > 1 and not others:
         yield f"class there: {comparison.classes[1]}"
     for names, where in ((comparison.only_here, "here"), (comparison.only_there, "there")):
         if names:

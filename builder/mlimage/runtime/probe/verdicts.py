@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 FAULT = 1e-4
 """From here on no other code path explains a difference in float32 or float64."""
+TF32 = 5e-3
+"""Up to here TensorFloat-32 explains one, where its canaries show it."""
+_ALONE = ("B13", "C4", "C10", "B10", "A5")
+"""Causes of what is wrong on one machine, in the order in which they are told."""
 _GROUPS = {
     "numpy": ("numpy",),
     "sklearn": ("scikit-learn", "scipy", "numpy"),
@@ -79,19 +83,28 @@ def why_wrong(record: Mapping[str, Any]) -> tuple[Finding, ...]:
     """What the operations that are wrong have in common."""
     from mlimage.runtime.causes import CAUSES
 
-    names = tuple(operation["name"] for operation in wrong(record))
-    if not names:
-        return ()
-    flushed = tuple(name for name in names if name == "canary.denormal")
-    reduced = tuple(name for name in names if fnmatchcase(name, "*.tf32.*"))
-    on_gpu = tuple(name for name in names if name.startswith("cuda.") and name not in reduced)
-    if any(name.startswith("cuda.") for name in reduced):
-        # Every product on the GPU is rounded then, and what is made of products.
-        reduced, on_gpu = (*reduced, *on_gpu), ()
-    rest = tuple(name for name in names if name not in (*flushed, *reduced, *on_gpu))
+    bad = wrong(record)
+    # Where products on a GPU are rounded, so is what is made of them.
+    rounded = any(_is_rounded(each) and each["name"].startswith("cuda.") for each in bad)
     emulated = record["fingerprint"]["cpu"]["emulated"]
-    parts = (("B13", flushed), ("C4", reduced), ("C10", on_gpu), ("B10" if emulated else "A5", rest))
-    return tuple(Finding(CAUSES[cause], found) for cause, found in parts if found)
+
+    def cause(operation: Mapping[str, Any]) -> str:
+        if operation["name"] == "canary.denormal":
+            return "B13"
+        on_gpu = operation["name"].startswith("cuda.")
+        if _is_rounded(operation) or (rounded and on_gpu and operation["dtype"] == "float32"):
+            return "C4"
+        return "C10" if on_gpu else "B10" if emulated else "A5"
+
+    found: dict[str, list[str]] = {}
+    for operation in bad:
+        found.setdefault(cause(operation), []).append(operation["name"])
+    return tuple(Finding(CAUSES[name], tuple(found[name])) for name in _ALONE if name in found)
+
+
+def _is_rounded(operation: Mapping[str, Any]) -> bool:
+    """Whether it shows TensorFloat-32; one that failed shows nothing."""
+    return fnmatchcase(operation["name"], "*.tf32.*") and operation["problem"] is None
 
 
 def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Comparison:
@@ -103,7 +116,14 @@ def compare(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Comparison:
     here, there = _named(ours), _named(theirs)
     verdicts = tuple(_verdict(here[name], there[name]) for name in here if name in there)
     differing = [verdict.name for verdict in verdicts if verdict.word not in {"identical", "failed"}]
-    faults = [verdict.name for verdict in verdicts if verdict.word == "failed" or _is_fault(verdict, here)]
+    rounded = {
+        _group(each) for each in verdicts if fnmatchcase(each.name, "*.tf32.*") and _is_within(each, TF32)
+    }
+    faults = [
+        each.name
+        for each in verdicts
+        if each.word == "failed" or _is_fault(each, here, TF32 if _group(each) in rounded else FAULT)
+    ]
     findings = diagnose(
         differing + [name for name in faults if name not in differing],
         faults=faults,
@@ -139,10 +159,20 @@ def _verdict(ours: dict[str, Any], theirs: dict[str, Any]) -> Verdict:
     return Verdict(name, "within" if error <= tolerance else "beyond", error, tolerance)
 
 
-def _is_fault(verdict: Verdict, here: Mapping[str, dict[str, Any]]) -> bool:
+def _group(verdict: Verdict) -> str:
+    return verdict.name.partition(".")[0]
+
+
+def _is_within(verdict: Verdict, limit: float) -> bool:
+    """Whether it differs, by no more than that."""
+    return verdict.error is not None and 0 < verdict.error <= limit
+
+
+def _is_fault(verdict: Verdict, here: Mapping[str, dict[str, Any]], limit: float) -> bool:
     if verdict.word != "beyond" or verdict.error is None:
         return False
-    return here[verdict.name]["dtype"] in {"float32", "float64"} and verdict.error > FAULT
+    dtype = here[verdict.name]["dtype"]
+    return dtype in {"float32", "float64"} and verdict.error > (limit if dtype == "float32" else FAULT)
 
 
 def _software(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, str]:

@@ -113,12 +113,16 @@ def changes(shape: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
 def _layouts(shape: Sequence[int]) -> Iterator[Layout]:
     if len(shape) == 1:
         yield from _flat_layouts(shape[0])
+    elif len(shape) == 2 and shape[1] in _CHANNELS:
+        # Of an image that is no batch, a sample is a line of pixels.
+        yield Layout(1, shape[0], shape[1], first=False)
     elif len(shape) == 2:
         yield Layout(shape[0], shape[1], 1, first=True)
-    elif len(shape) == 3 and shape[2] in _CHANNELS:
-        yield Layout(shape[0], shape[1], shape[2], first=False)
-    elif len(shape) == 3 and shape[0] in _CHANNELS:
-        yield Layout(shape[1], shape[2], shape[0], first=True)
+    elif len(shape) == 3:
+        if shape[0] in _CHANNELS:
+            yield Layout(shape[1], shape[2], shape[0], first=True)
+        if shape[2] in _CHANNELS:
+            yield Layout(shape[0], shape[1], shape[2], first=False)
 
 
 def _flat_layouts(size: int) -> Iterator[Layout]:
