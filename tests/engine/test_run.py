@@ -15,9 +15,11 @@ from mlimage.cache import Cache
 from mlimage.host.docker import RUN_LABEL
 from mlimage.oci.store import Store
 from support.cutting import way_to
-from support.machine import need_engine
+from support.machine import DOCKERS, need_engine
 from support.running import small_image
 from support.runs import IN_ENGINES, RUNTIMES, command, environment, run
+
+NODE = {"path": "/dev/nvidiactl", "hostPath": "/dev/null", "type": "c", "major": 1, "minor": 3}
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,45 @@ def test_streams_and_status(cache: Cache, folder: Path, runtime: str) -> None:
     uid = os.geteuid() or 65532
     assert (done.returncode, done.stdout) == (7, f"out\n{uid}\n"), done.stderr
     assert done.stderr.endswith("err\n")
+
+
+DESCRIBED = {
+    "cdiVersion": "0.5.0",
+    "kind": "nvidia.com/gpu",
+    "devices": [
+        {"name": name, "containerEdits": {"env": [f"GPU={name}"], "deviceNodes": [NODE]}}
+        for name in ("all", "0")
+    ],
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("runtime", DOCKERS)
+def test_gpus_as_they_are_described(cache: Cache, folder: Path, runtime: str) -> None:
+    """Another device stands for a GPU."""
+    engine = need_engine(runtime)
+    description = Path(engine.environ["DOCKER_CONFIG"]) / "cdi" / "gpus.json"
+    script = "echo gpu=$GPU; test ! -e /dev/nvidiactl || echo device"
+
+    def said(*options: str) -> tuple[int, str, str]:
+        done = run(cache, folder, runtime, *options, "demo", "--", "sh", "-c", script)
+        return done.returncode, done.stdout, done.stderr.splitlines()[-1] if done.stderr else ""
+
+    auto = ("-e", "NVIDIA_VISIBLE_DEVICES=all")  # as images for CUDA have it
+    assert said(*auto)[:2] == (0, "gpu=\n")
+    status, _, hint = said("--gpus", "all")
+    assert (status, hint.startswith("hint: install `nvidia-container-toolkit`")) == (10, True)
+    description.write_text(json.dumps(DESCRIBED))
+    try:
+        assert said(*auto)[:2] == (0, "gpu=all\ndevice\n")
+        assert said()[:2] == (0, "gpu=\n")
+        assert said("--gpus", "0")[:2] == (0, "gpu=0\ndevice\n")
+        assert said(*auto, "--gpus", "none")[:2] == (0, "gpu=\n")
+        status, _, error = said("--gpus", "7")
+        assert status == 10
+        assert "nvidia.com/gpu=7" in error
+    finally:
+        description.unlink()
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

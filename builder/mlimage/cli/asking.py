@@ -21,6 +21,7 @@ class Conditions:
     env: tuple[str, ...]
     memory: str | None
     cpus: float | None
+    gpus: str | None
     timeout: float
 
 
@@ -76,7 +77,13 @@ def asked_of(image: "SealedImage", screen: "Screen", conditions: Conditions, *ar
     cache = default_cache(environ)
     store = Store(cache.store)
     labels = need_word(image, arguments[0], store)
-    wishes = Wishes(arguments=arguments, env=conditions.env, memory=conditions.memory, cpus=conditions.cpus)
+    wishes = Wishes(
+        arguments=arguments,
+        env=conditions.env,
+        memory=conditions.memory,
+        cpus=conditions.cpus,
+        gpus=conditions.gpus,
+    )
     own = User(geteuid(), getegid())
     request = prepare(image, read_contract(image, store), wishes, own=own, environ=environ)
     choice = choose(conditions.runtime, environ)

@@ -10,6 +10,7 @@ from mlimage.cli.options import (
     TIMEOUT,
     CpusOption,
     EnvOption,
+    GpusOption,
     ImageArgument,
     JsonOption,
     MemoryOption,
@@ -45,6 +46,7 @@ def fingerprint(
     env: EnvOption = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    gpus: GpusOption = None,
     timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -72,6 +74,7 @@ def fingerprint(
         env=tuple(env or ()),
         memory=memory,
         cpus=cpus,
+        gpus=gpus,
         timeout=timeout,
     )
     ours = asked(image, screen, conditions, "fingerprint", "--json").said

@@ -130,6 +130,16 @@ CpusOption = Annotated[
     typer.Option("--cpus", metavar="N", min=0.01, help="Processors at most, `1.5`.", show_default=False),
 ]
 
+GpusOption = Annotated[
+    str | None,
+    typer.Option(
+        "--gpus",
+        metavar="all|none|N,N",
+        help="NVIDIA GPUs that it gets; by default all, if the image is for CUDA and Docker can give them.",
+        show_default=False,
+    ),
+]
+
 
 def narrower(tags: Sequence[ImageTag]) -> str:
     """What names one image of several."""

@@ -11,6 +11,7 @@ from mlimage.cli.options import (
     TIMEOUT,
     CpusOption,
     EnvOption,
+    GpusOption,
     ImageArgument,
     JsonOption,
     MemoryOption,
@@ -51,6 +52,7 @@ def probe(
     env: EnvOption = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    gpus: GpusOption = None,
     timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -89,6 +91,7 @@ def probe(
         env=tuple(env or ()),
         memory=memory,
         cpus=cpus,
+        gpus=gpus,
         timeout=timeout,
     )
     groups = [word for name in group or () for word in ("--group", name)]

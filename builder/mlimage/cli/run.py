@@ -9,6 +9,7 @@ import typer
 from mlimage.cli.options import (
     CpusOption,
     EnvOption,
+    GpusOption,
     ImageArgument,
     MemoryOption,
     ProjectOption,
@@ -66,6 +67,7 @@ def run(
     ] = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    gpus: GpusOption = None,
     shm_size: Annotated[str, typer.Option("--shm-size", metavar="SIZE", help="Size of /dev/shm.")] = "1g",
     user: Annotated[
         str | None,
@@ -134,6 +136,7 @@ def run(
         port=port,
         memory=memory,
         cpus=cpus,
+        gpus=gpus,
         shm=shm_size,
         user=user,
         writable=writable,

@@ -11,6 +11,7 @@ from mlimage.cli.options import (
     TIMEOUT,
     CpusOption,
     EnvOption,
+    GpusOption,
     ImageArgument,
     JsonOption,
     MemoryOption,
@@ -96,6 +97,7 @@ def verify(
     env: EnvOption = None,
     memory: MemoryOption = None,
     cpus: CpusOption = None,
+    gpus: GpusOption = None,
     timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -155,6 +157,7 @@ def verify(
         env=tuple(env or ()),
         memory=memory,
         cpus=cpus,
+        gpus=gpus,
         timeout=timeout,
     )
     other = _against(against, screen, cache, store, conditions) if against is not None else None
@@ -236,6 +239,7 @@ def _image(
             env=conditions.env,
             memory=conditions.memory,
             cpus=conditions.cpus,
+            gpus=conditions.gpus,
             patience=patience,
         )
         own = User(os.geteuid(), os.getegid())

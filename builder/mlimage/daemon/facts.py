@@ -30,6 +30,9 @@ class Facts:
         rootless: whether root in its containers is the person who runs it.
         desktop: whether it is Docker Desktop, which runs in a virtual machine.
         limits: whether it can hold a container's memory and processors to a limit.
+        runtimes: names of those that it starts containers with.
+        devices: folders where it says that it looks for devices' descriptions (CDI).
+        gpus: whether it says that it has found descriptions of NVIDIA's GPUs.
     """
 
     product: Literal["docker", "podman"] = "docker"
@@ -41,6 +44,9 @@ class Facts:
     rootless: bool = False
     desktop: bool = False
     limits: bool = True
+    runtimes: frozenset[str] = frozenset()
+    devices: tuple[str, ...] = ()
+    gpus: bool = False
 
     @property
     def local(self) -> bool:
@@ -79,6 +85,12 @@ def read_facts(version: Mapping[str, Any], info: Mapping[str, Any], *, address: 
             # Podman says that it could, and lets them go without a word.
             limits=info.get("MemoryLimit") is not False
             and not (rootless and info.get("CgroupVersion") == "1"),
+            runtimes=frozenset(info.get("Runtimes") or ()),
+            devices=tuple(info.get("CDISpecDirs") or ()),
+            gpus=any(
+                str(each.get("ID", "")).startswith("nvidia.com/gpu=")
+                for each in info.get("DiscoveredDevices") or ()
+            ),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError("what answers is no container engine") from error

@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from signal import SIGKILL
@@ -33,13 +33,16 @@ class Output:
     stderr: BinaryIO
 
 
-def creation(request: RunRequest, *, image: str, rootless: bool) -> dict[str, Any]:
+def creation(
+    request: RunRequest, *, image: str, rootless: bool, devices: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """The arguments of the SDK's `containers.create`: everything that Docker is told. Pure.
 
     Args:
         request: what to run.
         image: id of the image in the daemon.
         rootless: the daemon's root is the person, so that files belong to them only when it is used.
+        devices: what asks for GPUs.
     """
     limits = request.limits
     user = User(0, 0) if rootless and request.as_person else request.user
@@ -67,6 +70,8 @@ def creation(request: RunRequest, *, image: str, rootless: bool) -> dict[str, An
         "tty": request.tty,
         "user": str(user),
     }
+    if devices:
+        settings["device_requests"] = [dict(each) for each in devices]
     if not request.network:
         settings["network_mode"] = "none"
     if limits.memory is not None:
@@ -133,13 +138,20 @@ class Container:
 
 
 @contextmanager
-def started(request: RunRequest, daemon: Daemon, image: str, output: Output) -> Iterator[Container]:
+def started(
+    request: RunRequest,
+    daemon: Daemon,
+    image: str,
+    output: Output,
+    *,
+    devices: Sequence[Mapping[str, Any]] = (),
+) -> Iterator[Container]:
     """A started container, removed when the block ends, however it ends.
 
     Raises:
         RunError: Docker refuses it.
     """
-    settings = creation(request, image=image, rootless=daemon.facts.rootless)
+    settings = creation(request, image=image, rootless=daemon.facts.rootless, devices=devices)
     with translated("cannot create the container"):
         container = daemon.client.containers.create(**settings)
     try:

@@ -10,10 +10,12 @@ from typing import Any, BinaryIO
 
 from mlimage.cache import Cache
 from mlimage.daemon.bring import bring
-from mlimage.daemon.facts import emulation, need_limits
+from mlimage.daemon.facts import Facts, emulation, need_limits
+from mlimage.daemon.gpus import way_to_gpus
 from mlimage.errors import RunError
 from mlimage.host import docker, sandbox
 from mlimage.host.choose import Choice
+from mlimage.host.gpus import has_gpu, requests_of
 from mlimage.host.ports import free_port
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import supervise
@@ -65,16 +67,27 @@ def launch(
         emulated = emulation(daemon.facts, request.image.platform)
         if emulated:
             say(emulated)
+        devices, note = _gpus(request, daemon.facts)
+        if note:
+            say(note)
         identity = bring(daemon, request.image, store, progress).identity
         streams = docker.Output(stdout=output or sys.stdout.buffer, stderr=sys.stderr.buffer)
-        with docker.started(request, daemon, identity, streams) as container:
+        with docker.started(request, daemon, identity, streams, devices=devices) as container:
             return supervise(container, request, say=say, meanwhile=meanwhile)
+    _, note = _gpus(request, None)
+    if note:
+        say(note)
     with ExitStack() as stack:
         with _unpacking(request, cache, progress) as task:
             root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
         descriptor = output.fileno() if output else None
         with sandbox.started(request, root, say=say, output=descriptor) as started:
             return supervise(started, request, say=say, meanwhile=meanwhile)
+
+
+def _gpus(request: RunRequest, facts: Facts | None) -> tuple[tuple[dict[str, Any], ...], str | None]:
+    way = way_to_gpus(facts) if facts and request.gpus else None
+    return requests_of(request.gpus, facts, way, here=has_gpu())
 
 
 def _unpacking(request: RunRequest, cache: Cache, progress: Progress) -> AbstractContextManager[Task]:
@@ -88,7 +101,10 @@ def dry_run(request: RunRequest, choice: Choice, cache: Cache) -> dict[str, Any]
     """What `launch` would tell Docker or `unshare`, as a JSON value; nothing is loaded or started."""
     daemon = choice.daemon
     if daemon is not None:
-        settings = docker.creation(request, image=request.image.image_id, rootless=daemon.facts.rootless)
+        devices, _ = _gpus(request, daemon.facts)
+        settings = docker.creation(
+            request, image=request.image.image_id, rootless=daemon.facts.rootless, devices=devices
+        )
         return {"runtime": "docker", "daemon": daemon.facts.address, "containers.create": settings}
     machine = sandbox.this_machine()
     root = cache.unpacked / request.image.image_id.hex

@@ -9,6 +9,7 @@ from mlimage.host.arguments import check_role, parse_env, parse_port, parse_size
 from mlimage.host.contract import Contract, User, parse_user
 from mlimage.host.data import find_data
 from mlimage.host.folders import default_user, models_folder
+from mlimage.host.gpus import wanted
 from mlimage.host.request import LOOPBACK, MODELS, Health, Limits, Mount, Port, RunRequest
 from mlimage.host.terminal import is_terminal
 from mlimage.oci.model import SealedImage
@@ -29,6 +30,7 @@ class Wishes:
     port: str | None = None
     memory: str | None = None
     cpus: float | None = None
+    gpus: str | None = None
     shm: str = "1g"
     user: str | None = None
     writable: bool = False
@@ -84,6 +86,7 @@ def prepare(
             cpus=wishes.cpus,
             shm=parse_size(wishes.shm, "--shm-size"),
         ),
+        gpus=wanted(wishes.gpus, {**dict(contract.env), **env}),
         user=user,
         as_person=wishes.user is None and user == own,
         read_only=not wishes.writable,

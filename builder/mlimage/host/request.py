@@ -75,6 +75,19 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gpus:
+    """GPUs that the container gets.
+
+    Attributes:
+        ids: `all`, or numbers or UUIDs.
+        required: whether it is an error where it cannot get them.
+    """
+
+    ids: tuple[str, ...]
+    required: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """One run of one image.
 
@@ -87,6 +100,7 @@ class RunRequest:
         port: the published port, None for none.
         health: how to know that it serves; None for what is no server.
         limits: what it may use.
+        gpus: what it computes on besides the CPU; None for nothing.
         user: who it runs as.
         as_person: `user` is the person who starts it, and not somebody whom they named.
         read_only: whether the image's files cannot be written (`/tmp`, `/dev/shm` and `/models` can).
@@ -104,6 +118,7 @@ class RunRequest:
     port: Port | None = None
     health: Health | None = None
     limits: Limits = Limits()
+    gpus: Gpus | None = None
     user: User
     as_person: bool = False
     read_only: bool = True

@@ -18,10 +18,11 @@ GB = 1_000_000_000
 DOCKER = Engine(
     facts=Facts(
         version="28.5.2", api=(1, 51), platform=LINUX_AMD64, address="unix:///var/run/docker.sock",
-        containerd_store=True,
+        containerd_store=True, runtimes=frozenset({"runc", "nvidia"}), devices=("/etc/cdi",),
     ),
-    storage="overlayfs", cgroup="2", runtimes=frozenset({"runc", "nvidia"}), devices=("/etc/cdi",),
+    storage="overlayfs", cgroup="2",
 )  # fmt: skip
+PLAIN = replace(DOCKER, facts=replace(DOCKER.facts, runtimes=frozenset({"runc"})))
 H100 = Gpu(name="NVIDIA H100 80GB HBM3", capability="9.0", memory=80 * GB, mig=False, mode="Default")
 WELL = Machine(
     platform=LINUX_AMD64, kernel="Linux 6.1.0", engine=DOCKER, no_engine=("", ""), no_sandbox=None,
@@ -160,7 +161,8 @@ NOBODY = replace(WELL, engine=None, no_engine=("no Docker daemon answers at x", 
         ),
         (
             "toolkit",
-            replace(WITH_GPU, toolkit=False, engine=replace(DOCKER, runtimes=frozenset({"runc"}))), CUDA,
+            replace(WITH_GPU, toolkit=False, engine=PLAIN),
+            CUDA,
             "fail", "Docker 28.5.2 has no way to them",
             ("install `nvidia-container-toolkit`, then `sudo nvidia-ctk runtime configure --runtime=docker`, "
             "and restart Docker"),

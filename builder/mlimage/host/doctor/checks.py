@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlimage.daemon.facts import emulation
+from mlimage.daemon.gpus import TOOLKIT
 from mlimage.host.doctor.model import Check, Engine, Gpu, Machine, Needs, Verdict
 
 _GB: Final = 1_000_000_000
@@ -255,7 +256,7 @@ def _gpu(number: int, gpu: Gpu) -> Check:
 
 def _containers_with_gpus(machine: Machine, engine: Engine, *, required: bool) -> Check:
     ways = [f"CDI, {file}" for file in machine.device_files]
-    ways += ["the runtime `nvidia`"] if "nvidia" in engine.runtimes else []
+    ways += ["the runtime `nvidia`"] if "nvidia" in engine.facts.runtimes else []
     ways += ["NVIDIA's container toolkit"] if machine.toolkit and not ways else []
     if ways:
         return Check(name="toolkit", title="GPUs in containers", verdict="pass", evidence=" and ".join(ways))
@@ -264,8 +265,7 @@ def _containers_with_gpus(machine: Machine, engine: Engine, *, required: bool) -
         title="GPUs in containers",
         verdict="fail" if required else "warn",
         evidence=f"{engine.facts.title} has no way to them",
-        fix="install `nvidia-container-toolkit`, then `sudo nvidia-ctk runtime configure --runtime=docker`, "
-        "and restart Docker",
+        fix=TOOLKIT,
     )
 
 

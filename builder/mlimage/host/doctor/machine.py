@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.daemon.connect import connect
+from mlimage.daemon.gpus import CDI_FOLDERS, description_files
 from mlimage.errors import RunError
 from mlimage.host.choose import refusal_here
 from mlimage.host.doctor.model import Engine, Gpu, Machine
@@ -19,8 +20,6 @@ from mlimage.process import Command, Runner
 from mlimage.runtime.limits import cpu_quota, memory_limit
 
 _LIMITS: Final = ("nofile", "memlock", "stack")
-_CDI: Final = ("/etc/cdi", "/var/run/cdi")
-"""Where engines look when they do not say."""
 _NUMERIC: Final = frozenset(
     {
         "ATEN_CPU_CAPABILITY", "CUDA_VISIBLE_DEVICES", "DNNL_MAX_CPU_ISA", "LD_PRELOAD", "MKL_CBWR",
@@ -67,7 +66,7 @@ def this_machine(environ: Mapping[str, str], run: Runner, *, cache: Path, root: 
         driver=driver,
         gpus=_gpus(run) if driver else (),
         toolkit=shutil.which("nvidia-ctk") is not None or shutil.which("nvidia-container-cli") is not None,
-        device_files=_device_files(engine, root),
+        device_files=description_files((engine and engine.facts.devices) or CDI_FOLDERS, root),
         variables={each: environ[each] for each in _NUMERIC if environ.get(each)},
     )
 
@@ -82,8 +81,6 @@ def _engine(environ: Mapping[str, str]) -> tuple[Engine | None, tuple[str, str]]
         facts=daemon.facts,
         storage=str(info.get("Driver", "")),
         cgroup=str(info.get("CgroupVersion", "")),
-        runtimes=frozenset(info.get("Runtimes") or ()),
-        devices=tuple(info.get("CDISpecDirs") or _CDI),
     )
     return engine, ("", "")
 
@@ -134,16 +131,6 @@ def _gpus(run: Runner) -> tuple[Gpu, ...]:
         )
         for name, capability, memory, mig, mode in (row for row in rows if len(row) == len(_QUERY))
     )  # fmt: skip
-
-
-def _device_files(engine: Engine | None, root: str) -> tuple[str, ...]:
-    folders = engine.devices if engine else _CDI
-    files = (path for folder in folders for path in sorted(Path(f"{root}{folder}").glob("*")))
-    return tuple(
-        str(path).removeprefix(root)
-        for path in files
-        if path.suffix in {".yaml", ".yml", ".json"} and "nvidia.com/gpu" in _read(str(path))
-    )
 
 
 def _read(path: str) -> str:

@@ -37,15 +37,11 @@ class Engine:
         facts: what it is.
         storage: its storage driver.
         cgroup: version of its control groups.
-        runtimes: names of those that it starts containers with.
-        devices: folders where it looks for devices' descriptions (CDI).
     """
 
     facts: EngineFacts
     storage: str
     cgroup: str
-    runtimes: frozenset[str]
-    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
