@@ -23,8 +23,8 @@ def record(request: Any, name: str) -> str:
 
     Args:
         request: bytes; a text; an array of NumPy; or anything that JSON has, as a client would send it.
-        name: of its file; a request of the same name is replaced. Without a suffix it gets `.bin`, `.txt`,
-            `.npy` or `.json`; a server is told the content type that the suffix means.
+        name: of its file; a request of the same name is replaced. Without a suffix that means a content type
+            it gets `.bin`, `.txt`, `.npy` or `.json`; a server is told the content type.
 
     Returns:
         The path of the file, in the folder of models.
@@ -37,13 +37,21 @@ def record(request: Any, name: str) -> str:
     content, suffix = _content(request)
     folder = os.path.join(models(), CASES)
     os.makedirs(folder, exist_ok=True)
-    place = os.path.join(folder, name if os.path.splitext(name)[1] else name + suffix)
+    place = os.path.join(folder, name if _says_what(name, suffix) else name + suffix)
     # A reader sees each file whole or not at all.
     writing = os.path.join(folder, f".{name}.{os.getpid()}")
     with open(writing, "wb") as stream:
         stream.write(content)
     os.replace(writing, place)
     return place
+
+
+def _says_what(name: str, suffix: str) -> bool:
+    """Whether its own suffix is one; `undecided-0.5` has none, and bytes may have any."""
+    from mlimage.runtime.golden.recorder import CONTENT_TYPES
+
+    own = os.path.splitext(name)[1].lower()
+    return own in CONTENT_TYPES or bool(own and suffix == ".bin")
 
 
 def _content(request: Any) -> tuple[bytes, str]:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from mlimage.host.request import Port
 
@@ -51,13 +51,18 @@ def hangs(_: Handler, __: bytes) -> None:
     time.sleep(1)
 
 
+DRIPS_FOR = 20.0
+"""Seconds, unless nobody listens any more."""
+
+
 def drips(handler: Handler, _: bytes) -> None:
-    """A byte now and then, for ever: no read is ever late."""
+    """A byte now and then: no read is ever late."""
     handler.send_response(200)
     handler.end_headers()
-    for _number in range(20):
-        time.sleep(0.05)
-        handler.wfile.write(b" ")
+    with suppress(OSError):
+        for _number in range(round(DRIPS_FOR / 0.05)):
+            time.sleep(0.05)
+            handler.wfile.write(b" ")
 
 
 def hangs_up(handler: Handler, _: bytes) -> None:

@@ -84,6 +84,7 @@ def freeze(
     from mlimage.spec.project import find_project
     from mlimage.verify.freeze import cases_in, keep
     from mlimage.verify.freeze import freeze as frozen_by
+    from mlimage.verify.overshadowed import overshadowed
     from mlimage.verify.parity.serving import sender, with_answers
 
     screen = Screen(json=json, verbose=verbose)
@@ -145,6 +146,8 @@ def freeze(
                 progress=screen.progress,
             )
         frozen = replace(frozen, record=answered[0])
+    for warning in overshadowed(frozen.record):
+        screen.warn(warning)
     keep(frozen, folder, models=place)
     _show(frozen, folder.relative_to(found.root), image, screen, json=json)
 

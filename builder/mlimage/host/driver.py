@@ -27,7 +27,10 @@ def nvidia_driver(run: Runner, *, kernel: Path = KERNEL) -> str | None:
     if found:
         return found[1]
     try:
-        done = run(Command(argv=("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")))
+        # With the person's PATH: in the Linux of Windows it lies in a folder of its own.
+        done = run(
+            Command(argv=("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"), inherit=True)
+        )
     except OSError:
         return None
     first = done.text.strip().splitlines()[:1]

@@ -92,7 +92,7 @@ def hyperparameters(content: bytes) -> tuple[str, ...]:
     try:
         said = json.loads(content)
         named = sorted((name, _plain(value)) for name, value in said.items())
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise StartError(f"{HYPERPARAMETERS} is not what SageMaker writes: {error}", status=CONFIG) from error
     return tuple(
         word
@@ -107,6 +107,6 @@ def _plain(value: object) -> str:
         return json.dumps(value)
     try:
         inner = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
     return inner if isinstance(inner, str) else value

@@ -83,6 +83,9 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
     given = {name: value for name, value in environ.items() if value != roles.env.get(name)}
     chosen = roles.roles[role].env if role else {}
     result = {**_defaults(environ, roles, said, role, facts), **environ, **chosen, **given}
+    if not result["PYTHONHASHSEED"]:
+        # To Python an empty one is none, and so a random one.
+        result["PYTHONHASHSEED"] = str(said.seed % _HASH_SEEDS)
     reason = unfit(said, facts.host) or undone(result, wanted)
     if reason:
         reason += f"; {PROFILE}={FAST} starts it without that promise"
@@ -93,6 +96,7 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
     if reason:
         raise StartError(reason, status=CONFIG)
     result = pinned(result, wanted)
+    result[PROFILE] = said.profile
     # An empty thread count would be read as "all processors of the host".
     result.update(
         {name: value for name, value in _threads(result, facts.threads).items() if not result.get(name)}

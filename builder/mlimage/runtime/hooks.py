@@ -96,7 +96,9 @@ class _Watch:
         if name not in WATCHED:
             return None
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(name, path, target)
+            # As in `importlib`: those of before Python 3.4, as old copies of six have them, are passed over.
+            find = None if finder is self else getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find(name, path, target) if find else None
             if spec is not None:
                 _Then.follow(spec.loader)
                 return spec

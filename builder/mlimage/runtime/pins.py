@@ -55,6 +55,9 @@ FORBIDDEN = (
     "MKL_ENABLE_INSTRUCTIONS",
     "MKL_DEBUG_CPU_TYPE",
     "LD_PRELOAD",  # may bring another BLAS
+    "GLIBC_TUNABLES",  # takes other instructions for libm
+    "NPY_ENABLE_CPU_FEATURES",
+    "ONEDNN_DEFAULT_FPMATH_MODE",  # lets oneDNN round to bfloat16
 )
 """Variables that undo what is pinned."""
 

@@ -190,7 +190,7 @@ class _Forks:
 _SEEDERS: dict[str, Callable[[Any, int], object]] = {
     "random": lambda module, seed: module.seed(seed),
     "numpy.random": lambda module, seed: module.seed(seed % _SEEDS),
-    "torch": lambda module, seed: module.manual_seed(seed),
+    "torch": lambda module, seed: module.manual_seed(seed % 2**64),
     "tensorflow": lambda module, seed: module.random.set_seed(seed % _SEEDS),
 }
 _DRAWS: dict[str, Callable[[Any], int]] = {

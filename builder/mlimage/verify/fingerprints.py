@@ -130,7 +130,7 @@ class Difference:
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Difference, ...]:
     """All of them, the gravest first, each explained by the first rule that fits its field."""
     before, after = dict(_fields(old)), dict(_fields(new))
-    same_class = old["numeric_class"] == new["numeric_class"]
+    same_class = old.get("numeric_class") == new.get("numeric_class")
     found = [
         _explained(field, before.get(field), after.get(field), same_class=same_class)
         for field in dict.fromkeys((*before, *after))

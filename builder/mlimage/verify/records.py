@@ -1,6 +1,7 @@
 """Files that people name to hold a machine against: fingerprints, and records of probes."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,7 @@ from mlimage.runtime.probe.record import RecordError, parse_record
 
 _MAKE_PROBE: Final = "`mlimage probe IMAGE --save FILE` makes one"
 _MAKE_FINGERPRINT: Final = "`mlimage fingerprint IMAGE --json > FILE` makes one, and a probe's record will do"
-_PARTS: Final = ("image", "python", "libc", "packages", "cpu", "limits", "env")
+_PARTS: Final = ("python", "libc", "packages", "cpu", "limits", "env")
 
 
 def read_probe(path: Path) -> dict[str, Any]:
@@ -29,15 +30,27 @@ def read_fingerprint(path: Path) -> dict[str, Any]:
         if said["schema"] == PROBE:
             said = said["fingerprint"]
         schema = said["schema"]
-        fitting = schema == FINGERPRINT and all(isinstance(said[part], dict) for part in _PARTS)
-        found: dict[str, Any] = {**said, "native": _native(said)} if fitting else {}
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        whole = is_fingerprint(said) and isinstance(said["image"], dict)
+        found = {**said, "native": _native(said)} if whole else None
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(f"`{path}`: it is no fingerprint", hint=_MAKE_FINGERPRINT) from error
-    if not found:
-        raise UsageError(
-            f"`{path}`: it is `{schema}`, and this mlimage reads `{FINGERPRINT}`", hint=_MAKE_FINGERPRINT
+    if found is None:
+        why = (
+            "it is no fingerprint"
+            if schema == FINGERPRINT
+            else f"it is `{schema}`, and this mlimage reads `{FINGERPRINT}`"
         )
+        raise UsageError(f"`{path}`: {why}", hint=_MAKE_FINGERPRINT)
     return found
+
+
+def is_fingerprint(said: Mapping[str, Any]) -> bool:
+    """Whether this is a fingerprint as the inside of an image sees it, of the version that is read here."""
+    return (
+        said.get("schema") == FINGERPRINT
+        and all(isinstance(said.get(part), dict) for part in _PARTS)
+        and isinstance(said.get("numeric_class"), str)
+    )
 
 
 def read_against(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:

@@ -9,7 +9,7 @@ from typing import Final
 from mlimage.cache import Cache
 from mlimage.engines.build import build_image
 from mlimage.engines.layers import Engine
-from mlimage.errors import VerificationError
+from mlimage.errors import SpecError, VerificationError
 from mlimage.lock.inputs import Inputs
 from mlimage.lock.text import read_lock
 from mlimage.oci.model import SealedImage
@@ -24,7 +24,8 @@ from mlimage.plan.model import BuildPlan
 from mlimage.plan.recipe import FOLDER, LOCK, SPEC
 from mlimage.plan.recipe import NAME as RECIPE
 from mlimage.progress import Progress
-from mlimage.spec.load import LoadedSpec
+from mlimage.spec.load import LoadedSpec, parse_spec
+from mlimage.spec.model import ImageSpec
 from mlimage.spec.project import Project
 from mlimage.spec.tags import ROLES, ImageTag
 
@@ -73,14 +74,14 @@ def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
     taken.mkdir()
     wanted = [layer for layer in image.layers if layer.name in {RECIPE, _APP, GOLDEN}]
     unpack_layers(wanted, store, taken, of=image.name, owners=False, verify=True)
-    said = taken / FOLDER
-    source = json.loads((said / SPEC).read_bytes()).get("app", {}).get("source", APP)
-    (said / LOCK).rename(_parent(project.lock_folder(name)))
+    said = _inside(taken, FOLDER, image.name)
+    spec = _spec(_inside(taken, f"{FOLDER}/{SPEC}", image.name).read_bytes(), image.name, name, variant)
+    _inside(taken, f"{FOLDER}/{LOCK}", image.name).rename(_parent(project.lock_folder(name)))
     said.rename(_parent(project.image_folder(name)))
     if GOLDEN in layers:
-        (taken / GOLDEN_FOLDER).rename(project.golden_folder(name))
-        (taken / MODELS).rename(project.golden_folder(name) / FROZEN)
-    (taken / APP).rename(_parent(project.image_folder(name) / source))
+        _inside(taken, GOLDEN_FOLDER, image.name).rename(project.golden_folder(name))
+        _inside(taken, MODELS, image.name).rename(project.golden_folder(name) / FROZEN)
+    _inside(taken, APP, image.name).rename(_parent(project.image_folder(name) / spec.app.source))
     # What was left out of the application is not in the image, and what is in it was meant to be.
     loaded = replace(project.load(name), ignore=("!**",))
     tag = ImageTag(
@@ -116,6 +117,32 @@ def rebuild(
         store=Store(cache.store),
         progress=progress,
     ).image
+
+
+def _spec(content: bytes, image: str, name: str, variant: str) -> ImageSpec:
+    """The spec, which says where files go: read before any goes there."""
+    try:
+        spec = parse_spec(content, path=SPEC, folder=name)
+    except SpecError as error:
+        raise _damaged(image, str(error.problems[0])) from error
+    if variant not in spec.variants:
+        raise _damaged(image, f"there is no variant `{variant}`")
+    return spec
+
+
+def _inside(folder: Path, path: str, image: str) -> Path:
+    """A file or folder that was unpacked; what an image has links for leads elsewhere."""
+    place = folder / path
+    if not place.exists() or place.resolve() != folder.resolve() / path:
+        raise _damaged(image, f"`{path}` is no file of it")
+    return place
+
+
+def _damaged(image: str, why: str) -> VerificationError:
+    return VerificationError(
+        f"what `{image}` says of how it was made is damaged: {why}",
+        hint="build it from its project and let `mlimage diff` compare",
+    )
 
 
 def _parent(path: Path) -> Path:

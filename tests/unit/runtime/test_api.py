@@ -25,6 +25,9 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("größe", "text", "text.txt", "größe".encode()),
         (b"\x89PNG", "cat.png", "cat.png", b"\x89PNG"),
         (b"\x00", "raw", "raw.bin", b"\x00"),
+        (b"RIFF", "cat.webp", "cat.webp", b"RIFF"),
+        ({"x": 0.5}, "undecided-0.5", "undecided-0.5.json", b'{"x":0.5}'),
+        ("a", "v1.2", "v1.2.txt", b"a"),
     ],
 )
 def test_a_request_is_kept(models: Path, kept: Any, name: str, file: str, content: bytes) -> None:

@@ -97,3 +97,10 @@ def test_a_file_that_is_something_else(content: bytes, why: str) -> None:
         f"/opt/ml/input/config/hyperparameters.json is not what SageMaker writes: {why}",
         78,
     )
+
+
+def test_what_only_looks_like_json_is_a_text() -> None:
+    deep = "[" * 100_000
+    assert hyperparameters(json.dumps({"x": deep}).encode()) == ("-x", deep)
+    with pytest.raises(StartError, match="is not what SageMaker writes: maximum recursion depth exceeded"):
+        hyperparameters(deep.encode())

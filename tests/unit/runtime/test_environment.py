@@ -96,6 +96,13 @@ def test_the_caller_is_never_overridden(caller: dict[str, str], role: dict[str, 
             assert found[name] == value
 
 
+def test_an_empty_variable_undoes_nothing() -> None:
+    asked = roles()._replace(determinism=Determinism(profile="strict", seed=7, threads=2))
+    found = environment({"MLIMAGE_PROFILE": "", "PYTHONHASHSEED": ""}, asked, "train", facts())
+    assert (found["MLIMAGE_PROFILE"], found["PYTHONHASHSEED"]) == ("strict", "7")
+    assert found["OMP_NUM_THREADS"] == "2"
+
+
 def test_python_takes_only_hash_seeds_of_32_bits() -> None:
     found = environment({}, roles(seed=2**32 + 5), "train", facts())
     assert (found["MLIMAGE_SEED"], found["PYTHONHASHSEED"]) == (str(2**32 + 5), "5")

@@ -6,6 +6,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -104,7 +105,7 @@ class Damage:
             b'{"format": 2}',
             "manifest.json: it has format 2, and this version of mlimage reads format 1",
         ),
-        Damage("manifest.json", b'{"format": 1}', "manifest.json: it is damaged (KeyError: 'cases')"),
+        Damage("manifest.json", b'{"format": 1}', "manifest.json: it is damaged (KeyError: 'calls')"),
         Damage("cases/0002/raw.bin", None, "cases/0002/raw.bin: it is missing"),
         Damage(
             "cases/0002/outputs/logits.npy",
@@ -252,3 +253,27 @@ def test_types_without_a_place_in_a_record_are_refused() -> None:
     with pytest.raises(GoldenError) as caught:
         write_npy(Values("complex64", (1,), bytes(8)))
     assert str(caught.value) == f"an array of type `complex64` cannot be recorded; {KNOWN}"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"cases": []}, "ValueError: there are no cases"),
+        ({"seed": float("inf")}, "OverflowError: cannot convert float infinity to integer"),
+        (
+            {"tolerance": {"outputs": {"float32": 10**400}}},
+            "OverflowError: int too large to convert to float",
+        ),
+    ],
+)
+def test_a_manifest_that_says_what_cannot_be(folder: Path, change: dict[str, Any], why: str) -> None:
+    place = folder / "manifest.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), **change}))
+    with pytest.raises(GoldenError) as caught:
+        read_golden(str(folder))
+    assert str(caught.value) == f"{place}: it is damaged ({why})"
+
+
+def test_texts_without_letters_are_none() -> None:
+    with pytest.raises(GoldenError, match="its texts have no letters"):
+        read_npy(write_npy(Values("<U0", (3,), b"")))

@@ -49,6 +49,10 @@ def forget() -> None:
 
 @pytest.fixture
 def golden(project: Path) -> Record:
+    return recorded(project)
+
+
+def recorded(project: Path) -> Record:
     found = record(
         [("one.json", b'{"rows": [[1, 2]]}'), ("two.json", b'{"rows": [[3, 5], [8, 13]]}')],
         {"preprocess": "features:transform", "predict": "model:scores"},
@@ -171,6 +175,35 @@ def test_the_word_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
 
 
+PRINTS = (
+    "import os, subprocess\nimport numpy as np\n"
+    "def scores(features):\n    print('1/1 [=====]')\n    os.write(1, b'from a library')\n"
+    "    subprocess.run(['echo', 'from a process'])\n"
+    "    return features @ np.load(os.environ['MLIMAGE_MODELS'] + '/model.npy')\n"
+)
+
+
+@pytest.mark.usefixtures("golden")
+def test_what_the_application_prints_is_no_part_of_what_the_word_says(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (project / "app/model.py").write_text(PRINTS)
+    forget()
+    assert said(project, "--json", "--stage", "outputs") == 0
+    told = capfd.readouterr()
+    assert json.loads(told.out)["passed"] is True
+    for line in ("1/1 [=====]", "from a library", "from a process"):
+        assert line in told.err
+
+
+@pytest.mark.usefixtures("golden")
+def test_a_model_that_ends_the_process_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "app/model.py").write_text("import sys\ndef scores(features):\n    sys.exit(0)\n")
+    forget()
+    assert said(project, "--stage", "outputs") == 8
+    assert "outputs of case `one.json`: SystemExit: 0\n" in capsys.readouterr().out
+
+
 def test_the_word_without_a_record(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert said(project) == 1
     assert capsys.readouterr().err == (
@@ -188,6 +221,39 @@ def loaded(
 def test_the_frozen_preprocessing(project: Path, golden: Record) -> None:
     for function in (None, golden.calls["preprocess"]):
         assert loaded(project, function)({"rows": [[16, 32]]}).tolist() == [[1.0, 2.0]]
+
+
+TENSOR = """\
+class Type:
+    name = "float32"
+    def __str__(self):
+        return "<dtype: 'float32'>"
+class Tensor:  # as TensorFlow's
+    def __init__(self, array):
+        self.array, self.dtype, self.shape = array, Type(), array.shape
+    def __array__(self, *_, **__):
+        return self.array
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "given"),
+    [
+        ("", "{0: rows, 'b': rows}"),
+        (TENSOR, "{'a': Tensor(rows.astype('float32'))}"),
+        ("", "np.array(['x', 'longer'] if len(rows) > 1 else ['y'])"),
+    ],
+)
+def test_what_can_be_recorded_can_be_served(project: Path, more: str, given: str) -> None:
+    (project / "app/features.py").write_text(
+        f"import numpy as np\n{more}"
+        f"def transform(request):\n    rows = np.asarray(request['rows'], 'float64')\n    return {given}\n"
+    )
+    (project / "app/model.py").write_text("def scores(features):\n    return 1.0\n")
+    recorded(project)
+    serve = loaded(project)
+    serve({"rows": [[1, 2]]})
+    serve({"rows": [[1, 2], [3, 4]]})
 
 
 @pytest.mark.parametrize("change", [source, comment, scaler])

@@ -253,3 +253,23 @@ def test_of_large_cases_the_first_samples_are_looked_at() -> None:
     assert seen(lambda rows: rows + 1, (images[:4].reshape(2, -1), *small), 1e-6) is not None
     whole = images[:3].reshape(1, -1)
     assert seen(lambda rows: rows * 2, (whole, whole[0])) is None
+
+
+def test_numbers_near_the_ends_of_float64() -> None:
+    huge = (np.array([[1e200, 2e200, 3e200, 5e200]]), np.array([[1e160, -1e160, 7e200, 1e200]]))
+    assert seen(lambda rows: -rows, huge) in (None, "each number is -1 times what it was")
+    assert seen(lambda rows: rows * 1e100, huge) in (None, "each number is 1e+100 times what it was")
+
+
+def test_texts_with_halves_of_pairs() -> None:
+    assert seen(lambda texts: np.char.add(texts, " "), (np.array(["a\ud800"]),)) == (
+        "texts differ in white space alone"
+    )
+
+
+def test_many_columns_that_are_equal() -> None:
+    mask = (np.random.default_rng(6).random((1, 200_000)) < 0.5).astype(np.float64)
+    order = np.random.default_rng(7).permutation(200_000)
+    said = seen(lambda rows: rows[:, order], (mask,))  # each held against all others, this would take minutes
+    assert said is not None
+    assert said.startswith("columns stand in another order: ")

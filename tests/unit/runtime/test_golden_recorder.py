@@ -11,6 +11,7 @@ import pytest
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import ONE, Record, read_golden
 from mlimage.runtime.golden.recorder import decoded, features_of, outputs_of, record
+from mlimage.runtime.probe.operation import doubles
 from mlimage.runtime.words.record import main
 
 FEATURES = """\
@@ -165,6 +166,24 @@ def test_what_is_no_array() -> None:
     assert str(caught.value) == "a.bin: features: ZeroDivisionError: division by zero"
     with pytest.raises(GoldenError, match=r"\Aa\.bin: features: no array: "):
         features_of(lambda raw: [[1], [1, 2]], "a.bin", b"")
+
+
+def test_a_number_is_an_array_without_axes() -> None:
+    features = features_of(lambda raw: {"a": np.float64(1), "b": 2.0}, "a.bin", b"")
+    assert {name: values.shape for name, values in features.items()} == {"a": (), "b": ()}
+    [outputs] = outputs_of(lambda each: np.stack([each["a"], each["b"]]).sum(-1), "a.bin", features).values()
+    assert (outputs.shape, outputs.numbers()) == ((), (3.0,))
+
+
+@pytest.mark.parametrize("status", [0, None, "no model"])
+def test_a_function_that_ends_the_process_gives_no_result(status: object) -> None:
+    def ends(_: object) -> None:
+        sys.exit(status)  # type: ignore[arg-type]
+
+    with pytest.raises(GoldenError, match=r"\Aa\.bin: features: SystemExit: "):
+        features_of(ends, "a.bin", b"")
+    with pytest.raises(GoldenError, match=r"\Aa\.bin: outputs: SystemExit: "):
+        outputs_of(ends, "a.bin", {"": doubles([1.0])})
 
 
 def test_the_model_gets_features_as_they_are_recorded() -> None:

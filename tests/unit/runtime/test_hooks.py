@@ -298,3 +298,16 @@ def test_outside_of_an_image_programs_seed_themselves(python: Python) -> None:
 
 def test_this_is_the_python_of_the_environment(python: Python) -> None:
     assert python.says("-c", "import json, sys; print(json.dumps(sys.version))") == sys.version
+
+
+def test_finders_of_before_python_3_4_are_passed_over(python: Python) -> None:
+    """Old copies of six that packages bring have them."""
+    script = (
+        "import json, sys\n"
+        "from importlib.util import find_spec\n"
+        "class Old:\n    def find_module(self, name, path=None):\n        return None\n"
+        "sys.meta_path.insert(0, Old())\n"
+        "try:\n    import jax\nexcept ImportError as error:\n    said = type(error).__name__\n"
+        "print(json.dumps([said, find_spec('tensorflow')]))\n"
+    )
+    assert python.says("-W", "ignore", "-c", script) == ["ModuleNotFoundError", None]

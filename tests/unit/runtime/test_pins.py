@@ -83,6 +83,14 @@ def test_fast_pins_nothing() -> None:
             {"LD_PRELOAD": "/lib/libmkl_rt.so"},
             "LD_PRELOAD=/lib/libmkl_rt.so undoes the profile `strict`; leave it out",
         ),
+        (
+            {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA"},
+            "GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA undoes the profile `strict`; leave it out",
+        ),
+        (
+            {"ONEDNN_DEFAULT_FPMATH_MODE": "BF16"},
+            "ONEDNN_DEFAULT_FPMATH_MODE=BF16 undoes the profile `strict`; leave it out",
+        ),
     ],
 )
 def test_variables_of_others(variables: dict[str, str], reason: str | None) -> None:

@@ -117,7 +117,10 @@ def _nearest(folder: Path) -> Path:
 def _gpus(run: Runner) -> tuple[Gpu, ...]:
     try:
         done = run(
-            Command(argv=("nvidia-smi", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"))
+            Command(
+                argv=("nvidia-smi", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"),
+                inherit=True,
+            )
         )
     except OSError:
         return ()

@@ -102,13 +102,13 @@ class _Held:
         """
         found = self._call(request)
         arrays = found if isinstance(found, dict) else {ONE: found}
-        if arrays.keys() != self._forms.keys():
+        named = {str(name): array for name, array in arrays.items()}
+        if named.keys() != self._forms.keys():
             known = _listed(self._forms)
-            raise ValueError(f"the features are {_listed(arrays)}, and in the golden record {known}")
-        for name, array in arrays.items():
+            raise ValueError(f"the features are {_listed(named)}, and in the golden record {known}")
+        for name, array in named.items():
             form, place = self._forms[name], f"features `{name}`" if name else "features"
-            # Of torch it is `torch.float32`.
-            dtype = str(getattr(array, "dtype", form.dtype)).rpartition(".")[2]
+            dtype = _type_of(array, form.dtype)
             if dtype != form.dtype and not (dtype.startswith("<U") and form.dtype.startswith("<U")):
                 raise ValueError(f"{place} are {dtype}, and in the golden record {form.dtype}")
             shape = getattr(array, "shape", None)
@@ -117,6 +117,13 @@ class _Held:
                     f"{place} are of shape {tuple(shape)}, and in the golden record {_shape(form.shape)}"
                 )
         return found
+
+
+def _type_of(array: Any, default: str) -> str:
+    """The name of an array's type: NumPy's, though it be of torch (`torch.float32`) or TensorFlow."""
+    dtype: Any = getattr(array, "dtype", default)
+    said = str(dtype)
+    return str(dtype.name) if said.startswith("<dtype") else said.rpartition(".")[2]
 
 
 def _listed(names: Any) -> str:

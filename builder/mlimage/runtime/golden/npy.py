@@ -65,6 +65,8 @@ def read_npy(content: bytes) -> Values:
         raise GoldenError("its header is damaged")
     dtype, shape = _header(content[begin:end])
     text = _TEXT.match(dtype)
+    if text and not int(text[1]):
+        raise GoldenError("its texts have no letters, which NumPy never writes")
     size = 4 * int(text[1]) if text else int(_CODES[dtype][2:])
     expected = size * math.prod(shape)
     if len(content) - end != expected:
@@ -76,7 +78,8 @@ def texts(values: Values) -> tuple[str, ...]:
     """The elements of an array of texts; raises `GoldenError` where they are none."""
     width = 4 * int(values.dtype[2:])
     try:
-        whole = values.content.decode("utf-32-le")
+        # As JSON may have them, with halves of pairs.
+        whole = values.content.decode("utf-32-le", "surrogatepass")
     except UnicodeDecodeError as error:
         raise GoldenError("its texts are damaged") from error
     length = width // 4

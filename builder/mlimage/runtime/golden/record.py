@@ -168,10 +168,6 @@ def read_golden(folder: str = FOLDER) -> Record:
     place = os.path.join(folder, MANIFEST)
     said = read_manifest(place)
     try:
-        cases = tuple(
-            _case(os.path.join(folder, folder_of(number)), each)
-            for number, each in enumerate(said["cases"], 1)
-        )
         return Record(
             calls={word: str(said["calls"][word]) for word in CALLS},
             model=_digests(said["model"]),
@@ -183,9 +179,9 @@ def read_golden(folder: str = FOLDER) -> Record:
                 str(stage): {str(dtype): _tolerance(limit) for dtype, limit in limits.items()}
                 for stage, limits in said["tolerance"].items()
             },
-            cases=cases,
+            cases=_cases(folder, said["cases"]),
         )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise GoldenError(f"{place}: it is damaged ({type(error).__name__}: {error})") from error
 
 
@@ -207,6 +203,12 @@ def read_manifest(place: str) -> dict[str, Any]:
         )
     found: dict[str, Any] = said
     return found
+
+
+def _cases(folder: str, said: Any) -> tuple[Case, ...]:
+    if not said:
+        raise ValueError("there are no cases")
+    return tuple(_case(os.path.join(folder, folder_of(number)), each) for number, each in enumerate(said, 1))
 
 
 def _case(folder: str, said: Any) -> Case:

@@ -32,6 +32,8 @@ CONTENT_TYPES = {
 }
 """Of requests, by the suffix of their files; all others are bytes."""
 BYTES = "application/octet-stream"
+ENDS = (Exception, SystemExit)
+"""What a function of the application may end with. One that ends the process has given no result, either."""
 OUTPUT = "output"
 """Name of what the model gives, where that is one array."""
 
@@ -97,7 +99,7 @@ def function_named(call: str) -> Callable[[Any], Any]:
     module, _, name = call.partition(":")
     try:
         found: Callable[[Any], Any] = getattr(import_module(module), name)
-    except Exception as error:
+    except ENDS as error:
         raise GoldenError(f"`{call}` cannot be had: {type(error).__name__}: {error}") from error
     return found
 
@@ -126,17 +128,19 @@ def features_of(preprocess: Callable[[Any], Any], name: str, raw: bytes) -> dict
     """Stage 1 of a case; raises `GoldenError` where it cannot be computed or recorded."""
     try:
         found = preprocess(decoded(raw, content_type_of(name)))
-    except Exception as error:
+    except ENDS as error:
         raise GoldenError(f"{name}: features: {type(error).__name__}: {error}") from error
     return _arrays(name, "features", found, ONE)
 
 
 def outputs_of(predict: Callable[[Any], Any], name: str, features: Mapping[str, Values]) -> dict[str, Values]:
     """Stage 2 of a case, from features as they are recorded; raises `GoldenError` as `features_of` does."""
-    arrays = {each: _array(values) for each, values in features.items()}
     try:
+        arrays = {each: _array(values) for each, values in features.items()}
         found = predict(arrays[ONE] if list(arrays) == [ONE] else arrays)
-    except Exception as error:
+    except GoldenError:
+        raise
+    except ENDS as error:
         raise GoldenError(f"{name}: outputs: {type(error).__name__}: {error}") from error
     return _arrays(name, "outputs", found, OUTPUT)
 

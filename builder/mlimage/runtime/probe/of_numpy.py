@@ -21,7 +21,7 @@ _SUMS = 16
 def pack(found: Any) -> Values:
     """A NumPy array, or what can become one."""
     np: Any = import_module("numpy")
-    array = np.ascontiguousarray(found)
+    array = np.asarray(found, order="C")  # `ascontiguousarray` would give a number an axis
     return Values(str(array.dtype), tuple(array.shape), little_endian(array.tobytes(), array.dtype.itemsize))
 
 

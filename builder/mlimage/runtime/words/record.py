@@ -12,6 +12,7 @@ from mlimage.runtime.fingerprint import fingerprint
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import CALLS, write_golden
 from mlimage.runtime.golden.recorder import record
+from mlimage.runtime.words.aside import prints_aside
 from mlimage.runtime.words.fingerprint import profile
 
 if TYPE_CHECKING:
@@ -23,17 +24,18 @@ def main(arguments: Sequence[str]) -> int:
     given = _parsed(arguments)
     said = profile() or "fast"
     try:
-        made = record(
-            _cases(given.cases),
-            {word: getattr(given, word) for word in CALLS},
-            model=given.model,
-            state=given.state,
-            models=os.environ.get("MLIMAGE_MODELS", "/models"),
-            app=given.app,
-            seed=int(os.environ.get("MLIMAGE_SEED", "0")),
-            profile=said,
-            fingerprint=lambda: fingerprint(os.environ, profile=said),
-        )
+        with prints_aside():
+            made = record(
+                _cases(given.cases),
+                {word: getattr(given, word) for word in CALLS},
+                model=given.model,
+                state=given.state,
+                models=os.environ.get("MLIMAGE_MODELS", "/models"),
+                app=given.app,
+                seed=int(os.environ.get("MLIMAGE_SEED", "0")),
+                profile=said,
+                fingerprint=lambda: fingerprint(os.environ, profile=said),
+            )
         write_golden(made, given.to)
     except GoldenError as error:
         sys.stderr.write(f"mlimage: {error}\n")

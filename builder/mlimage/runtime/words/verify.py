@@ -14,6 +14,7 @@ from mlimage.runtime.golden.check import Checked, check
 from mlimage.runtime.golden.compare import STAGES, Verdict, how_far
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import FOLDER, read_golden
+from mlimage.runtime.words.aside import prints_aside
 from mlimage.runtime.words.fingerprint import profile
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"mlimage: {error}\n")
         return 1
     models = os.environ.get("MLIMAGE_MODELS", "/models")
-    found = check(record, given.stage or STAGES[:2], models=models, app=given.app)
+    with prints_aside():
+        found = check(record, given.stage or STAGES[:2], models=models, app=given.app)
     if given.json:
         # Asked last, as the recorder's was: when all libraries are loaded.
         value = as_value(found, fingerprint(os.environ, profile=profile()))

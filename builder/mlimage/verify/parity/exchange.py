@@ -114,18 +114,20 @@ def _reason(error: Exception) -> str:
 @contextmanager
 def _limit(connection: http.client.HTTPConnection, seconds: float, late: threading.Event) -> Iterator[None]:
     """Break the connection after that time: its own time limit begins anew with each byte that comes."""
-
-    def end() -> None:
-        late.set()
-        with suppress(OSError):
-            if connection.sock is not None:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
     connection.connect()
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    # A descriptor of its own: the connection lets go of its socket as soon as the answer has begun.
+    with connection.sock.dup() as own:
+
+        def end() -> None:
+            late.set()
+            with suppress(OSError):
+                own.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(seconds, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()

@@ -34,12 +34,19 @@ class Scale:
         return (("0", _ZERO), *((f"1e{power}", self.at(10.0**power)) for power in powers), ("∞", _ENDLESS))
 
 
+_LOWEST: Final = -320
+_HIGHEST: Final = 308
+"""Powers of ten that float64 has."""
+
+
 def scale_of(values: Iterable[float]) -> Scale:
     """An axis that has room for all values, those aside that have no logarithm."""
     powers = [math.log10(value) for value in values if 0 < value < math.inf]
     if not powers:
         return Scale(low=-16, high=0)
-    return Scale(low=math.floor(min(powers)) - 1, high=math.ceil(max(powers)) + 1)
+    return Scale(
+        low=max(math.floor(min(powers)) - 1, _LOWEST), high=min(math.ceil(max(powers)) + 1, _HIGHEST)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from mlimage.oci.untar import MemberKind, TarError, TarReader
 from mlimage.plan.golden import FOLDER, NAME
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import Record, read_golden
+from mlimage.verify.records import is_fingerprint
 
 
 def taken_record(image: SealedImage, store: Store, folder: Path) -> Record | None:
@@ -46,10 +47,17 @@ def taken_record(image: SealedImage, store: Store, folder: Path) -> Record | Non
         except TarError as error:
             raise BuildError(f"layer `{layer.name}` of `{image.name}` cannot be read: {error}") from error
     try:
-        return read_golden(str(folder))
+        return _read(folder)
     except GoldenError as error:
         said = str(error).removeprefix(f"{folder}/")
         raise VerificationError(
             f"the golden record of `{image.name}` cannot be used: {said}",
             hint="a record of a newer mlimage needs that one; else freeze again, and build",
         ) from error
+
+
+def _read(folder: Path) -> Record:
+    record = read_golden(str(folder))
+    if not is_fingerprint(record.fingerprint):
+        raise GoldenError("its fingerprint is none of this version of mlimage")
+    return record

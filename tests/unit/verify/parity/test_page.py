@@ -135,6 +135,9 @@ def test_errors_stand_on_a_logarithmic_axis() -> None:
     ]
     assert scale.labels() == (("0", 2.0), ("1e-11", 14.0), ("1e-7", 50.0), ("1e-3", 86.0), ("∞", 98.0))
     assert scale_of([0.0, float("nan")]) == scale_of([])
+    ends = scale_of([5e-324, 1.7e308])
+    assert ends.labels()[-2] == ("1e308", 86.0)
+    assert 0 < ends.at(5e-324) < ends.at(1.7e308)
 
 
 def test_a_histogram_has_every_value_and_room_for_its_marks() -> None:

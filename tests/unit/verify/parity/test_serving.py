@@ -1,5 +1,6 @@
 """Servers that answer, and servers that misbehave: one clear verdict each."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -61,6 +62,15 @@ def test_an_answer() -> None:
 )
 def test_no_answer(behave: Callable[[Handler, bytes], None], expected: NoAnswer) -> None:
     assert patient(behave) == expected
+
+
+def test_a_server_that_drips_is_left_in_time() -> None:
+    with serving(misbehaving.drips) as (port, _):
+        began = time.monotonic()
+        found = exchange(port, b"", JSON, patience=0.3)
+        waited = time.monotonic() - began
+    assert found == NoAnswer(why="does not answer within 0.3 s", over=True)
+    assert waited < misbehaving.DRIPS_FOR / 2
 
 
 def test_nobody_listens() -> None:

@@ -22,8 +22,9 @@ from mlimage.runtime.golden.patterns.of_texts import of_texts
 from mlimage.runtime.golden.patterns.table import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from mlimage.runtime.golden.patterns.table import Table
     from mlimage.runtime.probe.operation import Values
 
 _RULES = (filled_otherwise, constant, scaled, cut_off, rounded, function, reordered, columns)
@@ -45,4 +46,12 @@ def pattern(pairs: Sequence[tuple[Values, Values]], limit: float) -> str | None:
     table = table_of(alike, limit)
     if table is None or table.is_made_of(table.recorded):
         return None
-    return next(filter(None, (rule(table) for rule in _RULES)), None)
+    return next(filter(None, (_said(rule, table) for rule in _RULES)), None)
+
+
+def _said(rule: Callable[[Table], str | None], table: Table) -> str | None:
+    try:
+        return rule(table)
+    except (ArithmeticError, ValueError):
+        # Numbers near the ends of float64: what is made of them has no place in it.
+        return None

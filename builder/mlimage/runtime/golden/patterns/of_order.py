@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import deque
 from typing import TYPE_CHECKING
 
 from mlimage.runtime.golden.patterns.images import changes
@@ -74,15 +75,19 @@ def _equal(ours: Sequence[float], recorded: Sequence[float], allowed: Sequence[f
 
 
 def _matched(ours: Sequence[bytes], recorded: Sequence[bytes]) -> list[int] | None:
-    free: dict[bytes, list[int]] = {}
-    for place, column in enumerate(recorded):
-        free.setdefault(column, []).append(place)
+    free: dict[bytes, deque[int]] = {}
+    for place, (here, column) in enumerate(zip(ours, recorded)):
+        if here != column:  # what did not move stays, though others be equal to it
+            free.setdefault(column, deque()).append(place)
     order = []
-    for at, column in enumerate(ours):
+    for at, (column, there) in enumerate(zip(ours, recorded)):
+        if column == there:
+            order.append(at)
+            continue
         places = free.get(column)
         if not places:
             return None
-        order.append(places.pop(places.index(at) if at in places else 0))
+        order.append(places.popleft())
     return order
 
 
