@@ -105,10 +105,11 @@ def locked(base: str, tmp_path_factory: pytest.TempPathFactory, shared_cache: Ca
 
 
 def test_docker_build_alone_builds_it(
-    locked: Path, index: WebServer, shared_cache: Cache, engine: Engine, tmp_path: Path
+    locked: Path, index: WebServer, shared_cache: Cache, warm_cache: Cache, engine: Engine, tmp_path: Path
 ) -> None:
-    project = Project(tmp_path / "project", shared_cache)
+    project = Project(tmp_path / "project", warm_cache)
     shutil.copytree(locked, project.root)
+    project.build("--engine", "direct")  # fetches the wheels
     project.good("render")
     for package in tomllib.loads((project.root / "lockfiles/whole/cpu.toml").read_text())["package"]:
         content = shared_cache.input(Digest(package["sha256"])).read_bytes()

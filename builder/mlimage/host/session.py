@@ -1,10 +1,12 @@
 """One run from start to end, whatever runs it: health, signals, grace, exit status."""
 
+import math
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final, Protocol
@@ -16,6 +18,8 @@ from mlimage.runtime.failure import CONFIG
 
 GRACE: Final = 10.0
 """Seconds that a server has to end after SIGTERM; Docker's own figure."""
+_TURN: Final = 0.5
+"""Seconds after which a signal is heard at the latest."""
 CLEAN_STOPS: Final = frozenset({0, 128 + signal.SIGTERM, 128 + signal.SIGINT})
 """Statuses of a server that ended as asked. uvicorn and others end themselves by the signal that they got."""
 
@@ -142,9 +146,8 @@ class _Course:
     def follow(self, events: "queue.SimpleQueue[_Event]") -> int:
         while True:
             waits = self._asked and self._request.serves and not self._killed
-            try:
-                event = events.get(timeout=self._grace if waits else None)
-            except queue.Empty:
+            event = _next(events, self._grace if waits else None)
+            if event is None:
                 self._say(f"it did not end within {self._grace:.0f} s after SIGTERM: killed")
                 self._kill()
                 continue
@@ -235,6 +238,18 @@ class _Course:
                 hint="its last lines above should say why",
             )
         return ended.status
+
+
+def _next(events: "queue.SimpleQueue[_Event]", patience: float | None) -> _Event | None:
+    """The next event; None when there is none for so many seconds.
+
+    A signal that comes just before a wait is heard only after it, so no wait is long.
+    """
+    until = math.inf if patience is None else time.monotonic() + patience
+    while (left := until - time.monotonic()) > 0:
+        with suppress(queue.Empty):
+            return events.get(timeout=min(_TURN, left))
+    return None
 
 
 def _done(work: Callable[[Port], None], port: Port) -> _Done:

@@ -109,6 +109,20 @@ def test_signals_are_passed_on(number: int) -> None:
     assert fake.got == [number]
 
 
+def test_a_signal_that_interrupts_no_wait_is_heard() -> None:
+    """As one does that comes just before a wait: the kernel gives it to another thread here."""
+
+    class Elsewhere(Fake):
+        def wait(self) -> Ended:
+            time.sleep(0.2)  # by then the main thread waits
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            return super().wait()
+
+    fake = Elsewhere(heeds=(signal.SIGTERM,))
+    assert supervise(fake, request("train"), say=print) == 128 + signal.SIGTERM
+    assert fake.got == [signal.SIGTERM]
+
+
 def test_nohup_stays() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     fake = Fake(heeds=(signal.SIGHUP, signal.SIGTERM))
