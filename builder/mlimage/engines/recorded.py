@@ -6,7 +6,7 @@ from dataclasses import replace
 from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
-from mlimage.oci.blobstream import open_layer
+from mlimage.oci.blobstream import DamagedLayerError, open_layer
 from mlimage.oci.layer import repack
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
@@ -73,6 +73,7 @@ def repaired(
         if (
             record is None
             or not layer.here
+            or isinstance(layer.layer, PulledLayer)  # its registry packed it
             or record.diff_id != layer.blob.diff_id
             or record.digest == layer.blob.blob.digest
         ):
@@ -100,7 +101,7 @@ def check_packed(
     """
 
     def check(layer: BuiltLayer) -> BuiltLayer:
-        if comes_from_lock(layer.layer):
+        if comes_from_lock(layer.layer) and not isinstance(layer.layer, PulledLayer):
             with open_layer(layer.blob, store, verify=True) as stream:
                 stream.finish()
         return layer
@@ -121,7 +122,7 @@ def _unpacked(
     for layer in layers:
         try:
             found.append(work(layer))
-        except BuildError as error:
+        except DamagedLayerError as error:
             packed.forget(layer.key)
             if failed is None:
                 failed = MispackedError(

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _PIECE: Final = 1 << 20
 
 
+class DamagedLayerError(BuildError):
+    """What a layer unpacks to is not what it should be."""
+
+
 class LayerStream:
     """Bytes of a layer's tar."""
 
@@ -48,7 +52,7 @@ class LayerStream:
         if self._content is not None:
             self._content.update(piece)
         if self._layer.uncompressed_size and self._done > self._layer.uncompressed_size:
-            raise BuildError(
+            raise DamagedLayerError(
                 f"layer `{self._layer.name}` unpacks to more than the {self._layer.uncompressed_size} bytes "
                 "it should have",
                 hint="do not use this image; build it again",
@@ -69,14 +73,14 @@ class LayerStream:
         if self._raw.hexdigest() != self._layer.blob.digest.hex:
             raise self._damaged()
         if self._content is not None and self._content.hexdigest() != self._layer.diff_id.hex:
-            raise BuildError(
+            raise DamagedLayerError(
                 f"layer `{self._layer.name}`, {self._layer.blob.digest}, is not the tar that its image says: "
                 f"expected {self._layer.diff_id}, got sha256:{self._content.hexdigest()}",
                 hint="the image is wrong in its registry: push it there anew, or take another",
             )
 
-    def _damaged(self) -> BuildError:
-        return BuildError(
+    def _damaged(self) -> DamagedLayerError:
+        return DamagedLayerError(
             f"layer `{self._layer.name}` in the store is damaged: {self._layer.blob.digest}",
             hint="`mlimage cache verify` removes it; then build the image again",
         )

@@ -142,6 +142,19 @@ def test_a_machine_that_packs_wrong_once(
     assert "it is made once more" in notes.notes[0]
 
 
+def test_what_cannot_be_unpacked_here_is_no_fault_of_the_machine(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacks(*_: object, **__: object) -> None:
+        raise BuildError("layers in zstd need the python package `zstandard`")
+
+    monkeypatch.setattr("mlimage.engines.recorded.open_layer", lacks)
+    notes = Notes()
+    with pytest.raises(BuildError, match=r"^layers in zstd need the python package `zstandard`$"):
+        project.build(record=True, progress=notes)
+    assert notes.notes == []
+
+
 def test_what_was_packed_wrong_before_is_not_recorded(project: Project) -> None:
     before, _ = packed_as(project, "two", damaged)
     notes = Notes()
