@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from mlimage.errors import RunError
 from mlimage.platforms import Platform
 
+GPU: Final = "nvidia.com/gpu"
+"""Vendor and class of NVIDIA's GPUs, as the Container Device Interface names devices."""
 OLDEST_API: Final = (1, 41)
 """Docker 20.10 of December 2020; Podman 4 and 5 say the same."""
 _HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -88,8 +90,7 @@ def read_facts(version: Mapping[str, Any], info: Mapping[str, Any], *, address: 
             runtimes=frozenset(info.get("Runtimes") or ()),
             devices=tuple(info.get("CDISpecDirs") or ()),
             gpus=any(
-                str(each.get("ID", "")).startswith("nvidia.com/gpu=")
-                for each in info.get("DiscoveredDevices") or ()
+                str(each.get("ID", "")).startswith(f"{GPU}=") for each in info.get("DiscoveredDevices") or ()
             ),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:

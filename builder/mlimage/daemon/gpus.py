@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from mlimage.daemon.facts import Facts
+from mlimage.daemon.facts import GPU, Facts
 
-KIND: Final = "nvidia.com/gpu"
-"""Vendor and class of the devices, as the Container Device Interface names them."""
 CDI_FOLDERS: Final = ("/etc/cdi", "/var/run/cdi")
 """Where engines look for descriptions that do not say so."""
 ALL: Final = "all"
@@ -64,14 +62,14 @@ def description_files(folders: Sequence[str], root: str = "") -> tuple[str, ...]
     return tuple(
         str(path).removeprefix(root)
         for path in files
-        if path.suffix in {".yaml", ".yml", ".json"} and KIND in _read(path)
+        if path.suffix in {".yaml", ".yml", ".json"} and GPU in _read(path)
     )
 
 
 def device_request(ids: Sequence[str], way: Way) -> dict[str, Any]:
     """What the SDK's `containers.create` takes for these GPUs: `all`, or numbers or UUIDs."""
     if way == "cdi":
-        return {"driver": "cdi", "device_ids": [f"{KIND}={each}" for each in ids]}
+        return {"driver": "cdi", "device_ids": [f"{GPU}={each}" for each in ids]}
     which = {"count": -1} if tuple(ids) == (ALL,) else {"device_ids": list(ids)}
     return {**which, "capabilities": [["gpu"]]}
 
