@@ -38,6 +38,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.answer(200, {"predictions": predictions.tolist()})
 
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log what was not answered well; a line for every request would hide it."""
+        if code != 200:
+            super().log_request(code, size)
+
     def body(self) -> bytes:
         """Read the request's body."""
         length = int(self.headers.get("Content-Length", "0"))
