@@ -194,3 +194,28 @@ WRITE = 'write `{"features": {"containerd-snapshotter": true}}` to '
 )
 def test_how_to_have_containerd_s_store(found: Facts, hint: str) -> None:
     assert store_hint(found) == hint
+
+
+@pytest.mark.parametrize(
+    ("info", "runtimes", "devices", "gpus"),
+    [
+        ({}, set(), (), False),
+        (
+            {"Runtimes": {"runc": {}, "nvidia": {}}, "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]},
+            {"runc", "nvidia"},
+            ("/etc/cdi", "/var/run/cdi"),
+            False,
+        ),
+        ({"Runtimes": None, "CDISpecDirs": None, "DiscoveredDevices": None}, set(), (), False),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "vendor.com/net=0"}]}, set(), (), False),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=all"}]}, set(), (), True),
+    ],
+)
+def test_what_it_says_of_gpus(
+    info: dict[str, Any],
+    runtimes: set[str],
+    devices: tuple[str, ...],
+    gpus: bool,  # noqa: FBT001
+) -> None:
+    found = read_facts(DOCKER, info, address="unix:///x")
+    assert (set(found.runtimes), found.devices, found.gpus) == (runtimes, devices, gpus)
