@@ -18,6 +18,7 @@ from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import ResolveError
 from mlimage.lock.unfulfilled import Situation
 from mlimage.process import Completed, Runner
+from mlimage.spec.requirements import exact_version
 
 INPUT: Final = "spec.in"
 """Name of the file that a resolver reads, one requirement to a line; its messages speak of lines in it."""
@@ -141,11 +142,17 @@ def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:
     """
     pins = []
     for line in filter(None, (line.partition("#")[0].strip() for line in text.splitlines())):
-        try:
-            requirement = Requirement(line)
-            [specifier] = requirement.specifier
-            version = Version(specifier.version if specifier.operator == "==" else "")
-        except (InvalidRequirement, ValueError) as error:
-            raise ResolveError(f"{resolver} wrote `{line}`, which is not a pinned package") from error
-        pins.append(Pin(name=canonicalize_name(requirement.name), version=version))
+        pin = _pin(line)
+        if pin is None:
+            raise ResolveError(f"{resolver} wrote `{line}`, which is not a pinned package")
+        pins.append(pin)
     return tuple(sorted(pins, key=lambda pin: pin.name))
+
+
+def _pin(line: str) -> Pin | None:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return None
+    version = exact_version(requirement) if len(requirement.specifier) == 1 else None
+    return Pin(name=canonicalize_name(requirement.name), version=version) if version else None

@@ -24,7 +24,7 @@ from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN
 from mlimage.lock.wheels import accepts, candidates
 from mlimage.mirrors import DEFAULT_INDEX
 from mlimage.platforms import PLATFORMS, Platform
-from mlimage.spec.requirements import SpecRequirement
+from mlimage.spec.requirements import SpecRequirement, exact_version
 from mlimage.spec.suites import PYTHON_OF_SUITE
 
 
@@ -79,7 +79,7 @@ class Asker:
 
 def usable(requirement: Requirement, situation: Situation) -> set[Version]:
     """The versions for the target that fulfil a requirement; a withdrawn one must be named (PEP 592)."""
-    named = any(each.operator in {"==", "==="} and "*" not in each.version for each in requirement.specifier)
+    named = exact_version(requirement) is not None
     found = candidates(
         situation.files(canonicalize_name(requirement.name)), situation.target, situation.as_of
     )
@@ -226,8 +226,10 @@ def _runs_on(file: IndexFile, python: str, tags: set[str]) -> bool:
 
 def _builds_of(requirement: Requirement, fits: set[Version]) -> set[Version]:
     """What there is of the version of which another build is asked for: of 2.13.0, for `2.13.0+cpux`."""
-    pinned = [each.version for each in requirement.specifier if each.operator == "==" and "+" in each.version]
-    return {found for found in fits if any(Version(version).public == found.public for version in pinned)}
+    pinned = exact_version(requirement)
+    if pinned is None or pinned.local is None:
+        return set()
+    return {found for found in fits if found.public == pinned.public}
 
 
 def _no_such_build(

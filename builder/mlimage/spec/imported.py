@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mlimage.errors import UsageError
+from mlimage.spec.requirements import exact_version
 from mlimage.spec.text import decode_text, read_bytes
 
 IMPORTS: Final = "name a requirements.txt, environment.yml, pyproject.toml or the folder of a virtual env"
@@ -129,10 +130,10 @@ def merged(requirement: Requirement, constraint: Requirement) -> Requirement | N
     if requirement.specifier & constraint.specifier == requirement.specifier:
         return None
     narrowed = Requirement(str(requirement))
-    exact = [one for one in constraint.specifier if one.operator == "==" and not one.version.endswith(".*")]
+    exact = exact_version(constraint)
     narrowed.specifier = (
         constraint.specifier
-        if exact and requirement.specifier.contains(exact[0].version, prereleases=True)
+        if exact and requirement.specifier.contains(exact, prereleases=True)
         else requirement.specifier & constraint.specifier
     )
     return narrowed

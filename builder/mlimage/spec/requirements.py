@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
 
 from mlimage.errors import Problem
 from mlimage.spec.text import LINE_END, decode_text, read_bytes
@@ -86,6 +87,32 @@ def check_requirement(text: str) -> Refusal | None:
             hint="leave it out of the marker",
             offset=max(text.find(machine.group()), 0),
         )
+    return _check_arbitrary(requirement, text)
+
+
+def exact_version(requirement: Requirement) -> Version | None:
+    """The one version that a requirement pins, by `==` or `===`; None where it pins none."""
+    for each in requirement.specifier:
+        if each.operator in {"==", "==="} and not each.version.endswith(".*"):
+            try:
+                return Version(each.version)
+            except InvalidVersion:  # `===` takes any text
+                continue
+    return None
+
+
+def _check_arbitrary(requirement: Requirement, text: str) -> Refusal | None:
+    """`===` compares texts, so it takes what no version can be; file names of wheels have versions."""
+    for each in requirement.specifier:
+        if each.operator == "===":
+            try:
+                Version(each.version)
+            except InvalidVersion:
+                return Refusal(
+                    message=f"`{each.version}` is not a version, so no wheel has it",
+                    hint=f"pin a version, as `{requirement.name}==1.2.3`",
+                    offset=max(text.find("==="), 0),
+                )
     return None
 
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
+from packaging.version import Version
 
-from mlimage.spec.requirements import check_requirement, logical_lines, option_of
+from mlimage.spec.requirements import check_requirement, exact_version, logical_lines, option_of
 
 
 @pytest.mark.parametrize(
@@ -16,10 +17,35 @@ from mlimage.spec.requirements import check_requirement, logical_lines, option_o
         "uvicorn[standard]==0.30.1",
         "a.b_c~=1.0; python_version >= '3.9'",
         "torch==2.1+cpu",
+        "python-dateutil===2.9.0.post0",
     ],
 )
 def test_good(text: str) -> None:
     assert check_requirement(text) is None
+
+
+def test_arbitrary_equality_needs_a_version_for_wheels_have_no_other() -> None:
+    refusal = check_requirement("python-dateutil >2, ===foo")
+    assert refusal is not None
+    assert refusal.message == "`foo` is not a version, so no wheel has it"
+    assert refusal.hint == "pin a version, as `python-dateutil==1.2.3`"
+    assert refusal.offset == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("a==1.0", "1.0"),
+        ("a===1.0", "1.0"),
+        ("a>=0.9,==1!1.0+cpu", "1!1.0+cpu"),
+        ("a==1.*", None),
+        ("a===foo", None),
+        ("a~=1.0", None),
+        ("a", None),
+    ],
+)
+def test_exact_version(text: str, version: str | None) -> None:
+    assert exact_version(Requirement(text)) == (version and Version(version))
 
 
 def test_passwords_are_not_repeated() -> None:
