@@ -64,6 +64,11 @@ def test_pins_files_and_who_asks(index: Index) -> None:
     assert not [path for path in index.web.paths() if path.endswith(".tar.gz")]
 
 
+def test_arbitrary_equality_is_a_pin(index: Index) -> None:
+    index.add("lib", "2.1")
+    assert index.pins("lib===2.0") == {"lib": "2.0"}
+
+
 def previous(*packages: LockedPackage) -> Lock:
     return locks.lock(packages)
 

@@ -1,5 +1,6 @@
 """The kinds of values in a spec: what each may be, said once for messages and for the JSON Schema."""
 
+import json
 import re
 import shlex
 from difflib import get_close_matches
@@ -45,6 +46,9 @@ _RESERVED_VARIANTS: Final = frozenset({"base", "digests"})
 _ENDS_OF_TAGS: Final = re.compile(rf"-({'|'.join(('train', 'serve', *ARCHITECTURES))})\Z")
 """What tags have behind the variant (`spec.tags`), so that no two images could have one."""
 _LOOPBACK: Final = re.compile(r"http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|\Z)")
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
+_PORT: Final = re.compile(r"(\$\{?)PORT\b")
+_VARIABLE: Final = re.compile(r"\$(?:[A-Za-z_]|\{|\()")
 _SHELL: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
 
 
@@ -153,21 +157,51 @@ def _command(value: object) -> object:
         raise refuse("the command is empty", "write it as `python train.py`")
     if re.match(_ENV + "=", words[0]):
         raise refuse(f"`{words[0]}` is not a program", "set variables under `env:`")
-    sign = next((word for word in words if word in _SHELL), None) or next(
-        (word[-1] for word in words if word.endswith((";", "&"))), None
-    )
-    if sign:
-        raise refuse(
-            f"no shell reads the command, so `{sign}` means nothing in it",
-            "put the steps into a script of the app, or write the words as a list",
-        )
-    variable = re.search(r"\$(?:[A-Za-z_]|\{|\()", value)
-    if variable:
-        raise refuse(
-            f"no shell reads the command, so `{value[variable.start() :].split()[0]}` stays as it is",
-            "read the variable in the program, or write the words as a list if that is what you mean",
-        )
+    _refuse_shell(value, words)
     return words
+
+
+def _refuse_shell(value: str, words: tuple[str, ...]) -> None:
+    """Refuse what only a shell would understand; the script of `sh -c SCRIPT` is read by one."""
+    script = _script_of(words)
+    ours = words if script is None else (*words[:script], *words[script + 1 :])
+    sign = next((word for word in ours if word in _SHELL), None) or next(
+        (word[-1] for word in ours if word.endswith((";", "&"))), None
+    )
+    variable = next(filter(None, map(_VARIABLE.search, ours)), None)
+    if sign is None and variable is None:
+        return
+    if script is not None:
+        means = "only the word after `-c` is read by the shell"
+        hint = 'put all of the script between quotes, as in `sh -c "exec python serve.py"`'
+    else:
+        means = "no shell reads the command"
+        hint = f"let a shell read it: `{_for_a_shell(value, steps=sign is not None)}`"
+    if sign is not None:
+        raise refuse(f"{means}, so `{sign}` means nothing in it", hint)
+    if variable is not None:
+        name = variable.string[variable.start() :].split()[0]
+        raise refuse(f"{means}, so `{name}` stays as it is", hint)
+
+
+def _script_of(words: tuple[str, ...]) -> int | None:
+    """Which word is the script that a shell reads: of `bash -euo pipefail -c SCRIPT ARGUMENT` the fourth."""
+    if words[0].rpartition("/")[2] not in _SHELLS:
+        return None
+    at, reads = 1, False
+    while at < len(words) and words[at].startswith(("-", "+")):
+        flags = "" if words[at].startswith("--") else words[at]
+        reads |= "c" in flags
+        at += 2 if flags.endswith(("o", "O")) else 1
+    return at if reads and at < len(words) else None
+
+
+def _for_a_shell(value: str, *, steps: bool) -> str:
+    """The command as a list that works; a single program takes the shell's place, so that it gets signals."""
+    script = _PORT.sub(r"\1MLIMAGE_PORT", value.strip())
+    if not steps and not script.startswith("exec "):
+        script = f"exec {script}"
+    return f"[sh, -c, {json.dumps(script, ensure_ascii=False)}]"
 
 
 def _shell_command(value: str) -> str:
