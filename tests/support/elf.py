@@ -16,15 +16,30 @@ def elf_program(loader: str = "/lib64/ld-linux-x86-64.so.2", *, architecture: st
     return header + (segment + name if loader else b"")
 
 
-def elf_library(soname: str, machine: int = MACHINES["amd64"], *, filling: bytes = b"") -> bytes:
-    """The smallest shared library: a header, two segments, a dynamic section; no SONAME if it is empty."""
-    strings = b"\0" + soname.encode() + b"\0"
+def elf_library(
+    soname: str, machine: int = MACHINES["amd64"], *, filling: bytes = b"", exports: str = ""
+) -> bytes:
+    """The smallest shared library: a header, two segments, a dynamic section; no SONAME if it is empty.
+
+    With `exports`, a symbol of that name is defined, in the older table of hashes.
+    """
+    names = b"\0" + soname.encode() + b"\0"
+    strings = names + exports.encode() + b"\0"
     table, size = 64, 56
     dynamic = table + 2 * size
-    entries = [(14, 1), (5, dynamic + 48), (0, 0)] if soname else [(5, dynamic + 48), (0, 0), (0, 0)]
-    length = dynamic + 48 + len(strings)
+    count = (2 if soname else 1) + (2 if exports else 0) + 1
+    symbols = dynamic + count * 16
+    hashes = symbols + (48 if exports else 0)
+    text = hashes + (20 if exports else 0)
+    entries = [(14, 1)] if soname else []
+    entries += [(5, text), *([(6, symbols), (4, hashes)] if exports else []), (0, 0)]
+    length = text + len(strings)
     header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
     header += struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, table, 0, 0, 64, size, 2, 0, 0, 0)
     load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0, 0, length, length, 4096)
-    where = struct.pack("<IIQQQQQQ", 2, 4, dynamic, dynamic, dynamic, 48, 48, 8)
-    return header + load + where + b"".join(struct.pack("<QQ", *each) for each in entries) + strings + filling
+    where = struct.pack("<IIQQQQQQ", 2, 4, dynamic, dynamic, dynamic, count * 16, count * 16, 8)
+    content = header + load + where + b"".join(struct.pack("<QQ", *each) for each in entries)
+    if exports:
+        content += bytes(24) + struct.pack("<IBBHQQ", len(names), 0x12, 0, 1, 0, 0)
+        content += struct.pack("<5I", 1, 2, 1, 0, 0)
+    return content + strings + filling

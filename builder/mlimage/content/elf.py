@@ -1,7 +1,7 @@
 """Reads from shared libraries and programs the little that is asked about them."""
 
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
@@ -12,8 +12,13 @@ _DYN: Final = 3
 _PT_LOAD: Final = 1
 _PT_DYNAMIC: Final = 2
 _PT_INTERP: Final = 3
+_DT_HASH: Final = 4
 _DT_STRTAB: Final = 5
+_DT_SYMTAB: Final = 6
 _DT_SONAME: Final = 14
+_DT_GNU_HASH: Final = 0x6FFFFEF5
+_SYMBOL: Final = struct.Struct("<IBBHQQ")
+_LONGEST_CHAIN: Final = 1 << 12
 _SEGMENTS: Final = 256
 _DYNAMIC: Final = 1 << 16
 _NAME: Final = 4096
@@ -61,19 +66,97 @@ def read_library(stream: BinaryIO) -> SharedLibrary | None:
 
     Source: System V ABI, chapters 4 and 5; elf(5).
     """
+    found = _dynamic(stream)
+    if found is None:
+        return None
+    machine, segments, tags = found
+    soname = ""
+    if _DT_SONAME in tags and _DT_STRTAB in tags:
+        soname = _string(stream, segments, tags[_DT_STRTAB] + tags[_DT_SONAME])
+    return SharedLibrary(machine=machine, soname=soname)
+
+
+def defines(stream: BinaryIO, symbol: str) -> bool:
+    """Whether a shared library defines a symbol that others can ask it for.
+
+    It is looked up as the dynamic loader does, by its hash: the table of symbols does not say where it ends.
+    Source: System V ABI, chapter 5; for `DT_GNU_HASH` glibc, elf/dl-lookup.c.
+    """
+    found = _dynamic(stream)
+    if found is None:
+        return False
+    _, segments, tags = found
+    if not {_DT_STRTAB, _DT_SYMTAB} <= tags.keys():
+        return False
+    name = symbol.encode()
+    if _DT_GNU_HASH in tags:
+        numbers = _by_gnu_hash(stream, segments, tags[_DT_GNU_HASH], name)
+    elif _DT_HASH in tags:
+        numbers = _by_hash(stream, segments, tags[_DT_HASH], name)
+    else:
+        return False
+    for number, _ in zip(numbers, range(_LONGEST_CHAIN), strict=False):
+        raw = _at(stream, segments, tags[_DT_SYMTAB] + number * _SYMBOL.size, _SYMBOL.size)
+        if len(raw) < _SYMBOL.size:
+            return False
+        start, _, _, section, _, _ = _SYMBOL.unpack(raw)
+        if section and _at(stream, segments, tags[_DT_STRTAB] + start, len(name) + 1) == name + b"\0":
+            return True
+    return False
+
+
+def _by_gnu_hash(stream: BinaryIO, segments: list[tuple[int, ...]], table: int, name: bytes) -> Iterator[int]:
+    """Numbers of the symbols that have this name's hash."""
+    hashed = 5381
+    for byte in name:
+        hashed = (hashed * 33 + byte) & 0xFFFFFFFF
+    buckets, first, words, _ = _words(stream, segments, table, 4) or (0, 0, 0, 0)
+    if not buckets:
+        return
+    start = table + 16 + 8 * words
+    (number,) = _words(stream, segments, start + 4 * (hashed % buckets), 1) or (0,)
+    chains = start + 4 * buckets
+    while number >= first:
+        (value,) = _words(stream, segments, chains + 4 * (number - first), 1) or (1,)
+        if value | 1 == hashed | 1:
+            yield number
+        if value & 1:  # the last one of its bucket
+            return
+        number += 1
+
+
+def _by_hash(stream: BinaryIO, segments: list[tuple[int, ...]], table: int, name: bytes) -> Iterator[int]:
+    """Numbers of the symbols in this name's bucket."""
+    hashed = 0
+    for byte in name:
+        hashed = (hashed << 4) + byte
+        hashed = (hashed ^ (hashed & 0xF0000000) >> 24) & 0x0FFFFFFF
+    buckets, _ = _words(stream, segments, table, 2) or (0, 0)
+    if not buckets:
+        return
+    (number,) = _words(stream, segments, table + 8 + 4 * (hashed % buckets), 1) or (0,)
+    while number:
+        yield number
+        (number,) = _words(stream, segments, table + 8 + 4 * (buckets + number), 1) or (0,)
+
+
+def _words(
+    stream: BinaryIO, segments: list[tuple[int, ...]], address: int, count: int
+) -> tuple[int, ...] | None:
+    raw = _at(stream, segments, address, 4 * count)
+    return struct.unpack(f"<{count}I", raw) if len(raw) == 4 * count else None
+
+
+def _dynamic(stream: BinaryIO) -> tuple[int, list[tuple[int, ...]], dict[int, int]] | None:
+    """Machine, segments and dynamic section, each tag's first value; None where there is none."""
     found = _head(stream, {_DYN})
     if found is None:
         return None
     machine, segments = found
-    soname = ""
     for segment_type, _, offset, _, _, length, _, _ in segments:
-        if segment_type != _PT_DYNAMIC:
-            continue
-        dynamic = _records(_read(stream, offset, min(length, _DYNAMIC)), 16)
-        tags = dict(struct.unpack("<QQ", raw) for raw in reversed(dynamic))
-        if _DT_SONAME in tags and _DT_STRTAB in tags:
-            soname = _string(stream, segments, tags[_DT_STRTAB] + tags[_DT_SONAME])
-        return SharedLibrary(machine=machine, soname=soname)
+        if segment_type == _PT_DYNAMIC:
+            dynamic = _records(_read(stream, offset, min(length, _DYNAMIC)), 16)
+            return machine, segments, dict(struct.unpack("<QQ", raw) for raw in reversed(dynamic))
     return None
 
 
@@ -105,9 +188,12 @@ def _records(content: bytes, size: int) -> list[bytes]:
 
 
 def _string(stream: BinaryIO, segments: list[tuple[int, ...]], address: int) -> str:
+    return _at(stream, segments, address, _NAME).partition(b"\0")[0].decode("utf-8", "replace")
+
+
+def _at(stream: BinaryIO, segments: list[tuple[int, ...]], address: int, size: int) -> bytes:
+    """Bytes at an address of memory; none where the file is not mapped to it."""
     for segment_type, _, offset, start, _, length, _, _ in segments:
         if segment_type == _PT_LOAD and start <= address < start + length:
-            return (
-                _read(stream, offset + address - start, _NAME).partition(b"\0")[0].decode("utf-8", "replace")
-            )
-    return ""
+            return _read(stream, offset + address - start, min(size, start + length - address))
+    return b""

@@ -69,7 +69,7 @@ class Libraries:
             ) from error
 
     def _file(self, key: Digest) -> Path:
-        return self._folder / f"{key.hex}.libraries"
+        return self._folder / f"{key.hex}.sonames"
 
 
 def check_libraries(found: Sequence[Library], *, accelerator: str) -> None:

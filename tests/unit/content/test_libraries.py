@@ -1,6 +1,7 @@
 """The names of shared libraries, read from hand-made ones and from real ones in wheels."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,12 @@ def test_libraries_of_a_wheel(tmp_path: Path) -> None:
         {
             "demo.libs/libcudart.faf08d9a.so.13": cudart,
             "demo/__init__.py": b"",
-            "demo/_C.cpython-311-x86_64-linux-gnu.so": elf_library("_C.so"),
+            "demo/_C.cpython-311-x86_64-linux-gnu.so": elf_library("_C.so", exports="PyInit__C"),
+            "demo/lib.cpython-311-x86_64-linux-gnu.so": elf_library("", exports="PyInit_lib"),
+            "demo/libgeos.abi3.so": elf_library("libgeos.so", exports="PyModExport_libgeos"),
+            "demo/lib/libc10.so": elf_library("libc10.so", exports="PyInit_c10"),
+            "demo/core.so": elf_library("libcore.so.2"),
+            "demo/plugin.so": elf_library("", exports="start"),
             "demo/lib/libplain.so": elf_library(""),
             "demo/lib/libscript.so": b"INPUT(libplain.so)",
             "demo/lib/transport.so.3": elf_library("transport.so.3"),
@@ -39,6 +45,8 @@ def test_libraries_of_a_wheel(tmp_path: Path) -> None:
     found = libraries(wheel_entries(wheel, python="3.11", origin="demo 1.0"))
     assert [(each.package, each.path, each.name) for each in found] == [
         ("demo", f"{SITE}/demo.libs/libcudart.faf08d9a.so.13", "libcudart.so.13"),
+        ("demo", f"{SITE}/demo/core.so", "libcore.so.2"),
+        ("demo", f"{SITE}/demo/lib/libc10.so", "libc10.so"),
         ("demo", f"{SITE}/demo/lib/libplain.so", "libplain.so"),
         ("demo", f"{SITE}/demo/lib/transport.so.3", "transport.so.3"),
     ]
@@ -58,6 +66,8 @@ def test_a_large_one_is_known_by_its_file_and_read_but_a_little() -> None:
     )  # fmt: skip
     [found] = libraries([large])
     assert (found.package, found.name, asked) == ("torch", "libtorch_cpu.so", [1 << 20])
+    module = replace(large, path="a/libx.abi3.so")
+    assert libraries([module]) == ()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +76,8 @@ def test_a_large_one_is_known_by_its_file_and_read_but_a_little() -> None:
         ("lib/libx.so.txt.gz", b""),
         ("lib/libx.so", elf_program()),
         ("lib/libx.a", elf_library("libx.so")),
-        ("lib/module.so", elf_library("libx.so")),
+        ("lib/module.so", elf_library("", exports="PyInit_module")),
+        ("lib/lib\u00fc.so", elf_library("lib\u00fc.so", exports="PyInitU_lib_joa")),
         ("lib/libx.so/inside", elf_library("libx.so")),
     ],
 )

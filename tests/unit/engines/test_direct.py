@@ -243,7 +243,7 @@ def test_two_packages_with_one_shared_library(project: Project) -> None:
 def test_a_layer_whose_libraries_are_not_noted_is_made_again(project: Project) -> None:
     built = project.build()
     [layer] = [layer for layer in built.layers if layer.layer.name == "two"]
-    (project.cache.layers / f"{layer.key.hex}.libraries").unlink()
+    (project.cache.layers / f"{layer.key.hex}.sonames").unlink()
     assert project.made() == ["two"]
     assert project.made() == []
 

@@ -127,7 +127,7 @@ def test_two_cudas(tmp_path: Path) -> None:
 def test_what_was_found_good_is_not_read_again(tmp_path: Path) -> None:
     entry = _entry("one", "one/libx.so")
     _check(tmp_path, entry)
-    [noted] = tmp_path.glob("*.libraries")
+    [noted] = tmp_path.glob("*.sonames")
     noted.write_bytes(b"damaged")
     Libraries(tmp_path).check([Digest.of(b"0")], accelerator="cuda")
 
@@ -137,7 +137,7 @@ def test_a_damaged_note_is_removed_and_said(tmp_path: Path, content: bytes) -> N
     noted = Libraries(tmp_path)
     key = Digest.of(b"0")
     noted.put(key, [_entry("one", "one/libx.so")])
-    [path] = tmp_path.glob("*.libraries")
+    [path] = tmp_path.glob("*.sonames")
     path.write_bytes(content)
     with pytest.raises(BuildError) as error:
         noted.check([key], accelerator="cuda")
