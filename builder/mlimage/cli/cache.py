@@ -31,9 +31,8 @@ def _root(context: typer.Context) -> None:
 
 @cache.command("ls", short_help="Show what is there, and its size.")
 def ls(as_json: JsonOption = False, verbose: VerboseOption = False) -> None:
-    r"""Show what the cache holds, and how much room it takes.
+    """Show what the cache holds, and how much room it takes.
 
-    \b
     Examples:
       mlimage cache ls
     """
@@ -82,11 +81,10 @@ def prune(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    r"""Delete what no image of the store needs, and say how much room that gave.
+    """Delete what no image of the store needs, and say how much room that gave.
 
     What another run of mlimage uses stays.
 
-    \b
     Examples:
       mlimage cache prune
       mlimage cache prune --all --older-than 30d
@@ -121,11 +119,10 @@ def verify(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    r"""Read every fetched file and every blob, and remove those that are not what their names say.
+    """Read every fetched file and every blob, and remove those that are not what their names say.
 
     Ends with status 8 when it found any. What was removed is fetched or built again when it is needed.
 
-    \b
     Examples:
       mlimage cache verify
     """

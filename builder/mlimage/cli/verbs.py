@@ -135,6 +135,8 @@ def load_verb(name: str) -> Any:
     module = importlib.import_module(f"mlimage.cli.{function}")
     member: Callable[..., None] | typer.Typer = getattr(module, function)
     if isinstance(member, typer.Typer):
+        for below in member.registered_commands:
+            below.help = help_text(inspect.getdoc(below.callback) or "")
         command = typer.main.get_command(member)
     else:
         app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -84,10 +84,14 @@ def test_help_shows_no_types_of_python(
     )
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_shows_types_of_python(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _status(verb, "--help") == 0
-    assert re.findall(r"<[a-z]+.*>", capsys.readouterr().out) == []
+@pytest.mark.parametrize("verb", [*VERBS, "cache ls", "cache prune", "cache verify"])
+def test_no_help_shows_types_of_python_or_marks_of_click(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _status(*verb.split(), "--help") == 0
+    said = capsys.readouterr().out
+    assert re.findall(r"<[a-z]+.*>|\\b|\x08", said) == []
+    assert re.search(r"^  Examples:\n    mlimage ", said, flags=re.MULTILINE) or verb == "cache"
 
 
 def test_a_verb_may_have_verbs_of_its_own(
