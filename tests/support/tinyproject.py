@@ -2,8 +2,8 @@
 
 import platform
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,10 @@ from mlimage.digest import Digest
 from mlimage.engines.build import Built, build_image
 from mlimage.engines.direct import direct
 from mlimage.engines.elsewhere import Elsewhere
+from mlimage.lock.identity import check_identity
 from mlimage.lock.inputs import Inputs, Item
 from mlimage.lock.model import AssembledBase, Deb, ImageLayer, LockedPackage
+from mlimage.oci.model import Descriptor
 from mlimage.oci.store import Store
 from mlimage.plan.layers import base_layer, package_layers
 from mlimage.plan.model import AppLayer, BuildPlan, RuntimeLayer
@@ -33,6 +35,26 @@ LOADER = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}[PLA
 SITE = f"opt/venv/lib/python{PYTHON}/site-packages"
 
 
+@dataclass
+class Place:
+    """An `Elsewhere` that has the blobs of a store; those of `brings` it puts into the other."""
+
+    has: Store
+    brings: Store | None = None
+    asked: list[Digest] = field(default_factory=list)
+
+    def find(self, blobs: Sequence[Descriptor]) -> frozenset[Digest]:
+        """Those that it has."""
+        self.asked += [blob.digest for blob in blobs]
+        found = [blob for blob in blobs if self.has.holds(blob)]
+        if self.brings:
+            for blob in found:
+                path = self.brings.blob(blob.digest)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.has.blob(blob.digest).read_bytes())
+        return frozenset(blob.digest for blob in found)
+
+
 class FixedInputs(Inputs):
     """Gives files that are there; counts them, and does first what a test says."""
 
@@ -47,6 +69,7 @@ class FixedInputs(Inputs):
         self.before.get(item.name, lambda: None)()
         self.given.append(item.name)
         task.advance(item.size)
+        check_identity(item, self.files[item.sha256])
         return self.files[item.sha256]
 
 

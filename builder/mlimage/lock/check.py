@@ -1,15 +1,14 @@
 """Whether a lock is still what its spec asks for; offline, without pip, and naming what differs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import Version
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from mlimage.digest import Digest
 from mlimage.errors import LockError, UsageError
 from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, Lock, Wanted, WantedImage, WantedIndex
-from mlimage.lock.target import markers_of
+from mlimage.lock.target import markers_of, target_of
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, RegistryBase
 from mlimage.spec.registry import parse_reference
@@ -181,8 +180,7 @@ def contradictions(loaded: LoadedSpec, lock: Lock) -> tuple[str, ...]:
         index = bound.get(pin.name, "default")
         if pin.index != index:
             lines.append(f"`{pin.name}` is locked from the index `{pin.index}`, and must come from `{index}`")
-        if not _names(pin.file, pin.name, pin.version):
-            lines.append(f"`{pin.name}=={pin.version}` is locked, and its file is `{pin.file}`")
+    lines += [f"`{name}` is locked, which the python of the base cannot install" for name in _unfit(lock)]
     return (*lines, *_contradictions_of_base(lock.base, lock.wanted))
 
 
@@ -202,9 +200,12 @@ def _contradictions_of_base(base: BaseLock, wanted: Wanted) -> list[str]:
     return lines + [f"base package `{name}` is asked for, and not locked" for name in missing]
 
 
-def _names(file: str, name: str, version: Version) -> bool:
-    """Whether a wheel's file name is of this package and version."""
+def _unfit(lock: Lock) -> Iterator[str]:
+    """Names of the wheels that are for another python or platform."""
     try:
-        return parse_wheel_filename(file)[:2] == (name, version)
-    except InvalidWheelFilename:
-        return False
+        tags = frozenset(target_of(lock.base).tags)
+    except ValueError:  # a base without python: what is asked for says so
+        return
+    for pin in lock.packages:
+        if tags.isdisjoint(map(str, parse_wheel_filename(pin.file)[3])):
+            yield pin.file

@@ -9,6 +9,7 @@ from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
 from mlimage.fetch import Http, MissingError, NotWrittenError, fetch_input, is_sound
+from mlimage.lock.identity import check_identity
 from mlimage.lock.images import Images
 from mlimage.lock.index import Indexes
 from mlimage.lock.model import Deb, ImageLayer, LockedPackage
@@ -48,7 +49,7 @@ class Inputs:
         self._images = images
         self._progress = progress
         self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
-        self._verified: set[Digest] = set()
+        self._verified: set[Item] = set()
 
     @property
     def images(self) -> Images:
@@ -58,7 +59,9 @@ class Inputs:
         return self._images
 
     def get(self, item: Item, task: Task) -> Path:
-        """The file, whose bytes have the lock's digest; fetched when it is not in the cache or damaged there.
+        """The file, whose bytes have the lock's digest, and are what the lock calls them.
+
+        It is fetched when it is not in the cache, or damaged there.
 
         Args:
             item: what is locked.
@@ -66,6 +69,7 @@ class Inputs:
 
         Raises:
             FetchError: no mirror has it, or what they have is something else, or the cache cannot be written.
+            LockError: the file with this digest has another name, version or size than the lock says.
             RegistryError: the registry does not give a layer.
             UsageError: nothing says where its index or archive is.
         """
@@ -73,13 +77,14 @@ class Inputs:
             return self.images.fetch(item, task)
         path = self._cache.input(item.sha256)
         with self._locks[item.sha256]:
-            if item.sha256 in self._verified and path.is_file():
+            if item in self._verified and path.is_file():
                 return path
             if not is_sound(path, item.sha256):
                 if path.exists():
                     self._progress.detail(f"`{_title(item)}` was damaged in the cache and is fetched again")
                 self._fetch(item, task)
-            self._verified.add(item.sha256)
+            check_identity(item, path)
+            self._verified.add(item)
         return path
 
     def has(self, item: Deb | LockedPackage) -> bool:

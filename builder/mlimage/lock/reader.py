@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mlimage.errors import LockError
+from mlimage.lock.filenames import names_deb, names_wheel
 from mlimage.lock.model import (
     AssembledBase,
     BaseLock,
@@ -57,29 +58,31 @@ def parse_base(root: Table) -> BaseLock:
 
 
 def _parse_assembled(root: Table) -> AssembledBase:
+    platform = _platform(root)
     return AssembledBase(
         suite=root.text("suite"),
-        platform=_platform(root),
+        platform=platform,
         python=root.text("python"),
         packages=root.texts("packages"),
-        debs=tuple(_parse_deb(item) for item in root.tables("deb")),
+        debs=tuple(_parse_deb(item, platform) for item in root.tables("deb")),
     )
 
 
 def _parse_image(root: Table) -> ImageBase:
+    platform = _platform(root)
     return ImageBase(
         reference=root.digest("reference"),
         repository=_matching(root, "repository", _REPOSITORY, "the path of an image in a registry"),
         index=root.digest("index"),
         manifest=root.digest("manifest"),
         config=root.digest("config"),
-        platform=_platform(root),
+        platform=platform,
         python=root.text("python"),
         installation=_parse_installation(root.table("installation")),
         env=_parse_env(root),
         layers=tuple(_parse_layer(item) for item in root.tables("layer")),
         packages=root.texts("packages"),
-        debs=tuple(_parse_deb(item) for item in root.tables("deb")),
+        debs=tuple(_parse_deb(item, platform) for item in root.tables("deb")),
     )
 
 
@@ -113,7 +116,7 @@ def _parse_layer(item: Table) -> ImageLayer:
     return layer
 
 
-def _parse_deb(item: Table) -> Deb:
+def _parse_deb(item: Table, platform: Platform) -> Deb:
     deb = Deb(
         name=_matching(item, "name", re.compile(r"[a-z0-9][a-z0-9+.-]+\Z"), "a Debian package's name"),
         version=_matching(item, "version", re.compile(r"[0-9][A-Za-z0-9.+:~-]*\Z"), "a Debian version"),
@@ -125,6 +128,12 @@ def _parse_deb(item: Table) -> Deb:
         postinst=item.optional_digest("postinst"),
     )
     item.done()
+    if not names_deb(deb.path, deb.name, deb.version, deb.architecture):
+        raise item.error(f"`path` is not that of `{deb.name}` {deb.version} for {deb.architecture}", "path")
+    if deb.architecture not in ("all", platform.debian):
+        raise item.error(
+            f"`{deb.name}` is for {deb.architecture}, and the base for {platform}", "architecture"
+        )
     return deb
 
 
@@ -193,6 +202,8 @@ def _parse_package(item: Table) -> LockedPackage:
         license=item.text("license") if item.has("license") else "",
     )
     item.done()
+    if not names_wheel(package.file, name, version):
+        raise item.error(f"`file` is not of `{name}` {version}", "file")
     return package
 
 

@@ -11,6 +11,7 @@ from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import RegistryError
 from mlimage.fetch import Http, is_sound
+from mlimage.lock.identity import check_identity
 from mlimage.lock.images import FoundImage
 from mlimage.lock.model import ImageLayer
 from mlimage.mirrors import Mirrors
@@ -55,7 +56,7 @@ class RegistryImages:
         self._records = LayerRecords(cache.layers, self._store)
         self._progress = progress
         self._locks: defaultdict[Digest, threading.Lock] = defaultdict(threading.Lock)
-        self._verified: set[Digest] = set()
+        self._verified: set[ImageLayer] = set()
         self._repository = Repository(
             reference, http=http, mirrors=mirrors, logins=Logins(environ, run=run), progress=progress
         )
@@ -90,12 +91,13 @@ class RegistryImages:
         """The blob of a layer, verified."""
         path = self._store.blob(layer.digest)
         with self._locks[layer.digest]:
-            if layer.digest not in self._verified or not path.is_file():
+            if layer not in self._verified or not path.is_file():
                 if not is_sound(path, layer.digest):
                     if path.exists():
                         self._progress.detail(f"{layer.digest} was damaged in the store and is fetched again")
                     self._repository.download(layer.digest, layer.size, to=path, task=task)
-                self._verified.add(layer.digest)
+                check_identity(layer, path)
+                self._verified.add(layer)
         return path
 
     def unpack(self, layers: Sequence[ImageLayer], folder: Path) -> None:

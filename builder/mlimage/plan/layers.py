@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mlimage.digest import Digest, canonical_json
-from mlimage.lock.model import AssembledBase, BaseLock, ImageBase, ImageLayer, LockedPackage
+from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageBase, ImageLayer, LockedPackage
 from mlimage.lock.roles import OwnPackages
 from mlimage.plan.model import AptLayer, BaseLayer, Compression, LibraryLayer, PackageLayer, PulledLayer
 
@@ -82,7 +82,27 @@ def pulled_layers(base: ImageBase) -> tuple[PulledLayer, ...]:
 
 def pulled_key(layer: ImageLayer) -> Digest:
     """By which a layer is found that was held against its diff_id before."""
-    return Digest.of(canonical_json({"kind": "pulled", "digest": layer.digest, "diff_id": layer.diff_id}))
+    return Digest.of(
+        canonical_json(
+            {
+                "kind": "pulled",
+                "digest": layer.digest,
+                "diff_id": layer.diff_id,
+                "size": layer.size,
+                "media_type": layer.media_type,
+            }
+        )
+    )
+
+
+def _of_wheel(package: LockedPackage) -> Sequence[str | int]:
+    """All that is believed of a wheel: a layer is known only by what was held against the file itself."""
+    return package.name, str(package.version), package.file, package.size, package.sha256
+
+
+def _of_deb(deb: Deb) -> Sequence[str | int | None]:
+    """Likewise of a Debian package."""
+    return deb.name, deb.version, deb.architecture, deb.path, deb.size, deb.sha256, deb.postinst
 
 
 def _library_layers(base: ImageBase, *, compression: Compression, bytecode: bool) -> tuple[LibraryLayer, ...]:
@@ -106,7 +126,7 @@ def _apt_layers(base: ImageBase, *, compression: Compression) -> tuple[AptLayer,
         "seal": SEAL_VERSION,
         "kind": "apt",
         "below": [layer.diff_id for layer in base.layers],
-        "debs": [deb.sha256 for deb in base.debs],
+        "debs": [_of_deb(deb) for deb in base.debs],
         "compression": compression,
     }
     return (AptLayer(name="apt", packages=base.packages, debs=base.debs, key=Digest.of(canonical_json(key))),)
@@ -119,7 +139,7 @@ def base_layer(base: AssembledBase, *, compression: Compression, bytecode: bool)
         "kind": "base",
         "suite": base.suite,
         "platform": str(base.platform),
-        "debs": [deb.sha256 for deb in base.debs],
+        "debs": [_of_deb(deb) for deb in base.debs],
         "bytecode": bytecode,
         "compression": compression,
     }
@@ -154,7 +174,7 @@ def package_layers(
                         "kind": "packages",
                         "python": base.python,
                         "interpreter": interpreter,
-                        "wheels": [package.sha256 for package in members],
+                        "wheels": [_of_wheel(package) for package in members],
                         "compression": compression,
                     }
                 )

@@ -1,39 +1,16 @@
 """Builds of which another place has layers: what is recorded is neither fetched nor made."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from mlimage.cache import Cache
-from mlimage.digest import Digest
 from mlimage.engines.build import Built
 from mlimage.errors import BuildError
 from mlimage.lock.records import FILE, read_digests
-from mlimage.oci.model import Descriptor
 from mlimage.oci.store import Store
-from support.tinyproject import Project
-
-
-@dataclass
-class Place:
-    """Has the blobs of a store; those of `brings` it puts into the other."""
-
-    has: Store
-    brings: Store | None = None
-    asked: list[Digest] = field(default_factory=list)
-
-    def find(self, blobs: Sequence[Descriptor]) -> frozenset[Digest]:
-        """Those that it has."""
-        self.asked += [blob.digest for blob in blobs]
-        found = [blob for blob in blobs if self.has.holds(blob)]
-        if self.brings:
-            for blob in found:
-                path = self.brings.blob(blob.digest)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self.has.blob(blob.digest).read_bytes())
-        return frozenset(blob.digest for blob in found)
+from support.tinyproject import Place, Project
 
 
 @dataclass

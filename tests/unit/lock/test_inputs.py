@@ -17,10 +17,14 @@ from mlimage.lock.inputs import Inputs
 from mlimage.lock.model import Deb, LockedPackage
 from mlimage.mirrors import Location, Mirrors
 from mlimage.progress import SILENT
+from support.debs import control_of, deb_bytes, member
 from support.webserver import Fault, WebServer, web_server
 from support.wheels import make_wheel
 
-CONTENT = b"deb" * 100_000
+POOL_VERSION = "12.2.0-14~deb12u1"
+CONTENT = deb_bytes(
+    [member("./usr/lib/library", b"deb" * 100)], control=control_of("libstdc++6", POOL_VERSION), packing=""
+)
 POOL = "pool/main/libs/libstdc++/libstdc++6_12.2.0-14~deb12u1_amd64.deb"
 WHEEL = "demo-1.0-py3-none-any.whl"
 
@@ -47,7 +51,7 @@ class Recorder:
 def deb(content: bytes = CONTENT) -> Deb:
     return Deb(
         name="libstdc++6",
-        version="12.2.0-14",
+        version=POOL_VERSION,
         architecture="amd64",
         archive="debian",
         path=POOL,
@@ -137,7 +141,7 @@ def test_a_damaged_file_is_fetched_again(
     path.parent.mkdir(parents=True)
     path.write_bytes(damage)
     assert debs.get(deb(), said).read_bytes() == CONTENT
-    assert said.details == ["`libstdc++6 12.2.0-14` was damaged in the cache and is fetched again"]
+    assert said.details == ["`libstdc++6 12.2.0-14~deb12u1` was damaged in the cache and is fetched again"]
 
 
 def test_the_next_mirror_is_tried(debs: Inputs, first: WebServer, second: WebServer, said: Recorder) -> None:
@@ -156,7 +160,7 @@ def test_a_deb_that_debian_removed(debs: Inputs, first: WebServer, second: WebSe
     with pytest.raises(MissingError) as caught:
         debs.get(deb(), said)
     assert str(caught.value) == (
-        "`libstdc++6 12.2.0-14` from archive `debian`: "
+        "`libstdc++6 12.2.0-14~deb12u1` from archive `debian`: "
         f"`{first.origin}/{POOL}` cannot be fetched: it is not there (HTTP 404); "
         f"`{second.origin}/{POOL}` cannot be fetched: it is not there (HTTP 404)"
     )

@@ -31,7 +31,7 @@ from mlimage.lock.records import Record, read_digests, write_digests
 from mlimage.lock.text import read_lock, write_lock
 from mlimage.lock.toml import quoted
 from mlimage.lock.writer import render_lock
-from mlimage.platforms import PLATFORMS
+from mlimage.platforms import PLATFORMS, Platform
 from support import locks
 from support.locks import CPU
 from support.machine import ROOT
@@ -49,14 +49,15 @@ def sorted_texts(texts: st.SearchStrategy[str] = TEXTS) -> st.SearchStrategy[tup
 
 
 @st.composite
-def debs(draw: st.DrawFn, name: str) -> Deb:
+def debs(draw: st.DrawFn, name: str, platform: Platform) -> Deb:
+    architecture = draw(st.sampled_from([platform.debian, "all"]))
     version = draw(st.sampled_from(["1.0-1", "2:6.2.1+dfsg1-1.1", "0.5.12-2~deb12u1"]))
     return Deb(
         name=name,
         version=version,
-        architecture=draw(st.sampled_from(["amd64", "all"])),
+        architecture=architecture,
         archive=draw(st.sampled_from(["debian", "debian-security"])),
-        path=f"pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb",
+        path=f"pool/main/{name[0]}/{name}/{name}_{version.rpartition(':')[2]}_{architecture}.deb",
         size=draw(SIZES),
         sha256=draw(DIGESTS),
         postinst=draw(st.none() | DIGESTS),
@@ -82,13 +83,14 @@ def packages(draw: st.DrawFn, name: str) -> LockedPackage:
 
 @st.composite
 def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
+    platform = draw(st.sampled_from(PLATFORMS))
     if draw(st.booleans()):
         return AssembledBase(
             suite="bookworm",
-            platform=draw(st.sampled_from(PLATFORMS)),
+            platform=platform,
             python="3.11",
             packages=draw(sorted_texts()),
-            debs=tuple(draw(debs(name)) for name in names),
+            debs=tuple(draw(debs(name, platform)) for name in names),
         )
     return ImageBase(
         reference=draw(DIGESTS),
@@ -96,7 +98,7 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
         index=draw(DIGESTS),
         manifest=draw(DIGESTS),
         config=draw(DIGESTS),
-        platform=draw(st.sampled_from(PLATFORMS)),
+        platform=platform,
         python="3.11",
         installation=Installation(
             version=draw(st.sampled_from(["3.11.2", "3.14.0rc1", "3.11.9+chromium.1"])),
@@ -108,7 +110,7 @@ def bases(draw: st.DrawFn, names: list[str]) -> BaseLock:
         env=tuple(sorted(draw(st.dictionaries(ENV_NAMES, TEXTS, max_size=3)).items())),
         layers=tuple(draw(st.lists(layers(), max_size=3))),
         packages=draw(sorted_texts()),
-        debs=tuple(draw(debs(name)) for name in names),
+        debs=tuple(draw(debs(name, platform)) for name in names),
     )
 
 
@@ -246,7 +248,7 @@ EDITS: dict[str, tuple[str, Callable[[str], str], str]] = {
     "a version in the table": (
         "cpu.toml",
         lambda text: text.replace('version = "1.0"', 'version = "1.1"', 1),
-        "digits/cpu.txt:4: changed by hand, or not as this mlimage writes it",
+        "digits/cpu.toml:24: `file` is not of `numpy` 1.1",
     ),
     "a comment": (
         "cpu.toml",
