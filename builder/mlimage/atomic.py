@@ -1,5 +1,6 @@
 """Writes that are whole or not there: a reader, or a run after `kill -9`, never sees half a file."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -11,6 +12,37 @@ from typing import IO, Final
 
 PARTIAL: Final = ".partial-"
 """How the names of unfinished files and folders begin; whoever finds an old one may delete it."""
+TEMPORARY: Final = "mlimage-"
+"""How the names of what lies in TMPDIR begin."""
+STANDARD_OUTPUT: Final = "standard output"
+"""What errors call it, where others have a path."""
+
+_OF_WRITES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+
+
+@contextmanager
+def writing(place: Path | str) -> Iterator[None]:
+    """Let the error of a write say where: write(2) does not, and whose disk is full is what people ask."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _OF_WRITES and error.filename is None:
+            error.filename = str(place)
+        raise
+
+
+def need_space(folder: Path, size: int) -> None:
+    """Raise the `OSError` of a full disk where fewer bytes are free: for programs that do not end there."""
+    disk = os.statvfs(folder)
+    if disk.f_bavail * disk.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+@contextmanager
+def temporary_folder(name: str) -> Iterator[Path]:
+    """A folder in TMPDIR, named so for people, that is gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{name}-") as folder, writing(folder):
+        yield Path(folder)
 
 
 @contextmanager
@@ -25,7 +57,7 @@ def atomic_file(path: Path, *, mode: int = 0o644, durable: bool = False) -> Iter
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with writing(path), os.fdopen(descriptor, "wb") as stream:
             os.fchmod(descriptor, mode)
             yield stream
             stream.flush()
@@ -70,7 +102,8 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         _remove_unless_locked(left)
     folder, descriptor = _locked_folder(parent)
     try:
-        yield folder
+        with writing(parent):
+            yield folder
     finally:
         os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)

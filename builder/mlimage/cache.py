@@ -3,16 +3,20 @@
 Everything in it can be deleted at any time; what is there is checked before it is trusted.
 """
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from mlimage.digest import Digest
 from mlimage.errors import UsageError
+
+_NOT_OURS: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""How a file system says that one may only read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,9 @@ class Cache:
         """While the block runs, `mlimage cache prune` deletes nothing. Many processes may be in one."""
         try:
             stream = self._use_lock()
-        except PermissionError:
+        except OSError as error:
+            if error.errno not in _NOT_OURS:
+                raise
             # Who cannot write to the cache reads it at his own risk.
             yield
             return
@@ -109,7 +115,14 @@ class Cache:
     @contextmanager
     def alone(self) -> Iterator[bool]:
         """Whether no other process is in an `in_use` block; if so, none gets into one while this one runs."""
-        with self._use_lock() as stream:
+        try:
+            stream = self._use_lock()
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            yield True  # a full disk is what it is called for, and nobody can hold a lock that is not there
+            return
+        with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -120,7 +133,8 @@ class Cache:
     def _use_lock(self) -> IO[bytes]:
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        return (folder / "use").open("ab")
+        # Not to write: the one that is there can be locked in a cache that is read-only, or somebody else's.
+        return os.fdopen(os.open(folder / "use", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644), "rb")
 
 
 def default_cache(environ: Mapping[str, str] = os.environ) -> Cache:

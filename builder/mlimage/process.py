@@ -1,5 +1,6 @@
 """The only module that starts a process. A command is a value before it runs."""
 
+import errno
 import os
 import select
 import shlex
@@ -82,6 +83,19 @@ def run(command: Command) -> Completed:
         check=False,
     )
     return Completed(command=command, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+def refuse_full(done: Completed, place: Path) -> Completed:
+    """What a command gave, which wrote to a place; its word of a full disk becomes the error that it met.
+
+    Raises:
+        OSError: the disk of the place is full, or a quota is used up.
+    """
+    if done.status != 0:
+        for number in (errno.ENOSPC, errno.EDQUOT):
+            if os.strerror(number).encode() in done.stdout + done.stderr:
+                raise OSError(number, os.strerror(number), str(place))
+    return done
 
 
 def spawn(

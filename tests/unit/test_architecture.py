@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "builder" / "mlimage"
 
 FOUNDATION = {
     "errors", "digest", "platforms", "process", "atomic", "progress", "parallel", "resources", "cache",
+    "refusals",
 }  # fmt: skip
 
 ORDER = (

@@ -1,47 +1,27 @@
 """What is said, and with which exit status, when a run of `mlimage` ends otherwise than well."""
 
-import errno
 import os
 import re
 import select
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mlimage.cli.style import clean, painted
 from mlimage.errors import MlimageError, SpecError
+
+if TYPE_CHECKING:
+    from mlimage.refusals import Refusal
 
 OK: Final = 0
 DEFECT: Final = 1
 USAGE: Final = 2
 MACHINE: Final = 11
 """The machine refused what was right to ask: the disk is full, a folder cannot be written, and the like."""
-
-_CACHE_ADVICE: Final = "set MLIMAGE_CACHE to a folder"
-
-_REFUSALS: Final[Mapping[int, tuple[str, str]]] = {
-    errno.ENOSPC: (
-        "no space is left on the disk",
-        f"free some (`mlimage cache prune`), or {_CACHE_ADVICE} on another disk",
-    ),
-    errno.EDQUOT: (
-        "your disk quota is used up",
-        f"free some (`mlimage cache prune`), or {_CACHE_ADVICE} on another disk",
-    ),
-    errno.EROFS: ("the file system is read-only", f"{_CACHE_ADVICE} that can be written"),
-    errno.EACCES: (
-        "permission denied",
-        f"change its owner or mode, or {_CACHE_ADVICE} of your own",
-    ),
-    errno.EPERM: ("the operation is not permitted", "change its owner or mode, or run as another user"),
-    errno.EMFILE: ("too many files are open", "raise the limit: `ulimit -n 4096`"),
-    errno.ENFILE: ("too many files are open on this machine", "close other programs, or raise fs.file-max"),
-    errno.EIO: ("the disk answers with errors", "look at `dmesg`"),
-}
 
 
 class Termination(BaseException):
@@ -69,12 +49,13 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
     if os.environ.get("MLIMAGE_DEBUG", "0") not in {"", "0"}:
         _say(_traceback(error))
+    if refusal := _refusal(error):
+        _error(refusal.what, refusal.hint)
+        return MACHINE
     if isinstance(error, MlimageError):
         return _report_mlimage_error(error)
     if _is_typers(error):
         return _report_usage(error, arguments)
-    if isinstance(error, OSError) and error.errno in _REFUSALS:
-        return _report_refusal(error)
     if isinstance(error, FileNotFoundError) and _stands_nowhere():
         _error("the current folder does not exist any more", "go to one that does: `cd`")
         return MACHINE
@@ -191,36 +172,12 @@ def _our_grammar(message: str) -> str:
     return quoted[:1].lower() + quoted[1:]
 
 
-def _report_refusal(error: OSError) -> int:
-    what, hint = _REFUSALS[error.errno or 0]
-    paths = [_final(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-    names = " -> ".join(f"`{path}`" for path in dict.fromkeys(paths))
-    if paths and _CACHE_ADVICE in hint and not any(map(_about_cache, paths)):
-        hint = "change its owner, mode or place, or work in a copy of the project"
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            hint = "free some, or take another disk"
-    _error(f"{names}: {what}" if names else what, hint)
-    return MACHINE
+def _refusal(error: BaseException) -> "Refusal | None":
+    """What the machine refused; for want of which nothing else that an error says is true."""
+    from mlimage.refusals import exhausted_by, refusal_of
 
-
-def _final(name: str | bytes) -> str:
-    """The path; of an unfinished file the folder, which is what the user knows."""
-    from mlimage.atomic import PARTIAL
-
-    folder, _, last = os.fsdecode(name).rpartition("/")
-    return (folder or ".") if last.startswith(PARTIAL) else os.fsdecode(name)
-
-
-def _about_cache(path: str) -> bool:
-    """Whether the path is in the cache, or of a folder that the cache is in."""
-    from mlimage.cache import default_cache
-
-    try:
-        cache = default_cache(os.environ).root.absolute()
-    except MlimageError:
-        return False
-    place = Path(path).absolute()
-    return place.is_relative_to(cache) or cache.is_relative_to(place)
+    cause = exhausted_by(error) if isinstance(error, MlimageError) else error
+    return refusal_of(cause) if cause else None
 
 
 def _stands_nowhere() -> bool:

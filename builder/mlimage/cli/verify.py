@@ -208,9 +208,9 @@ def _image(
     patience: float,
 ) -> "Image":
     """What can be asked of it: its own model, whatever lies in the project's folder of models."""
-    import tempfile
     from dataclasses import replace
 
+    from mlimage.atomic import temporary_folder
     from mlimage.errors import RunError
     from mlimage.host.ask import need_word
     from mlimage.host.contract import User
@@ -250,8 +250,8 @@ def _image(
             )
 
     def record() -> Record | None:
-        with tempfile.TemporaryDirectory(prefix="mlimage-verify-") as folder:
-            return taken_record(sealed, store, Path(folder))
+        with temporary_folder("verify") as folder:
+            return taken_record(sealed, store, folder)
 
     return Image(ask=ask, serve=serve, record=record, lacks=lacks)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from mlimage.atomic import TEMPORARY, writing
 from mlimage.content.ar import Member, read_members
 from mlimage.content.entry import Entry, Kind
 from mlimage.content.inflate import inflate, open_part
@@ -148,7 +149,11 @@ def _limit(control: DebControl) -> int:
 
 
 def _read_control(path: Path, member: Member, compression: str) -> DebControl:
-    with tempfile.NamedTemporaryFile() as spool, open_part(path, member.offset, member.size) as packed:
+    with (
+        tempfile.NamedTemporaryFile(prefix=TEMPORARY) as spool,
+        writing(spool.name),
+        open_part(path, member.offset, member.size) as packed,
+    ):
         inflate(packed, compression, spool.write, limit=_CONTROL_LIMIT)
         spool.flush()
         files = {

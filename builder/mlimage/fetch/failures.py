@@ -12,6 +12,7 @@ from mlimage.errors import FetchError
 from mlimage.fetch.network import Timeouts
 from mlimage.fetch.tls import WHO_NAMES_AUTHORITIES
 from mlimage.mirrors import redact
+from mlimage.refusals import EXHAUSTED
 
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CERTIFICATE_HINT: Final = (
@@ -139,7 +140,7 @@ def gave_up(url: str, failures: Sequence[Failure], *, asked: str = "fetched") ->
     message = f"`{redact(url)}` cannot be {asked}: {tried}{reasons}"
     if last.again:
         return UnreachableError(message, hint=hint, status=last.status)
-    if last.status is not None and 400 <= last.status < 500:
+    if last.status is not None and last.status >= 400:
         return RefusedError(message, hint=hint, status=last.status)
     return (MissingError if last.missing else FetchError)(message, hint=hint)
 
@@ -175,6 +176,8 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
     host = urlsplit(url).hostname or "?"
     chain = _causes(error)
     for cause in chain:
+        if isinstance(cause, OSError) and cause.errno in EXHAUSTED:
+            raise cause  # it is this machine that has no more to give, and no server
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = (cause.verify_message or "unknown reason").rstrip(".")
             reason = f"the certificate of `{host}` is not trusted ({why})"

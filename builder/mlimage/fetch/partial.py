@@ -13,6 +13,7 @@ from mlimage.atomic import PARTIAL
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, reason_of
 from mlimage.progress import Task
+from mlimage.refusals import refusal_of
 
 CHUNK: Final = 1 << 18
 _REPLACED_HINT: Final = "it was replaced or damaged there; if the change is meant, `mlimage lock --upgrade`"
@@ -148,11 +149,10 @@ def check(
 
 def _not_written(path: Path, error: OSError) -> NotWrittenError:
     """The error for a file that this machine does not let us write."""
-    if _is_full(error):
-        return NotWrittenError(
-            f"no space left on the disk of `{path.parent}`",
-            hint="free some with `mlimage cache prune`, or set MLIMAGE_CACHE to a folder on another disk",
-        )
+    if error.filename is None:
+        error.filename = str(path.parent)
+    if refusal := refusal_of(error):
+        return NotWrittenError(refusal.what, hint=refusal.hint)
     return NotWrittenError(
         f"`{path.parent}` cannot be written: {reason_of(error)}",
         hint="set MLIMAGE_CACHE to a folder that you may write",

@@ -15,7 +15,7 @@ from mlimage.lock.aptfiles import Archive, configuration, parse_uris, sources
 from mlimage.lock.model import Deb
 from mlimage.mirrors import Mirrors
 from mlimage.platforms import Platform
-from mlimage.process import Command, Completed, Runner
+from mlimage.process import Command, Completed, Runner, refuse_full
 
 STAND_INS: Final[Mapping[str, tuple[str, ...]]] = {
     # package: what it provides. Debian's packages depend on them for maintainer scripts, which mlimage does
@@ -163,12 +163,13 @@ class Apt:
             "DEBIAN_FRONTEND": "noninteractive",
         }
         try:
-            return self._run(Command(argv=argv, env=env, cwd=self._folder))
+            done = self._run(Command(argv=argv, env=env, cwd=self._folder))
         except FileNotFoundError:
             raise UsageError(
                 f"this machine has no `{argv[0]}`, which resolves the packages of a Debian base",
                 hint="lock on Debian or Ubuntu, or in a container of it; building needs no apt",
             ) from None
+        return refuse_full(done, self._folder)
 
 
 def unknown(packages: Sequence[str], known: frozenset[str]) -> Mapping[str, str]:

@@ -1,13 +1,12 @@
 """Locks an assembled base: which debs, with which scripts; and unpacks it, so that its python can resolve."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mlimage.atomic import scratch_folder
+from mlimage.atomic import need_space, scratch_folder, temporary_folder
 from mlimage.content.base import assemble
 from mlimage.content.deb import read_control
 from mlimage.content.interpreter import Interpreter
@@ -27,6 +26,10 @@ from mlimage.spec import nodes
 from mlimage.spec.explain import place
 from mlimage.spec.source import read_yaml
 from mlimage.spec.suites import PYTHON_OF_SUITE
+
+_LISTS: Final = 100_000_000
+"""Bytes without which apt is not started: bookworm's lists took 124 MB, and where the disk gets full while
+it fetches them apt 2.6 waits for ever."""
 
 IMAGE_PLACE: Final = "base.image"
 """By which name `package_places` tells where the image stands; no package has it."""
@@ -115,9 +118,10 @@ def opened_apt(suite: str, platform: Platform, *, sources: Sources, run: Runner)
     keyring, progress = find_keyring(), sources.progress
     failed: list[FetchError] = []
     for archives in archives_of(suite, sources.mirrors):
-        with tempfile.TemporaryDirectory(prefix="mlimage-apt-") as scratch:
+        with temporary_folder("apt") as scratch:
+            need_space(scratch, _LISTS)
             apt = Apt(
-                Path(scratch),
+                scratch,
                 platform=platform,
                 archives=archives,
                 keyring=keyring,

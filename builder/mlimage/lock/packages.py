@@ -1,15 +1,14 @@
 """Locks the packages: versions by a resolver for the target, then the one file of each from its index."""
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.tags import Tag, parse_tag
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from mlimage.atomic import temporary_folder
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import MlimageError, ResolveError
 from mlimage.lock.askers import askers
@@ -25,7 +24,7 @@ from mlimage.lock.sources import Sources
 from mlimage.lock.unfulfilled import Situation
 from mlimage.lock.wheels import Candidate, Chosen, candidates, choose
 from mlimage.parallel import at_once
-from mlimage.process import Runner
+from mlimage.process import Runner, refuse_full
 from mlimage.spec.requirements import SpecRequirement
 
 
@@ -148,7 +147,7 @@ def _resolve(
             python=situation.target.version,
             expected=[*(Requirement(item.text).name for item in requirements), *seeds],
         ) as server,
-        tempfile.TemporaryDirectory(prefix="mlimage-resolve-") as scratch,
+        temporary_folder("resolve") as scratch,
     ):
         try:
             pins = resolver.pins(
@@ -160,9 +159,9 @@ def _resolve(
                     seeds=seeds,
                     constraints=constraints,
                     upgrade_packages=[canonicalize_name(name) for name in upgrade.packages],
-                    scratch=Path(scratch),
+                    scratch=scratch,
                 ),
-                run,
+                lambda command: refuse_full(run(command), scratch),
             )
         except UnresolvedError as error:
             sources.progress.detail(error.output)

@@ -40,8 +40,8 @@ def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
             stream.flush()
     for role in (None, *ROLES):  # lists of a spec that was split, or was not
         listed = folder / requirements_file(replace(lock.tag, role=role))
-        if listed not in texts:
-            listed.unlink(missing_ok=True)
+        if listed not in texts and listed.exists():  # a read-only folder refuses even what changes nothing
+            listed.unlink()
     for left in folder.glob(f"{PARTIAL}*"):
         if left.stat().st_mtime < time.time() - _ABANDONED:
             left.unlink(missing_ok=True)

@@ -1,15 +1,13 @@
 """An image to what other tools read: `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
 
-import errno
 import hashlib
 import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from mlimage.atomic import atomic_file
+from mlimage.atomic import STANDARD_OUTPUT, atomic_file, writing
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import BuildError, UsageError
@@ -47,25 +45,14 @@ def write_output(
     if place == "-":
         if sys.stdout.isatty():
             raise UsageError("an archive is not for a terminal", hint=f"`--output {kind}:- > FILE`")
-        with _named("standard output"):
+        with writing(STANDARD_OUTPUT):
             _copy(chunks(image, store), sys.stdout.buffer, advance)
     elif kind == "oci":
-        with _named(place):
+        with writing(place):
             _write_layout(image, store, Path(place), advance)
     else:
-        with _named(place), atomic_file(Path(place)) as stream:
+        with writing(place), atomic_file(Path(place)) as stream:
             _copy(chunks(image, store), stream, advance)
-
-
-@contextmanager
-def _named(place: str) -> Iterator[None]:
-    """Let the error of a full disk say which disk: the kernel's of a write names no file."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT} and error.filename is None:
-            error.filename = place
-        raise
 
 
 def parse_output(spec: str) -> tuple[str, str]:

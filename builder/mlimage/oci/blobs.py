@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlimage.atomic import PARTIAL
+from mlimage.atomic import PARTIAL, writing
 from mlimage.digest import Digest
 from mlimage.oci.model import Descriptor
 
@@ -45,8 +45,9 @@ class BlobWriter:
     def write(self, data: bytes) -> None:
         """Append; raises `OSError` when the disk is full or cannot be written."""
         view = memoryview(data)
-        while view:
-            view = view[self._stream.write(view) or 0 :]
+        with writing(self._folder):
+            while view:
+                view = view[self._stream.write(view) or 0 :]
         self._hash.update(data)
         self._size += len(data)
 

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mlimage.digest import Digest
-from mlimage.errors import FetchError, RegistryError
+from mlimage.errors import FetchError, MlimageError, RegistryError
 from mlimage.fetch import Body, EndlessError, Http, HttpResponse, RefusedError, Retry, UnreachableError
 from mlimage.oci.authentication import NOBODY, RegistryAuthentication
 from mlimage.oci.login import Logins
@@ -23,6 +23,8 @@ from mlimage.spec.registry import DOCKER_HUB, Reference
 
 _JUDGED: Final = frozenset({400, 401, 403, 404, 405, 406, 413, 416})
 _TOO_MANY: Final = 429
+_FULL: Final = 507
+_FULL_HINT: Final = "its disk may be full: ask who runs it, and push again"
 _ALONE: Final = 1 << 20
 """Bytes of a blob up to which it goes in one request; what breaks then begins anew."""
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)\Z")
@@ -132,12 +134,10 @@ class Destination:
                 else:
                     start, location = self._where(location, blob)
                 self._transfer(location, blob, content, start, sent)
-            except UnreachableError as error:
+            except (UnreachableError, _FailingError) as error:
                 fruitless = 1 if sent.most > before else fruitless + 1
                 if fruitless == self._retry.attempts:
-                    raise FetchError(
-                        f"`{self._registry}` does not take {blob.digest}: {error.message}", hint=error.hint
-                    ) from error
+                    raise self._not_taken(blob, error) from error
                 self._retry.wait(fruitless, None)
             except _LostError:  # the registry knows nothing of this upload any more
                 location = None
@@ -213,6 +213,14 @@ class Destination:
             return None
         self._expect(answer, {200}, what)
         return answer
+
+    def _not_taken(self, blob: Descriptor, error: UnreachableError | RegistryError) -> MlimageError:
+        """Why a blob could not be sent: where the registry answered, it is its own word."""
+        if isinstance(error, RegistryError):
+            return error
+        if error.status is not None:
+            return self._refusal(error.status, blob.digest, "")
+        return FetchError(f"`{self._registry}` does not take {blob.digest}: {error.message}", hint=error.hint)
 
     def _begin(self, blob: Descriptor) -> str:
         answer = self._send("POST", f"{self._url}/blobs/uploads/", what=blob.digest)
@@ -305,9 +313,9 @@ class Destination:
         except RefusedError as error:
             raise self._refusal(error.status, what, "") from error
         except UnreachableError as error:
-            if error.status == _TOO_MANY and patient:
-                raise self._refusal(_TOO_MANY, what, "") from error
-            raise
+            if error.status is None or not patient:
+                raise
+            raise self._refusal(error.status, what, "") from error
 
     def _expect(self, answer: HttpResponse, wanted: set[int], what: str) -> None:
         if answer.status not in wanted:
@@ -328,12 +336,28 @@ class Destination:
                 hint="some registries want it to be made before",
             )
         if status == 413:
-            return RegistryError(f"`{named}` is too large for `{self._registry}` (HTTP 413){why}")
+            return RegistryError(
+                f"`{named}` is too large for `{self._registry}` (HTTP 413){why}",
+                hint="it, or a proxy before it, limits the size of uploads: let who runs it raise the limit",
+            )
+        if status == _FULL:
+            return RegistryError(
+                f"`{self._registry}` has no space left for `{named}` (HTTP 507){why}", hint=_FULL_HINT
+            )
+        if status >= 500:
+            return _FailingError(
+                f"`{self._registry}` fails at `{named}` (HTTP {status}){why}",
+                hint=_FULL_HINT,
+            )
         if status == _TOO_MANY:
             return RegistryError(
                 f"`{self._registry}` takes no more for now: too many requests (HTTP 429)", hint="wait a while"
             )
         return RegistryError(f"`{self._registry}` refuses `{named}` (HTTP {status}){why}")
+
+
+class _FailingError(RegistryError):
+    """The registry answers that it cannot, maybe only for now."""
 
 
 class _LostError(Exception):

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
+from mlimage.atomic import temporary_folder
 from mlimage.digest import Digest
 from mlimage.errors import UsageError, VerificationError, reason_of
 from mlimage.oci.login import Logins, config_with
@@ -76,9 +76,9 @@ def logged_in(repository: Reference, *, run: Runner, environ: Mapping[str, str])
     if login is None:
         yield {}
         return
-    with TemporaryDirectory(prefix="mlimage-") as folder:  # which nobody else may enter
-        Path(folder, "config.json").write_bytes(config_with(repository.registry, login))
-        yield {"DOCKER_CONFIG": folder}
+    with temporary_folder("login") as folder:  # which nobody else may enter
+        (folder / "config.json").write_bytes(config_with(repository.registry, login))
+        yield {"DOCKER_CONFIG": str(folder)}
 
 
 def transport(repository: Reference, *, plain: bool = False) -> Sequence[str]:

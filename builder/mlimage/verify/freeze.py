@@ -2,14 +2,13 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mlimage.atomic import scratch_folder
+from mlimage.atomic import scratch_folder, temporary_folder
 from mlimage.errors import RunError, UsageError, VerificationError, reason_of
 from mlimage.host.request import Mount, RunRequest
 from mlimage.plan.golden import FROZEN
@@ -173,8 +172,7 @@ def _arguments(golden: Golden) -> tuple[str, ...]:
 @contextmanager
 def _exchange(cases: Sequence[Path]) -> Iterator[Path]:
     """A folder with the requests and an empty one for the record, for whatever user the image runs as."""
-    with tempfile.TemporaryDirectory(prefix="mlimage-golden-") as name:
-        folder = Path(name)
+    with temporary_folder("golden") as folder:
         folder.chmod(0o755)
         (folder / "cases").mkdir(mode=0o755)
         for case in cases:

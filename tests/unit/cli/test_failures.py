@@ -86,12 +86,15 @@ def test_ends_that_are_no_errors(
             OSError(errno.ENOSPC, "x"),
             (
                 "error: no space is left on the disk\n"
-                "hint: free some (`mlimage cache prune`), or set MLIMAGE_CACHE to a folder on another disk\n"
+                "hint: free some there, or work in a folder on another disk\n"
             ),
         ),
         (
             OSError(errno.ENOSPC, "x", "/out/a.tar"),
-            "error: `/out/a.tar`: no space is left on the disk\nhint: free some, or take another disk\n",
+            (
+                "error: `/out/a.tar`: no space is left on the disk\n"
+                "hint: free some there, or work in a folder on another disk\n"
+            ),
         ),
         (
             PermissionError(errno.EACCES, "x", b"/"),  # what the cache is in
@@ -111,7 +114,7 @@ def test_ends_that_are_no_errors(
             OSError(errno.EROFS, "x", "CACHE/a", None, "CACHE/b"),
             (
                 "error: `CACHE/a` -> `CACHE/b`: the file system is read-only\n"
-                "hint: set MLIMAGE_CACHE to a folder that can be written\n"
+                "hint: set MLIMAGE_CACHE to a folder that you may write\n"
             ),
         ),
     ],

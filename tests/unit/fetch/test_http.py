@@ -368,7 +368,9 @@ def test_threads_that_want_one_file_fetch_it_once(http: Http, web: WebServer, tm
     assert 1 <= len(web.requests) <= 8
 
 
-def test_a_full_disk(http: Http, web: WebServer, tmp_path: Path) -> None:
+def test_a_full_disk(http: Http, web: WebServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLIMAGE_CACHE", str(tmp_path))
+
     class Full:
         def advance(self, amount: int) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -376,9 +378,9 @@ def test_a_full_disk(http: Http, web: WebServer, tmp_path: Path) -> None:
     assert NotWrittenError.exit_status == 11
     with pytest.raises(NotWrittenError) as caught:
         http.download(f"{web.origin}/files/{NAME}", tmp_path / "file", digest=DIGEST, size=None, task=Full())
-    assert str(caught.value) == f"no space left on the disk of `{tmp_path}`"
+    assert str(caught.value) == f"`{tmp_path}`: no space is left on the disk"
     assert caught.value.hint == (
-        "free some with `mlimage cache prune`, or set MLIMAGE_CACHE to a folder on another disk"
+        "free some (`mlimage cache prune`), or set MLIMAGE_CACHE to a folder on another disk"
     )
     assert leftovers(tmp_path) == []
 
