@@ -17,7 +17,8 @@ TEMPORARY: Final = "mlimage-"
 STANDARD_OUTPUT: Final = "standard output"
 """What errors call it, where others have a path."""
 
-_OF_WRITES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+OF_WRITES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+"""With what write(2) fails for want of room, or of a disk that takes it."""
 
 
 @contextmanager
@@ -26,7 +27,7 @@ def writing(place: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _OF_WRITES and error.filename is None:
+        if error.errno in OF_WRITES and error.filename is None:
             error.filename = str(place)
         raise
 

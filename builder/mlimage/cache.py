@@ -118,9 +118,11 @@ class Cache:
         try:
             stream = self._use_lock()
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            if error.errno not in {*_NOT_OURS, errno.ENOSPC, errno.EDQUOT}:
                 raise
-            yield True  # a full disk is what it is called for, and nobody can hold a lock that is not there
+            # On a full disk it is called to free some, and where nothing can be written nothing is deleted.
+            # Nobody holds a lock that is not there.
+            yield True
             return
         with stream:
             try:

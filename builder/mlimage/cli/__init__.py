@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from mlimage.atomic import STANDARD_OUTPUT, writing
 from mlimage.cli.failures import OK, Termination, report
 
 
@@ -46,8 +45,7 @@ def _run(arguments: tuple[str, ...]) -> int:
         group = application()
         with group.make_context("mlimage", list(arguments)) as context:
             group.invoke(context)
-        with writing(STANDARD_OUTPUT):
-            sys.stdout.flush()
+        sys.stdout.flush()
     # The one broad `except`: everything that nobody below has translated ends here, as a line for people.
     except BaseException as error:  # noqa: BLE001
         return report(error, arguments)

@@ -1,9 +1,11 @@
 """What is said, and with which exit status, when a run of `mlimage` ends otherwise than well."""
 
+import errno
 import os
 import re
 import select
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -174,10 +176,31 @@ def _our_grammar(message: str) -> str:
 
 def _refusal(error: BaseException) -> "Refusal | None":
     """What the machine refused; for want of which nothing else that an error says is true."""
+    from mlimage.atomic import STANDARD_OUTPUT
     from mlimage.refusals import exhausted_by, refusal_of
 
     cause = exhausted_by(error) if isinstance(error, MlimageError) else error
+    if isinstance(cause, OSError) and cause.filename is None and _stdout_refuses(cause.errno):
+        with suppress(OSError):
+            _let_stdout_go()
+        cause.filename = STANDARD_OUTPUT
     return refusal_of(cause) if cause else None
+
+
+def _stdout_refuses(number: int | None) -> bool:
+    """Whether it was standard output, which nobody names: it is a file on a full disk, or takes nothing."""
+    from mlimage.atomic import OF_WRITES
+
+    if number not in OF_WRITES:
+        return False
+    try:
+        output = sys.stdout.fileno()
+        kind = os.fstat(output).st_mode
+        if stat.S_ISREG(kind):
+            return number != errno.ENOSPC or os.fstatvfs(output).f_bavail == 0
+        return stat.S_ISCHR(kind) and not os.isatty(output)
+    except (OSError, ValueError):
+        return False
 
 
 def _stands_nowhere() -> bool:

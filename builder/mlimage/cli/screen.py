@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from mlimage.atomic import STANDARD_OUTPUT, writing
 from mlimage.cli.style import clean, is_terminal, painted, width
 
 if TYPE_CHECKING:
@@ -84,8 +83,7 @@ class Screen:
             if self._bars is not None:
                 self._bars.print_aside(text)
             else:
-                with writing(STANDARD_OUTPUT):
-                    sys.stdout.write(text)
+                sys.stdout.write(text)
 
 
 def _one_line(cell: object) -> str:
