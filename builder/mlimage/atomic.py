@@ -19,6 +19,8 @@ STANDARD_OUTPUT: Final = "standard output"
 
 OF_WRITES: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
 """With what write(2) fails for want of room, or of a disk that takes it."""
+TAKES_NOTHING: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT})
+"""How a folder is refused that can be read and not written."""
 
 
 @contextmanager
@@ -74,6 +76,15 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write a whole file, or leave what was there."""
     with atomic_file(path, mode=mode) as stream:
         stream.write(content)
+
+
+def note(path: Path, content: bytes) -> None:
+    """Write what only spares work another time; a cache that takes nothing more is read all the same."""
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        if error.errno not in TAKES_NOTHING:
+            raise
 
 
 @contextmanager

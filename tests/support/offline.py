@@ -56,8 +56,8 @@ def offline_project(place: Path, *, files: dict[str, bytes]) -> Offline:
         wanted=wanted,
     )
     write_lock(found.root / "lockfiles" / "tiny", lock)
-    for item in (*wheels, *debs):
-        cached = found.cache.input(item.sha256)
+    for digest in [*(wheel.sha256 for wheel in wheels), *(deb.sha256 for deb in debs)]:
+        cached = found.cache.input(digest)
         cached.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(tiny.files[item.sha256], cached)
+        shutil.copyfile(tiny.files[digest], cached)
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from mlimage.atomic import write_atomically
+from mlimage.atomic import note
 from mlimage.audit.debversion import is_older
 from mlimage.audit.model import Advisory, Subject
 from mlimage.digest import Digest
@@ -80,7 +80,7 @@ class Tracker:
             }
             if said:
                 document = {"format": 1, "validators": said, "releases": releases}
-                write_atomically(path, json.dumps(document, separators=(",", ":")).encode())
+                note(path, json.dumps(document, separators=(",", ":")).encode())
         return releases
 
 

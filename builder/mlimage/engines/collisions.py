@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from mlimage.atomic import write_atomically
+from mlimage.atomic import note, write_atomically
 from mlimage.content.entry import Entry, Kind
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import BuildError
@@ -59,7 +59,7 @@ class Listings:
                     shared.setdefault(path, [other]).append(blob)
         _refuse_files_for_folders(owner)
         _compare(shared, store)
-        write_atomically(distinct, b"")
+        note(distinct, b"")
 
     def _get(self, key: Digest) -> list[str]:
         try:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from mlimage.atomic import write_atomically
+from mlimage.atomic import note, write_atomically
 from mlimage.content.entry import Entry
 from mlimage.content.libraries import Library, libraries
 from mlimage.digest import Digest, canonical_json
@@ -56,7 +56,7 @@ class Libraries:
         if checked.is_file():
             return
         check_libraries([each for key in keys for each in self._get(key)], accelerator=accelerator)
-        write_atomically(checked, b"")
+        note(checked, b"")
 
     def _get(self, key: Digest) -> list[Library]:
         path = self._file(key)

@@ -9,7 +9,7 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
-from mlimage.atomic import write_atomically
+from mlimage.atomic import note
 from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, reason_of
@@ -123,7 +123,7 @@ class Indexes:
             if file.sha256 is not None:
                 # The first line has the digest of the rest, so that damage shows, and the wheel's size.
                 head = f"{Digest.of(content)} {self._sizes.get(file.url, '')}".rstrip()
-                write_atomically(self._kept_at(file.sha256), head.encode() + b"\n" + content)
+                note(self._kept_at(file.sha256), head.encode() + b"\n" + content)
             return content
 
     def size(self, file: IndexFile) -> int:

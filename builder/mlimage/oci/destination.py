@@ -92,7 +92,10 @@ class Destination:
         """
         if blob.digest in self._known:
             return True
-        answer = self._send("HEAD", f"{self._url}/blobs/{blob.digest}", what=blob.digest)
+        try:
+            answer = self._send("HEAD", f"{self._url}/blobs/{blob.digest}", what=blob.digest)
+        except _FailingError:  # so does Debian's registry for what it once had no room for, till it is sent
+            return False
         if answer.status == 404:
             return False
         self._expect(answer, {200}, blob.digest)
@@ -125,6 +128,7 @@ class Destination:
         """
         sent = _Sent(task)
         fruitless = 0
+        failed: UnreachableError | _FailingError | None = None
         location: str | None = None
         while True:
             before = sent.most
@@ -135,6 +139,7 @@ class Destination:
                     start, location = self._where(location, blob)
                 self._transfer(location, blob, content, start, sent)
             except (UnreachableError, _FailingError) as error:
+                failed = error
                 fruitless = 1 if sent.most > before else fruitless + 1
                 if fruitless == self._retry.attempts:
                     raise self._not_taken(blob, error) from error
@@ -143,6 +148,8 @@ class Destination:
                 location = None
                 fruitless += 1
                 if fruitless == self._retry.attempts:
+                    if failed:  # which is why it was lost
+                        raise self._not_taken(blob, failed) from failed
                     raise RegistryError(
                         f"`{self._registry}` loses the upload of {blob.digest} again and again"
                     ) from None

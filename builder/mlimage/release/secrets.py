@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlimage.atomic import write_atomically
+from mlimage.atomic import note
 from mlimage.content.ignore import read_ignore
 from mlimage.digest import canonical_json
 from mlimage.errors import BuildError, FindingError
@@ -79,7 +79,7 @@ class Scans:
         """Note what was found."""
         rows = [[each.path, each.line, each.kind] for each in found]
         said = canonical_json({"rules": rules_digest(), "secrets": rows})
-        write_atomically(self.folder / f"{layer.blob.digest.hex}.json", said)
+        note(self.folder / f"{layer.blob.digest.hex}.json", said)
 
 
 def own_layers(image: SealedImage) -> tuple[LayerBlob, ...]:
