@@ -15,7 +15,7 @@ from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from support.faultyregistry import Fault, FaultyRegistry, faulty_registry
 from support.pulling import pulled
-from support.pushing import destination, pushed
+from support.pushing import QUICK, destination, pushed
 from support.webserver import Fault as WebFault
 from support.webserver import WebServer, web_server
 
@@ -128,35 +128,24 @@ def test_a_redirect_in_circles(
     assert store.tags() == {}
 
 
-def test_a_blob_that_drips_once(
-    registry: FaultyRegistry,
-    quick: Http,
-    pushable: SealedImage,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_blob_that_drips_once(registry: FaultyRegistry, pushable: SealedImage, tmp_path: Path) -> None:
     """A byte now and then is no progress: what came is kept, and the rest is asked for anew."""
-    monkeypatch.setattr("mlimage.fetch.pace._WINDOW", 0.3)
     digest = pushable.layers[0].blob.digest
     registry.coming = [("GET", digest, "drip")]
-    assert pulled(registry, quick, Store(tmp_path)).image == pushable
+    with Http(retry=QUICK, read_timeout=5, window=0.3) as http:
+        assert pulled(registry, http, Store(tmp_path)).image == pushable
     asked = ("GET", f"/v2/team/demo/blobs/{digest}")
     assert registry.requests.count(asked) == 2
 
 
 def test_blobs_that_never_do_anything_but_drip(
-    registry: FaultyRegistry,
-    quick: Http,
-    pushable: SealedImage,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    registry: FaultyRegistry, pushable: SealedImage, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("mlimage.fetch.pace._WINDOW", 0.2)
     registry.coming = [("GET", layer.blob.digest, "drip") for layer in pushable.layers for _ in range(100)]
     store = Store(tmp_path)
     begun = time.monotonic()
-    with pytest.raises(FetchError) as caught:
-        pulled(registry, quick, store)
-    assert "fewer than 65536 bytes came in 0 seconds" in str(caught.value)
+    with Http(retry=QUICK, read_timeout=5, window=0.2) as http, pytest.raises(FetchError) as caught:
+        pulled(registry, http, store)
+    assert "fewer than 65536 bytes came in 0.2 seconds" in str(caught.value)
     assert time.monotonic() - begun < 30
     assert store.tags() == {}

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from mlimage.fetch.exchange import Exchange
+from mlimage.fetch.pace import Pace
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
@@ -15,25 +18,34 @@ class Body:
 
 
 @contextmanager
-def opened(body: Body | None) -> "Iterator[Sized | None]":
-    """What requests is given for a body; closed when the block ends."""
+def opened(body: Body | None, exchange: Exchange) -> "Iterator[Sized | None]":
+    """What requests is given for a body of an exchange; closed when the block ends."""
     if body is None:
         yield None
     else:
         with body.open() as stream:
-            yield Sized(stream, body.size)
+            yield Sized(stream, body.size, exchange)
 
 
 class Sized:
-    """A stream whose size is known, as requests reads it."""
+    """A stream whose size is known, as requests reads it: the next piece when one was taken."""
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
+    def __init__(self, stream: BinaryIO, size: int, exchange: Exchange) -> None:
         self._stream = stream
         self._size = size
+        self._exchange = exchange
+        self._pace: Pace | None = None
+        self._taken = 0
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        return self._stream.read(size)
+        """The next bytes; those before were taken by the system."""
+        self._pace = self._pace or self._exchange.sending()
+        self._pace.moved(self._taken)
+        piece = self._stream.read(size)
+        self._taken = len(piece)
+        if not piece:
+            self._exchange.sent()
+        return piece

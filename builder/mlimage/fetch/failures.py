@@ -167,6 +167,7 @@ def of_status(status: int, headers: Mapping[str, str], *, asker: Asker) -> Failu
 
 def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
     """Why requests or urllib3 gave up; the innermost cause that says something is what counts."""
+    import http.client
     import socket
     import ssl
 
@@ -187,13 +188,15 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
     if any(isinstance(cause, r.ProxyError) for cause in chain):
         return _of_proxy(chain, host)
     if any(isinstance(cause, r.ConnectTimeout) for cause in chain):
-        return _slow(f"`{host}` does not answer within {timeouts.connect:g} seconds")
+        return slow(f"`{host}` does not answer within {timeouts.connect:g} seconds")
     for cause in chain:
         match cause:
             case socket.gaierror() | u.NameResolutionError():
                 reason = f"the name `{host}` is not known (DNS)"
+            case TimeoutError() if "handshake" in str(cause):  # as OpenSSL's module says it
+                return slow(f"TLS with `{host}` does not begin within {timeouts.connect:g} seconds")
             case r.ReadTimeout() | u.ReadTimeoutError() | TimeoutError():
-                return _slow(f"`{host}` sent nothing for {timeouts.read:g} seconds")
+                return slow(f"`{host}` sent nothing for {timeouts.read:g} seconds")
             case ConnectionRefusedError():
                 reason = f"`{host}` refuses the connection"
             case ssl.SSLError() if cause.reason == "NO_CERTIFICATE_OR_CRL_FOUND":
@@ -205,6 +208,8 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
                 reason = (
                     f"the connection broke after {cause.partial} of {cause.partial + cause.expected} bytes"
                 )
+            case http.client.HTTPException() if not isinstance(cause, http.client.RemoteDisconnected):
+                reason = f"`{host}` does not answer as HTTP wants it ({_odd(cause)})"
             case OSError() if cause.errno is not None and not isinstance(cause, r.RequestException):
                 reason = f"no connection to `{host}` ({(cause.strerror or '').lower()})"
             case r.InvalidProxyURL():
@@ -221,7 +226,16 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
     return Failure(reason="the connection broke", again=True, hint=_NETWORK_HINT)
 
 
-def _slow(reason: str) -> Failure:
+def _odd(cause: BaseException) -> str:
+    """What `http.client` says, in one line; of an answer that is none it is the beginning."""
+    import http.client
+
+    said = " ".join(str(cause).split())[:80] or type(cause).__name__
+    return f"it begins with `{said}`" if isinstance(cause, http.client.BadStatusLine) else said
+
+
+def slow(reason: str) -> Failure:
+    """The failure of an attempt that took all the time that it may."""
     return Failure(reason=reason, again=True, hint=_NETWORK_HINT, counts=_SLOW)
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from mlimage.fetch.answer import HttpResponse, Part, strong_validator
 from mlimage.fetch.authenticator import Authenticator, Header
 from mlimage.fetch.body import Body, opened
 from mlimage.fetch.credentials import Credentials
+from mlimage.fetch.exchange import Exchange
 from mlimage.fetch.failures import (
     NETRC_IS_NO_TEXT,
     Asker,
@@ -29,8 +29,8 @@ from mlimage.fetch.failures import (
     of_status,
 )
 from mlimage.fetch.keyring import Keyring
-from mlimage.fetch.pace import Pace
-from mlimage.fetch.partial import CHUNK, Partial, check, partial
+from mlimage.fetch.pace import WINDOW
+from mlimage.fetch.partial import Partial, check, partial
 from mlimage.fetch.retry import Retry
 from mlimage.mirrors import redact
 from mlimage.progress import Task
@@ -65,7 +65,9 @@ class Http:
         connect_timeout: seconds for a connection to be made.
         read_timeout: seconds without a byte after which a server counts as silent; None: those that pip is
             configured to, or 30.
-        page_timeout: seconds in which a page, or a part of a file, must have come.
+        page_timeout: seconds in which a page, or a part of a file, must have come; one that may be larger
+            than pages are may take longer by as much.
+        window: seconds in which 64 KiB of a body must come or be taken, unless it ends.
         environ: where certificate authorities and pip's proxy are named; those of other programs, as
             `HTTPS_PROXY` and `NO_PROXY`, are read from the process's environment.
         keyring: is asked for logins that a server wants.
@@ -78,6 +80,7 @@ class Http:
         connect_timeout: float = 10.0,
         read_timeout: float | None = None,
         page_timeout: float = 300.0,
+        window: float = WINDOW,
         environ: Mapping[str, str] = os.environ,
         keyring: Keyring | None = None,
     ) -> None:
@@ -85,6 +88,7 @@ class Http:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._page_timeout = page_timeout
+        self._window = window
         self._environ = environ
         self._lock = threading.Lock()
         self._mine = threading.local()
@@ -131,10 +135,10 @@ class Http:
         """
 
         def once() -> HttpResponse:
-            with self._open(url, headers, auth, form, known_as) as response:
+            with self._open(url, headers, auth, form, known_as) as (response, exchange):
                 if response.status_code != 200 and response.status_code not in judged:
                     raise self._refusal(response, auth)
-                body = self._whole(response, limit)
+                body = self._whole(response, exchange, limit)
                 if len(body) > limit:
                     raise EndlessError(f"`{redact(url)}` cannot be fetched: the page has no end")
                 named = {key.lower(): value for key, value in response.headers.items()}
@@ -170,10 +174,10 @@ class Http:
         """
 
         def once() -> HttpResponse:
-            with self._open(url, headers, auth, method=method, body=body) as response:
+            with self._open(url, headers, auth, method=method, body=body) as (response, exchange):
                 if response.status_code >= 300 and response.status_code not in judged:
                     raise self._refusal(response, auth)
-                said = b"" if method == "HEAD" else self._whole(response, _ANSWER_LIMIT)
+                said = b"" if method == "HEAD" else self._whole(response, exchange, _ANSWER_LIMIT)
                 named = {key.lower(): value for key, value in response.headers.items()}
                 return HttpResponse(
                     status=response.status_code, headers=named, body=said[:_ANSWER_LIMIT], url=response.url
@@ -244,17 +248,18 @@ class Http:
     def _fill(self, url: str, growing: Partial, size: int | None, auth: Authenticator | None) -> bool:
         """Bring the file to its end; tells whether the server calls it an HTML page."""
         failures: list[Failure] = []
-        fruitless = 0
+        fruitless, most = 0, growing.position
         validator: list[str] = []
         while True:
-            before = growing.position
-            if size is not None and before == size:
+            if size is not None and growing.position == size:
                 return False
             try:
                 return self._transfer(url, growing, size, validator, auth)
             except BrokenError as broken:
                 failures.append(broken.failure)
-                fruitless = 0 if growing.position - before >= _STEADY else fruitless + broken.failure.counts
+                fruitless += broken.failure.counts
+                if growing.position - most >= _STEADY:  # more than ever: some begin anew again and again
+                    fruitless, most = 0, growing.position
                 if not broken.failure.again or fruitless >= self._retry.attempts:
                     raise gave_up(url, failures) from broken
                 self._retry.wait(max(1, fruitless), broken.failure.wait)
@@ -272,7 +277,7 @@ class Http:
             headers["Range"] = f"bytes={growing.position}-"
             if validator:
                 headers["If-Range"] = validator[0]
-        with self._open(url, headers, auth) as response:
+        with self._open(url, headers, auth) as (response, exchange):
             if response.status_code == 206:
                 span = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
                 if not span or int(span[1]) != growing.position:
@@ -286,28 +291,25 @@ class Http:
             else:
                 raise self._refusal(response, auth)
             validator[:] = strong_validator(response.headers)
-            pace = Pace(growing.position)
-            while chunk := response.raw.read1(CHUNK, decode_content=False):
+            for chunk in exchange.pieces(response, decode=False):
                 growing.write(chunk)
                 if size is not None and growing.position > size:
                     break
-                pace.check(growing.position)
             return response.headers.get("Content-Type", "").startswith("text/html")
 
-    def _whole(self, response: "requests.Response", limit: int) -> bytes:
+    def _whole(self, response: "requests.Response", exchange: Exchange, limit: int) -> bytes:
         """The body, decoded; of one that is longer than the limit, a little more than that."""
-        until = time.monotonic() + self._page_timeout
+        total = self._page_timeout * max(1.0, limit / _PAGE_LIMIT)
         body = bytearray()
-        while len(body) <= limit and (chunk := response.raw.read1(CHUNK, decode_content=True)):
-            body += chunk
-            if time.monotonic() > until:
-                reason = f"it is not there after {self._page_timeout:.0f} seconds"
-                raise BrokenError(Failure(reason=reason, again=False))
+        for piece in exchange.pieces(response, decode=True, total=total):
+            body += piece
+            if len(body) > limit:
+                break
         return bytes(body)
 
     def _part(self, url: str, span: str, length: int) -> Part:
         def once() -> Part | None:
-            with self._open(url, {"Range": span, "Accept-Encoding": "identity"}) as response:
+            with self._open(url, {"Range": span, "Accept-Encoding": "identity"}) as (response, exchange):
                 if response.status_code in {200, 416, 501}:
                     return None
                 if response.status_code != 206:
@@ -315,7 +317,9 @@ class Http:
                 given = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
                 if not given:
                     return None
-                return Part(start=int(given[1]), total=int(given[3]), content=self._whole(response, length))
+                return Part(
+                    start=int(given[1]), total=int(given[3]), content=self._whole(response, exchange, length)
+                )
 
         part = self._trying(url, once)
         if part is None:
@@ -347,11 +351,12 @@ class Http:
         *,
         method: str | None = None,
         body: Body | None = None,
-    ) -> "Iterator[requests.Response]":
+    ) -> "Iterator[tuple[requests.Response, Exchange]]":
         """One request and its answer as a stream; what goes wrong on the network is a `BrokenError`."""
         import requests
         import urllib3
 
+        exchange: Exchange | None = None
         try:
             network, session, place, answers = self._shared_network(), self._session(), url, 0
             for _ in range(_REDIRECTS + 1):
@@ -359,8 +364,11 @@ class Http:
                 at_home = _origin(bare) == _origin(url)
                 own = auth if at_home else None
                 header = own.header() if own else None
+                host = urlsplit(bare).hostname or "?"
+                exchange = Exchange(host, answer=network.timeouts.answer, window=self._window)
                 with (
-                    opened(body) as stream,
+                    exchange.limit,
+                    opened(body, exchange) as stream,
                     session.request(
                         method or ("GET" if form is None else "POST"),
                         bare,
@@ -377,6 +385,7 @@ class Http:
                         verify=network.verify,
                     ) as response,
                 ):
+                    exchange.answered()
                     if response.status_code == 401 and answers < _ANSWERS:
                         answers += 1
                         if own and own.answer(response.headers.get("WWW-Authenticate", ""), header):
@@ -386,7 +395,7 @@ class Http:
                     target = requests.Session.get_redirect_target(session, response)
                     changes = form is not None or method not in {None, "HEAD"}
                     if target is None or form or (changes and response.status_code not in _SAME_METHOD):
-                        yield response
+                        yield response, exchange
                         return
                 place = urljoin(bare, target)
                 if bare.startswith("https:") and place.startswith("http:"):
@@ -397,7 +406,8 @@ class Http:
         except UnicodeDecodeError as error:  # of which requests does not think when it reads ~/.netrc
             raise BrokenError(NETRC_IS_NO_TEXT) from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise BrokenError(of_exception(error, url, network.timeouts)) from error
+            failure = exchange.failure if exchange else None
+            raise BrokenError(failure or of_exception(error, url, network.timeouts)) from error
 
     def _refusal(self, response: "requests.Response", auth: Authenticator | None = None) -> BrokenError:
         """Why an answer is of no use, and who it was that asked."""

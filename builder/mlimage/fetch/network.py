@@ -23,6 +23,11 @@ class Timeouts:
     connect: float
     read: float
 
+    @property
+    def answer(self) -> float:
+        """Seconds for an answer to begin and all of its headers to be there, from the connection on."""
+        return self.connect + self.read
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:

@@ -1,28 +1,46 @@
-"""Whether a download gets on, however slowly its server is."""
+"""Whether a body gets on, whichever way it goes and however slow the other side is."""
 
+import math
 import time
 from typing import Final
 
-from mlimage.fetch.failures import BrokenError, Failure
+from mlimage.fetch.failures import Failure, slow
+from mlimage.fetch.limit import Limit
 
-_WINDOW: Final = 60.0
-_LEAST: Final = 1 << 16
-"""A download that brings fewer bytes in so many seconds is broken off."""
+WINDOW: Final = 60.0
+LEAST: Final = 1 << 16
+"""A body of which fewer bytes move in so many seconds is broken off, unless it ends."""
 
 
 class Pace:
-    """Whether bytes come at all; a server that sends one every now and then is never silent long enough."""
+    """Allows an exchange more time whenever enough bytes moved: the larger its body, the longer it may take.
 
-    def __init__(self, position: int) -> None:
-        self._position = position
-        self._until = time.monotonic() + _WINDOW
+    Args:
+        limit: of the exchange.
+        window: seconds in which `LEAST` bytes must move, unless the body ends.
+        verb: what they do, in the past tense.
+        total: most seconds for all of the body.
+    """
 
-    def check(self, position: int) -> None:
-        """Raise `BrokenError` when too few came since the last look."""
-        if time.monotonic() < self._until:
-            return
-        if position - self._position < _LEAST:
-            raise BrokenError(
-                Failure(reason=f"fewer than {_LEAST} bytes came in {_WINDOW:.0f} seconds", again=True)
-            )
-        self._position, self._until = position, time.monotonic() + _WINDOW
+    def __init__(self, limit: Limit, *, window: float, verb: str = "came", total: float = math.inf) -> None:
+        self._limit = limit
+        self._window = window
+        self._until = time.monotonic() + total
+        self._slow = slow(f"fewer than {LEAST} bytes {verb} in {window:g} seconds")
+        self._never = Failure(reason=f"it is not there after {total:.0f} seconds", again=False)
+        self._moved = 0
+        self._allow()
+
+    def moved(self, size: int) -> None:
+        """So many more bytes did."""
+        self._moved += size
+        if self._moved >= LEAST:
+            self._moved = 0
+            self._allow()
+
+    def _allow(self) -> None:
+        left = self._until - time.monotonic()
+        if left < self._window:
+            self._limit.allow(left, self._never)
+        else:
+            self._limit.allow(self._window, self._slow)

@@ -22,7 +22,7 @@ def make_adapter(environ: Mapping[str, str]) -> "tuple[HTTPAdapter, str | bool]"
     Raises:
         FetchError: the file of authorities that is named is not there.
     """
-    from requests.adapters import HTTPAdapter
+    from mlimage.fetch.watched import WatchedAdapter
 
     chosen = authorities(environ)
     if chosen is not None:
@@ -31,11 +31,11 @@ def make_adapter(environ: Mapping[str, str]) -> "tuple[HTTPAdapter, str | bool]"
                 f"the file of certificate authorities `{chosen}` is not there",
                 hint=WHO_NAMES_AUTHORITIES,
             )
-        return HTTPAdapter(pool_maxsize=32), str(Path(chosen).expanduser())
+        return WatchedAdapter(pool_maxsize=32), str(Path(chosen).expanduser())
 
     import ssl
 
-    class SystemAdapter(HTTPAdapter):
+    class SystemAdapter(WatchedAdapter):
         """certifi alone, which is what requests trusts, knows no CA that a company gave its machines."""
 
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:

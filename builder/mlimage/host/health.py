@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mlimage.fetch.limit import Limit
 from mlimage.host.request import LOOPBACK, Health, Port
 
 FIRST_PAUSE = 0.05
@@ -47,23 +48,36 @@ def wait_healthy(
         pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
-def ask(port: Port, path: str) -> str | None:
-    """Ask once: None when it is ready, else what came instead, in words."""
+def ask(port: Port, path: str, *, seconds: float = ANSWER_TIMEOUT) -> str | None:
+    """Ask once: None when it is ready, else what came instead, in words.
+
+    Args:
+        port: where the server is.
+        path: its health path.
+        seconds: that the answer may take, all of it.
+    """
+    late = f"no answer within {seconds:g} s"
     host = LOOPBACK if port.address in {"0.0.0.0", "::"} else port.address  # noqa: S104 - compared, not bound
-    connection = http.client.HTTPConnection(host, port.number, timeout=ANSWER_TIMEOUT)
+    connection = http.client.HTTPConnection(host, port.number, timeout=seconds)
+    limit = Limit(seconds)
     try:
-        connection.request("GET", path, headers={"Connection": "close"})
-        response = connection.getresponse()
-        body = response.read(4096).decode(errors="replace").strip()
+        with limit:
+            connection.connect()
+            limit.hold(connection.sock)
+            connection.request("GET", path, headers={"Connection": "close"})
+            response = connection.getresponse()
+            body = response.read(4096).decode(errors="replace").strip()
     except ConnectionRefusedError:
         return "nothing listens on the port"
-    except TimeoutError:
-        return f"no answer within {ANSWER_TIMEOUT:.0f} s"
     except (OSError, http.client.HTTPException) as error:
+        if limit.late or isinstance(error, TimeoutError):
+            return late
         # Docker's proxy accepts and closes at once while nothing listens in the container.
         return f"the connection broke ({str(error) or type(error).__name__})"
     finally:
         connection.close()
+    if limit.late:
+        return late
     if response.status == http.client.OK:
         return None
     detail = f": {body[:_LONGEST_DETAIL]}" if body else ""

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from mlimage.digest import Digest
 from mlimage.errors import FetchError, MlimageError, RegistryError
 from mlimage.fetch import Body, EndlessError, Http, HttpResponse, RefusedError, Retry, UnreachableError
+from mlimage.fetch.pace import LEAST
 from mlimage.oci.authentication import NOBODY, RegistryAuthentication
 from mlimage.oci.login import Logins
 from mlimage.oci.model import INDEX, MANIFEST, Descriptor
@@ -140,7 +141,7 @@ class Destination:
                 self._transfer(location, blob, content, start, sent)
             except (UnreachableError, _FailingError) as error:
                 failed = error
-                fruitless = 1 if sent.most > before else fruitless + 1
+                fruitless = 1 if sent.most - before >= LEAST else fruitless + 1
                 if fruitless == self._retry.attempts:
                     raise self._not_taken(blob, error) from error
                 self._retry.wait(fruitless, None)

@@ -3,7 +3,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -13,6 +13,7 @@ from mlimage.host.health import ask
 from mlimage.host.ports import free_port as checked_port
 from mlimage.host.request import Health, Port
 from mlimage.host.session import Ended, out_of_memory, supervise
+from support.rawserver import Talk, raw_server
 from support.running import free_port, request
 
 
@@ -279,3 +280,27 @@ def test_memory_is_named() -> None:
     assert (
         out_of_memory(None) == "killed by the kernel (status 137): it used more memory than this machine has"
     )
+
+
+def body_drips(talk: Talk) -> None:
+    talk.heard()
+    talk.say(b"HTTP/1.1 200 OK\r\n\r\n")
+    talk.drip()
+
+
+def headers_drip(talk: Talk) -> None:
+    talk.heard()
+    talk.say(b"HTTP/1.1 200 OK\r\n")
+    talk.drip(b"X: x\r\n")
+
+
+def only_continues(talk: Talk) -> None:
+    talk.heard()
+    talk.drip(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("behave", [body_drips, headers_drip, only_continues])
+def test_a_health_check_that_drips_ends(behave: Callable[[Talk], None]) -> None:
+    with raw_server(behave) as slow:
+        port = Port(address="127.0.0.1", number=slow.port, inside=8080)
+        assert ask(port, "/ping", seconds=0.2) == "no answer within 0.2 s"

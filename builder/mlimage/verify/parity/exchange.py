@@ -1,14 +1,11 @@
 """One request to a server over HTTP, and what became of it. The only module here that opens connections."""
 
 import http.client
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from mlimage.fetch.limit import Limit
 from mlimage.host.request import LOOPBACK, Port
 
 ROUTE: Final = "/invocations"
@@ -67,22 +64,24 @@ def exchange(
     host = LOOPBACK if port.address in _ANYWHERE else port.address
     connection = http.client.HTTPConnection(host, port.number, timeout=patience)
     started = time.perf_counter()
-    late = threading.Event()
+    limit = Limit(patience)
     try:
-        with _limit(connection, patience, late):
+        with limit:
+            connection.connect()
+            limit.hold(connection.sock)
             connection.request("POST", route, content, {"Content-Type": content_type, "Connection": "close"})
             response = connection.getresponse()
             body = _body(response)
             seconds = time.perf_counter() - started
     except (OSError, http.client.HTTPException) as error:
-        if late.is_set() or isinstance(error, TimeoutError):
+        if limit.late or isinstance(error, TimeoutError):
             return NoAnswer(why=f"does not answer within {patience:g} s", over=True)
         if isinstance(error, ConnectionRefusedError):
             return NoAnswer(why="no longer listens", over=True, lost=True)
         return NoAnswer(why=f"breaks the connection ({_reason(error)})", over=False, lost=True)
     finally:
         connection.close()
-    if late.is_set():
+    if limit.late:
         return NoAnswer(why=f"does not answer within {patience:g} s", over=True)
     if body is None:
         return NoAnswer(why=f"answers with more than {LARGEST >> 20} MiB", over=False)
@@ -109,25 +108,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, http.client.IncompleteRead):
         return f"{error.expected} bytes are missing"
     return (str(error) or type(error).__name__).lower()
-
-
-@contextmanager
-def _limit(connection: http.client.HTTPConnection, seconds: float, late: threading.Event) -> Iterator[None]:
-    """Break the connection after that time: its own time limit begins anew with each byte that comes."""
-    connection.connect()
-    # A descriptor of its own: the connection lets go of its socket as soon as the answer has begun.
-    with connection.sock.dup() as own:
-
-        def end() -> None:
-            late.set()
-            with suppress(OSError):
-                own.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
