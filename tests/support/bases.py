@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from mlimage.content.entry import Entry, Kind
 from mlimage.digest import Digest, canonical_json
-from mlimage.oci.manifests import DOCKER_INDEX, DOCKER_MANIFEST
+from mlimage.oci.manifests import DOCKER_MANIFEST
 from mlimage.oci.model import CONFIG, INDEX, LAYER, MANIFEST
+from mlimage.oci.read import DOCKER_INDEX
 from support.webserver import WebServer
 
 DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"

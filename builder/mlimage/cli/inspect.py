@@ -1,6 +1,5 @@
 """`mlimage inspect`: what is in the store, or in one image."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from mlimage.cli.style import size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlimage.oci.configuration import Configuration
     from mlimage.oci.contents import Contents
     from mlimage.oci.model import SealedImage
     from mlimage.oci.sharing import Sharing
@@ -60,7 +60,7 @@ def inspect(
             _show_sharing(image, variants, sharing(variants), screen, as_json=as_json)
             return
         found = resolve(store, image)
-        config = json.loads(store.read(found.config))
+        config = store.configuration(found)
         with screen.progress.task("reading layers"):
             contents = image_contents(found, store)
     if as_json:
@@ -69,14 +69,14 @@ def inspect(
         _show(found, config, contents, screen)
 
 
-def as_value(image: "SealedImage", config: dict[str, Any], contents: "Sequence[Contents]") -> dict[str, Any]:
+def as_value(image: "SealedImage", config: "Configuration", contents: "Sequence[Contents]") -> dict[str, Any]:
     """The image as `--json` prints it."""
     return {
         "name": image.name,
         "digest": image.digest,
         "image_id": image.image_id,
         "platform": str(image.platform),
-        "created": config.get("created"),
+        "created": config.created or None,
         "size": sum(layer.blob.size for layer in image.layers),
         "uncompressed_size": sum(layer.uncompressed_size for layer in image.layers),
         "layers": [
@@ -95,7 +95,7 @@ def as_value(image: "SealedImage", config: dict[str, Any], contents: "Sequence[C
             }
             for layer, content in zip(image.layers, contents, strict=True)
         ],
-        "config": config.get("config", {}),
+        "config": config.document.get("config", {}),
     }
 
 
@@ -108,7 +108,7 @@ def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool)
             continue
         try:
             image = store.load(manifest, name=name)
-            created = json.loads(store.read(image.config)).get("created", "")
+            created = store.configuration(image).created
         except BuildError as error:
             screen.warn(f"`{name}` cannot be read: {error}")
             continue
@@ -146,31 +146,28 @@ def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool)
 
 
 def _show(
-    image: "SealedImage", config: dict[str, Any], contents: "Sequence[Contents]", screen: Screen
+    image: "SealedImage", config: "Configuration", contents: "Sequence[Contents]", screen: Screen
 ) -> None:
     packed = sum(layer.blob.size for layer in image.layers)
     unpacked = sum(layer.uncompressed_size for layer in image.layers)
-    run = config.get("config", {})
     facts = [
         ("image", image.name),
         ("digest", image.digest),
         ("image id", image.image_id),
         ("platform", image.platform),
-        ("created", config.get("created", "")),
+        ("created", config.created),
         ("size", f"{size_text(packed)} packed, {size_text(unpacked)} unpacked"),
-        ("user", run.get("User") or "root"),
-        ("entry point", " ".join(run.get("Entrypoint") or [])),
-        ("command", " ".join(run.get("Cmd") or [])),
-        ("folder", run.get("WorkingDir") or "/"),
-        ("ports", ", ".join(run.get("ExposedPorts") or {})),
+        ("user", config.user or "root"),
+        ("entry point", " ".join(config.entrypoint)),
+        ("command", " ".join(config.command)),
+        ("folder", config.working_directory or "/"),
+        ("ports", ", ".join(config.ports)),
     ]
     for name, value in facts:
         if value:
             screen.say(f"{name + ':':<13}{value}")
-    _say_all(screen, "environment", run.get("Env") or [])
-    _say_all(
-        screen, "labels", [f"{name}={value}" for name, value in sorted((run.get("Labels") or {}).items())]
-    )
+    _say_all(screen, "environment", config.env)
+    _say_all(screen, "labels", [f"{name}={value}" for name, value in sorted(config.labels.items())])
     screen.say("")
     screen.table(
         "layers, bottom first",

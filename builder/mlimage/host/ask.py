@@ -3,7 +3,7 @@
 import json
 import signal
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -40,13 +40,13 @@ class Answer:
     emulated: bool
 
 
-def need_word(image: SealedImage, word: str, store: Store) -> dict[str, str]:
+def need_word(image: SealedImage, word: str, store: Store) -> Mapping[str, str]:
     """The labels of an image that understands this word.
 
     Raises:
         RunError: it does not.
     """
-    labels: dict[str, str] = json.loads(store.read(image.config)).get("config", {}).get("Labels") or {}
+    labels = store.configuration(image).labels
     if "dev.mlimage.lock" not in labels:
         raise RunError(
             f"`{image.name}` was not built by mlimage: there is no `{word}` in it",

@@ -1,13 +1,11 @@
 """What an image says of itself: its configuration, and the roles that its runtime reads."""
 
-import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mlimage.errors import BuildError, RunError, UsageError
 from mlimage.oci.blobstream import open_layer
+from mlimage.oci.configuration import Configuration
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.untar import MemberKind, TarError, TarReader
@@ -74,7 +72,7 @@ def read_contract(image: SealedImage, store: Store) -> Contract:
         BuildError: the image is damaged in the store.
         RunError: mlimage did not make the image, so nothing tells what it can do.
     """
-    said = json.loads(store.read(image.config))["config"]
+    said = store.configuration(image)
     try:
         roles = parse_roles(_roles_file(image, store))
     except StartError as error:
@@ -82,15 +80,14 @@ def read_contract(image: SealedImage, store: Store) -> Contract:
     return contract_of(said, roles)
 
 
-def contract_of(config: Mapping[str, Any], roles: Roles) -> Contract:
-    """The contract that the `config` object of an OCI image configuration and the roles make."""
-    pairs = (line.partition("=") for line in config.get("Env") or ())
+def contract_of(config: Configuration, roles: Roles) -> Contract:
+    """The contract that an image's configuration and the roles make."""
     return Contract(
-        env=tuple((name, value) for name, _, value in pairs),
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        command=tuple(config.get("Cmd") or ()),
-        user=parse_user(config.get("User") or "0:0"),
-        working_directory=config.get("WorkingDir") or "/",
+        env=config.variables,
+        entrypoint=config.entrypoint,
+        command=config.command,
+        user=parse_user(config.user or "0:0"),
+        working_directory=config.working_directory or "/",
         roles=roles,
     )
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlimage.digest import Digest, canonical_json
+from mlimage.document import Node
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.destination import Destination
 from mlimage.oci.model import EMPTY, EMPTY_CONTENT, INDEX, MANIFEST, Descriptor
 from mlimage.oci.referrers import (
     Artifact,
-    fallback_entries,
     fallback_tag,
     read_fallback,
     referrers,
@@ -93,7 +93,7 @@ def _entry(artifact: Artifact, manifest: bytes) -> Mapping[str, Any]:
 
 def _list(destination: Destination, subject: Digest, entries: Sequence[Mapping[str, Any]]) -> None:
     index = read_fallback(destination, subject)
-    there = {entry.get("digest") for entry in fallback_entries(index)}
+    there = {entry.get("digest").text("") for entry in Node(index).get("manifests").items()}
     added = [entry for entry in entries if entry["digest"] not in there]
     if added:
         content = canonical_json({**index, "manifests": [*index["manifests"], *added]})

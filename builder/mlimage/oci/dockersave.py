@@ -1,12 +1,12 @@
 """Archives of `docker save`, before they were OCI layouts too: `manifest.json`, and tars of layers."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mlimage.digest import Digest
+from mlimage.document import read_document
 from mlimage.errors import BuildError, UsageError
 from mlimage.oci.files import Files
 from mlimage.oci.found import FoundImage, StoredLayer, found_image
@@ -42,29 +42,19 @@ def find_in_docker_archive(files: Files, wanted: str, *, place: str) -> FoundIma
     try:
         listed = _chosen(_listed(read_small(listing, place)), wanted, place)
         return _image(listed, files, place)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BuildError(f"`{place}` holds no image that mlimage can read: {error}") from error
 
 
 def _listed(text: bytes) -> tuple[_Listed, ...]:
-    value = json.loads(text)
-    if not isinstance(value, list):
-        raise ValueError("no list of images")  # noqa: TRY004 - what was read is wrong, not the program
-    found = []
-    for entry in value:
-        match entry:
-            case {"Config": str(config), "Layers": list(layers)}:
-                tags = entry.get("RepoTags")
-                found.append(
-                    _Listed(
-                        config=config,
-                        names=names_of(*tags) if isinstance(tags, list) else (),
-                        layers=tuple(str(layer) for layer in layers),
-                    )
-                )
-            case _:
-                raise ValueError("no image in its list")
-    return tuple(found)
+    return tuple(
+        _Listed(
+            config=entry.get("Config").text(),
+            names=names_of(*entry.get("RepoTags").texts()),
+            layers=entry.get("Layers").texts(),
+        )
+        for entry in read_document(text).items()
+    )
 
 
 def _chosen(images: Sequence[_Listed], wanted: str, place: str) -> _Listed:

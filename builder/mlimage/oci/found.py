@@ -10,13 +10,11 @@ from typing import Any, Final, Literal, cast
 from mlimage.digest import Digest
 from mlimage.errors import BuildError
 from mlimage.oci.blobstream import Hashed, unpacker
+from mlimage.oci.configuration import need_fit, read_configuration
 from mlimage.oci.model import SealedImage
-from mlimage.oci.read import read_object
 from mlimage.oci.store import Store
 from mlimage.oci.untar import Readable
 
-MAX_LAYERS: Final = 1000
-"""Kernels stack 500 of them at most (overlay), Docker 127."""
 UNSUSPICIOUS: Final = 4 << 30
 BOMB_RATIO: Final = 200
 """A layer is a bomb when it unpacks to more bytes than that and to more than this many times its own; those
@@ -84,29 +82,24 @@ def found_image(
     Raises:
         ValueError: it is no configuration of an image, or one of an image with other layers.
     """
-    document = read_object(config)
-    match document:
-        case {"rootfs": {"diff_ids": list(diff_ids)}} if len(diff_ids) == len(layers) <= MAX_LAYERS:
-            pass
-        case _:
-            raise ValueError("its configuration is not that of an image with these layers")
-    words = (document.get(key) for key in ("os", "architecture", "variant"))
+    found = read_configuration(config)
+    need_fit(len(layers), found)
     return FoundImage(
         name=name,
-        platform="/".join(word for word in words if isinstance(word, str) and word) or "unknown",
+        platform=found.platform or "unknown",
         digest=digest,
         image_id=Digest.of(config),
-        config=document,
+        config=found.document,
         layers=tuple(
             FoundLayer(
                 name=layer.name or f"layer-{number}",
                 named=bool(layer.name),
-                diff_id=Digest(str(diff_id)),
+                diff_id=diff_id,
                 digest=layer.digest,
                 size=layer.size,
                 open=layer.open,
             )
-            for number, (layer, diff_id) in enumerate(zip(layers, diff_ids, strict=True))
+            for number, (layer, diff_id) in enumerate(zip(layers, found.diff_ids, strict=True))
         ),
     )
 

@@ -18,16 +18,15 @@ from mlimage.mirrors import Mirrors
 from mlimage.oci.blobstream import open_layer
 from mlimage.oci.login import Logins
 from mlimage.oci.manifests import (
-    Manifest,
     ManifestError,
     NoPlatformError,
+    find_manifest,
     layers_of,
     read_config,
-    read_manifest,
 )
 from mlimage.oci.model import Descriptor, LayerBlob
 from mlimage.oci.records import LayerRecords
-from mlimage.oci.registry import Document, Repository
+from mlimage.oci.registry import Repository
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_layers
 from mlimage.plan.layers import pulled_key
@@ -65,22 +64,19 @@ class RegistryImages:
         """What the reference means now."""
         first = self._repository.document(self._reference.selector)
         try:
-            found = read_manifest(first.content, first.media_type, platform)
-            document = first if isinstance(found, Manifest) else self._repository.document(found.digest)
-            manifest = found if isinstance(found, Manifest) else _manifest(document, platform)
+            document, manifest = find_manifest(first, platform, self._repository.document)
             config = read_config(self._repository.blob(manifest.config.digest), platform)
             return FoundImage(
                 index=first.digest,
                 manifest=document.digest,
                 config=manifest.config.digest,
-                env=config.env,
+                env=tuple(sorted({name: value for name, value in config.variables if name}.items())),
                 layers=layers_of(manifest, config),
             )
         except NoPlatformError as error:
-            there = ", ".join(f"`{name}`" for name in error.platforms)
             raise RegistryError(
                 f"`{self._reference}` is not there for `{platform}`",
-                hint=f"it is there for {there}" if there else "its index names no platform",
+                hint=error.hint,
             ) from error
         except ManifestError as error:
             raise RegistryError(
@@ -131,10 +127,3 @@ def _blob(layer: ImageLayer, *, name: str, uncompressed_size: int) -> LayerBlob:
         blob=Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size),
         uncompressed_size=uncompressed_size,
     )
-
-
-def _manifest(document: Document, platform: Platform) -> Manifest:
-    found = read_manifest(document.content, document.media_type, platform)
-    if not isinstance(found, Manifest):
-        raise ManifestError("is an index of indexes")
-    return found

@@ -2,25 +2,24 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from mlimage.digest import Digest
+from mlimage.document import Node, read_document
 from mlimage.errors import BuildError, UsageError
 from mlimage.oci.archive import CONTAINERD_NAME
 from mlimage.oci.config import LAYER_NAME
 from mlimage.oci.files import File, Files
 from mlimage.oci.found import FoundImage, StoredLayer, found_image
 from mlimage.oci.model import Descriptor
-from mlimage.oci.read import read_descriptor, read_object
+from mlimage.oci.read import Entry, read_index, read_manifest
 from mlimage.oci.store import MAX_JSON, REF_NAME
 from mlimage.platforms import host_platform
 
 _MAX_DEPTH: Final = 4
 """Indexes in indexes: one for the variants, one for the platforms, and some to spare."""
-_MAX_MANIFESTS: Final = 1000
 _DOCKER: Final = "docker.io/"
 _LIBRARY: Final = "library/"
-_ATTESTATION: Final = "vnd.docker.reference.type"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,38 +50,23 @@ def find_in_layout(files: Files, wanted: str, *, place: str) -> FoundImage:
             hint=f"write `docker-{place.removeprefix('oci-')}`" if files("manifest.json") else None,
         )
     try:
-        entries = tuple(_entries(read_object(read_small(index, place))))
+        entries = tuple(_entries(read_document(read_small(index, place))))
         entry = _chosen(entries, wanted, files, place)
         return _image(_descend(entry, files, place), files, place)
     except ValueError as error:
         raise BuildError(f"`{place}` holds no image that mlimage can read: {error}") from error
 
 
-def _entries(index: dict[str, Any]) -> Iterator[_Entry]:
-    listed = index.get("manifests")
-    if not isinstance(listed, list) or len(listed) > _MAX_MANIFESTS:
-        raise ValueError("its index is none")
-    for value in listed:
-        if not isinstance(value, dict):
-            raise ValueError("no descriptor")  # noqa: TRY004 - what was read is wrong, not the program
-        annotations = value.get("annotations")
-        annotations = annotations if isinstance(annotations, dict) else {}
-        match value.get("platform"):
-            case {"os": str(os), "architecture": str(architecture)}:
-                platform = f"{os}/{architecture}"
-            case _:
-                platform = ""
-        if _ATTESTATION not in annotations and not platform.startswith("unknown/"):
-            yield _Entry(
-                descriptor=read_descriptor(value),
-                names=names_of(annotations.get(CONTAINERD_NAME), annotations.get(REF_NAME)),
-                platform=platform,
-            )
+def _entries(index: Node) -> Iterator[_Entry]:
+    for entry in read_index(index):
+        if not entry.is_attestation:
+            names = (entry.annotations.get(name) for name in (CONTAINERD_NAME, REF_NAME))
+            yield _Entry(descriptor=entry.blob, names=names_of(*names), platform=entry.platform)
 
 
-def names_of(*references: object) -> tuple[str, ...]:
+def names_of(*references: str | None) -> tuple[str, ...]:
     """What a person may type for an image of these references: first of all each as Docker shows it."""
-    texts = [text for text in references if isinstance(text, str)]
+    texts = [text for text in references if text]
     short = (text.removeprefix(_DOCKER).removeprefix(_LIBRARY) for text in texts)
     return tuple(dict.fromkeys((*short, *texts)))
 
@@ -129,11 +113,11 @@ def _of_this_machine(entries: Sequence[_Entry], place: str) -> Descriptor:
     return fitting[0].descriptor
 
 
-def _descend(descriptor: Descriptor, files: Files, place: str) -> tuple[Descriptor, dict[str, Any]]:
+def _descend(descriptor: Descriptor, files: Files, place: str) -> tuple[Descriptor, Node]:
     """The manifest that a descriptor leads to, through indexes of platforms."""
     for _ in range(_MAX_DEPTH):
-        document = read_object(_blob(descriptor, files, place))
-        if "manifests" not in document:
+        document = read_document(_blob(descriptor, files, place))
+        if not document.get("manifests").there:
             return descriptor, document
         there = [entry for entry in _entries(document) if files(_place(entry.descriptor.digest)) is not None]
         if not there:
@@ -142,32 +126,22 @@ def _descend(descriptor: Descriptor, files: Files, place: str) -> tuple[Descript
     raise ValueError("indexes in indexes, too deep")
 
 
-def _image(found: tuple[Descriptor, dict[str, Any]], files: Files, place: str) -> FoundImage:
+def _image(found: tuple[Descriptor, Node], files: Files, place: str) -> FoundImage:
     manifest, document = found
-    match document:
-        case {"config": dict(config), "layers": list(layers)}:
-            pass
-        case _:
-            raise ValueError("its manifest is not that of an image")
-    stored = [_stored(layer, files, place) for layer in layers]
-    text = _blob(read_descriptor(config), files, place)
-    return found_image(text, stored, name=place, digest=manifest.digest)
+    read = read_manifest(document)
+    stored = [_stored(layer, files, place) for layer in read.layers]
+    return found_image(_blob(read.config, files, place), stored, name=place, digest=manifest.digest)
 
 
-def _stored(layer: object, files: Files, place: str) -> StoredLayer:
-    if not isinstance(layer, dict):
-        raise ValueError("no layer")  # noqa: TRY004 - what was read is wrong, not the program
-    blob = read_descriptor(layer)
+def _stored(layer: Entry, files: Files, place: str) -> StoredLayer:
+    blob = layer.blob
     if ".tar" not in blob.media_type or blob.media_type.endswith("+encrypted"):
         raise ValueError(f"it has a layer of the kind `{blob.media_type}`")
     file = files(_place(blob.digest))
     if file is None:
         raise BuildError(f"`{place}` lacks a layer: {blob.digest}", hint="have it written again, whole")
-    annotations = layer.get("annotations")
-    name = annotations.get(LAYER_NAME) if isinstance(annotations, dict) else None
-    return StoredLayer(
-        name=name if isinstance(name, str) else "", digest=blob.digest, size=file.size, open=file.open
-    )
+    name = layer.annotations.get(LAYER_NAME, "")
+    return StoredLayer(name=name, digest=blob.digest, size=file.size, open=file.open)
 
 
 def _blob(blob: Descriptor, files: Files, place: str) -> bytes:

@@ -1,16 +1,18 @@
 """Documents of a registry, of OCI's and of Docker's form, to what a base needs of them. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from mlimage.digest import Digest
+from mlimage.document import DocumentError, read_document
 from mlimage.lock.model import ImageLayer
+from mlimage.oci.configuration import Configuration, read_configuration
 from mlimage.oci.model import CONFIG, INDEX, LAYER, MANIFEST, Descriptor
-from mlimage.oci.read import read_descriptor, read_object
+from mlimage.oci.read import DOCKER_INDEX, INDEXES, Entry, Manifest, flattened, read_index
+from mlimage.oci.read import read_manifest as read_any_manifest
 from mlimage.platforms import Platform
 
-DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPTED: Final = (INDEX, DOCKER_INDEX, MANIFEST, DOCKER_MANIFEST)
 """What a registry is asked for."""
@@ -39,90 +41,111 @@ class NoPlatformError(ManifestError):
 
     def __init__(self, platforms: Sequence[str]) -> None:
         super().__init__("not there for the platform")
-        self.platforms = tuple(platforms)
+        self.platforms = tuple(dict.fromkeys(each for each in platforms if each))
+
+    @property
+    def hint(self) -> str | None:
+        """For which it is there, where it says so."""
+        listed = ", ".join(f"`{each}`" for each in self.platforms)
+        return f"it is there for {listed}" if listed else "its index names no platform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """One platform's image: its configuration, and its layers, bottom first, with media types as they are."""
+class Document:
+    """A manifest or an index: its bytes, their digest, and what the registry says it is."""
 
-    config: Descriptor
-    layers: tuple[Descriptor, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """What a base needs of an image's configuration."""
-
-    env: tuple[tuple[str, str], ...]
-    diff_ids: tuple[Digest, ...]
+    content: bytes
+    digest: Digest
+    media_type: str
 
 
-def read_manifest(content: bytes, media_type: str, platform: Platform) -> Manifest | Descriptor:
-    """The manifest, or of an index the descriptor of the manifest for the platform.
+def read(document: Document) -> Manifest | tuple[Entry, ...]:
+    """The manifest of an image, or what an index lists.
 
-    Args:
-        content: the document.
-        media_type: what the registry calls it; what the document says of itself counts more.
-        platform: which is wanted.
+    What the document says of itself counts more than what the registry calls it.
 
     Raises:
-        NoPlatformError: it is an index without the platform.
-        ManifestError: it is neither, or of an old form.
+        ManifestError: it is neither, or of an old form, or has layers that no base can have.
     """
-    document = _object(content)
-    kind = str(document.get("mediaType") or media_type.partition(";")[0].strip())
-    if document.get("schemaVersion") == 1 or kind.startswith(_SCHEMA_1):
-        raise ManifestError(
-            "has the form of before 2016 (manifest schema 1), which has no digests of what is in its layers"
-        )
-    if "manifests" in document and "layers" in document:  # CVE-2021-41190
-        raise ManifestError("is an index and a manifest at once")
-    if kind in {INDEX, DOCKER_INDEX} or (kind not in ACCEPTED and "manifests" in document):
-        return _chosen(document, platform)
-    match document:
-        case {"config": dict(config), "layers": list(layers)}:
-            pass
-        case _:
+    try:
+        node = read_document(document.content)
+        kind = node.get("mediaType").text("") or document.media_type.partition(";")[0].strip()
+        if node.get("schemaVersion").value == 1 or kind.startswith(_SCHEMA_1):
+            raise ManifestError(
+                "has the form of before 2016 (manifest schema 1), which has no digests of what is in its "
+                "layers"
+            )
+        lists = node.get("manifests").there
+        if lists and node.get("layers").there:  # CVE-2021-41190
+            raise ManifestError("is an index and a manifest at once")
+        if kind in INDEXES or (kind not in ACCEPTED and lists):
+            return read_index(node)
+        if not (node.get("config").there and node.get("layers").there):
             raise ManifestError(f"is no image: the registry calls it `{kind}`")
-    found = Manifest(config=_descriptor(config), layers=tuple(map(_layer, layers)))
+        found = read_any_manifest(node)
+    except DocumentError as error:
+        raise ManifestError(f"has a manifest that cannot be read: {error}") from error
+    for layer in found.layers:
+        _check_layer(layer)
     if found.config.media_type not in _CONFIGS:
         raise ManifestError(f"is no image, but something else: `{found.config.media_type}`")
     return found
 
 
-def read_config(content: bytes, platform: Platform) -> Config:
-    """What a base needs of a configuration.
+def find_manifest(
+    first: Document, platform: Platform, fetch: Callable[[Digest], Document]
+) -> tuple[Document, Manifest]:
+    """The manifest for a platform that a document is or leads to, and its document.
+
+    Args:
+        first: a manifest or an index.
+        platform: which is wanted.
+        fetch: gives a document that an index lists, verified.
+
+    Raises:
+        NoPlatformError: it is an index without the platform.
+        ManifestError: it is, or leads to, none.
+    """
+    found = read(first)
+    if isinstance(found, Manifest):
+        return first, found
+    chosen = _of_platform(all_of(found, fetch), platform)
+    return read_listed(fetch(chosen.digest))
+
+
+def read_listed(document: Document) -> tuple[Document, Manifest]:
+    """The manifest that an index says a document is; raises `ManifestError` where it is none."""
+    found = read(document)
+    if not isinstance(found, Manifest):
+        raise ManifestError(f"lists an index as a manifest: {document.digest}")
+    return document, found
+
+
+def all_of(entries: tuple[Entry, ...], fetch: Callable[[Digest], Document]) -> tuple[Entry, ...]:
+    """The manifests that an index lists, with those of indexes that it lists. Raises `ManifestError`."""
+    try:
+        return flattened(entries, lambda digest: fetch(digest).content)
+    except DocumentError as error:
+        raise ManifestError(f"has an index that cannot be read: {error}") from error
+
+
+def read_config(content: bytes, platform: Platform) -> Configuration:
+    """A configuration.
 
     Raises:
         NoPlatformError: it is for another platform.
         ManifestError: it is none.
     """
-    match _object(content):
-        case {
-            "os": str(os),
-            "architecture": str(architecture),
-            "rootfs": {"diff_ids": list(diff_ids)},
-            **rest,
-        }:
-            pass
-        case _:
-            raise ManifestError("has a configuration that is none of an image")
-    if (os, architecture) != (platform.os, platform.architecture):
-        raise NoPlatformError([f"{os}/{architecture}"])
-    settings = rest.get("config")
-    env = settings.get("Env") if isinstance(settings, dict) else None
-    pairs = [text.partition("=") for text in env or () if isinstance(text, str)]
     try:
-        return Config(
-            env=tuple(sorted({name: value for name, _, value in pairs if name}.items())),
-            diff_ids=tuple(Digest(text) for text in diff_ids),
-        )
-    except (ValueError, TypeError):
-        raise ManifestError("has a configuration with a digest that is none of SHA-256") from None
+        found = read_configuration(content)
+    except DocumentError as error:
+        raise ManifestError(f"has a configuration that cannot be read: {error}") from error
+    if (found.os, found.architecture) != (platform.os, platform.architecture):
+        raise NoPlatformError([found.platform] if found.platform else [])
+    return found
 
 
-def layers_of(manifest: Manifest, config: Config) -> tuple[ImageLayer, ...]:
+def layers_of(manifest: Manifest, config: Configuration) -> tuple[ImageLayer, ...]:
     """The layers with all that is known; raises `ManifestError` when the two do not fit each other."""
     if len(manifest.layers) != len(config.diff_ids):
         raise ManifestError(
@@ -130,25 +153,22 @@ def layers_of(manifest: Manifest, config: Config) -> tuple[ImageLayer, ...]:
             f"and {len(config.diff_ids)} in its configuration"
         )
     return tuple(
-        ImageLayer(media_type=_LAYERS[blob.media_type], digest=blob.digest, size=blob.size, diff_id=diff_id)
-        for blob, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
+        ImageLayer(
+            media_type=_LAYERS[layer.blob.media_type],
+            digest=layer.blob.digest,
+            size=layer.blob.size,
+            diff_id=diff_id,
+        )
+        for layer, diff_id in zip(manifest.layers, config.diff_ids, strict=True)
     )
 
 
-def _chosen(document: Mapping[str, Any], platform: Platform) -> Descriptor:
-    entries = document.get("manifests")
-    if not isinstance(entries, list):
-        raise ManifestError("is an index without manifests")
+def _of_platform(entries: Sequence[Entry], platform: Platform) -> Descriptor:
     there: dict[str, Descriptor] = {}
     for entry in entries:
-        match entry:
-            case {"platform": {"os": str(os), "architecture": str(architecture), **more}}:
-                variant = more.get("variant") or ""
-                if os != "unknown":  # what BuildKit calls the platform of an attestation
-                    name = f"{os}/{architecture}" + (f"/{variant}" if variant else "")
-                    there.setdefault(name, _descriptor(entry))
-            case _:
-                continue
+        if entry.platform and not entry.is_attestation:
+            name = f"{entry.platform}/{entry.variant}" if entry.variant else entry.platform
+            there.setdefault(name, entry.blob)
     for variant in _OLDEST_VARIANTS[platform.architecture]:
         found = there.get(f"{platform}/{variant}" if variant else str(platform))
         if found is not None:
@@ -156,26 +176,9 @@ def _chosen(document: Mapping[str, Any], platform: Platform) -> Descriptor:
     raise NoPlatformError(list(there))
 
 
-def _layer(value: object) -> Descriptor:
-    if not isinstance(value, dict):
-        raise ManifestError("has a layer that is none")
-    layer = _descriptor(value)
-    if value.get("urls") or any(part in layer.media_type for part in _ELSEWHERE):
-        raise ManifestError(f"has a layer that the registry itself may not give: {layer.digest}")
-    if layer.media_type not in _LAYERS:
-        raise ManifestError(f"has a layer of a kind that is not known here: `{layer.media_type}`")
-    return layer
-
-
-def _descriptor(value: Mapping[str, Any]) -> Descriptor:
-    try:
-        return read_descriptor(value)
-    except ValueError:
-        raise ManifestError("has a descriptor that is none of SHA-256") from None
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        return read_object(content)
-    except (ValueError, RecursionError):
-        raise ManifestError("is no JSON object") from None
+def _check_layer(layer: Entry) -> None:
+    kind = layer.blob.media_type
+    if layer.elsewhere or any(part in kind for part in _ELSEWHERE):
+        raise ManifestError(f"has a layer that the registry itself may not give: {layer.blob.digest}")
+    if kind not in _LAYERS:
+        raise ManifestError(f"has a layer of a kind that is not known here: `{kind}`")

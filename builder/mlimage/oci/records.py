@@ -1,12 +1,11 @@
 """What was packed before, by the key of its inputs, so that it is not packed again."""
 
-import json
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlimage.atomic import write_atomically
 from mlimage.digest import Digest, canonical_json
+from mlimage.document import read_document
 from mlimage.oci.model import Descriptor, LayerBlob
 from mlimage.oci.store import Store
 
@@ -51,20 +50,14 @@ def record_of(layer: LayerBlob) -> bytes:
 
 def parse_record(text: bytes) -> LayerBlob:
     """The layer that a record tells of; raises `ValueError` for anything that is no record."""
-    with suppress(KeyError, TypeError):
-        match json.loads(text):
-            case {
-                "name": str(name),
-                "diff_id": str(diff_id),
-                "digest": str(digest),
-                "media_type": str(media_type),
-                "size": int(size),
-                "uncompressed_size": int(uncompressed),
-            }:
-                return LayerBlob(
-                    name=name,
-                    diff_id=Digest(diff_id),
-                    blob=Descriptor(media_type=media_type, digest=Digest(digest), size=size),
-                    uncompressed_size=uncompressed,
-                )
-    raise ValueError("not a record of a layer")
+    said = read_document(text)
+    return LayerBlob(
+        name=said.get("name").text(),
+        diff_id=said.get("diff_id").digest(),
+        blob=Descriptor(
+            media_type=said.get("media_type").text(),
+            digest=said.get("digest").digest(),
+            size=said.get("size").size(),
+        ),
+        uncompressed_size=said.get("uncompressed_size").size(),
+    )

@@ -4,17 +4,18 @@ https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#listing-
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from mlimage.digest import Digest, canonical_json
+from mlimage.document import DocumentError, Node, read_document
 from mlimage.errors import RegistryError
 from mlimage.fetch import HttpResponse
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.model import EMPTY, INDEX, MANIFEST, Descriptor
-from mlimage.oci.read import read_descriptor, read_object
+from mlimage.oci.read import read_descriptor, read_entry
 from mlimage.oci.registry import MAX_DOCUMENT, Repository
 
 _NEXT: Final = re.compile(r'<(?P<url>[^>]*)>(?:[^,"]|"[^"]*")*;\s*rel="?next\b')
@@ -95,17 +96,20 @@ def referrers(
     """
     entries = _listed(repository, subject, artifact_type)
     if entries is None:
-        entries = iter(fallback_entries(read_fallback(repository, subject)))
+        entries = Node(read_fallback(repository, subject)).get("manifests").items()
     found = []
     for entry in entries:
-        if not str(entry.get("digest", "")).startswith("sha256:"):
-            continue  # of another algorithm: somebody else's
         try:
-            found.append(_referrer(entry))
-        except ValueError:
+            if not entry.get("digest").text().startswith("sha256:"):
+                continue  # of another algorithm: somebody else's
+            read = read_entry(entry)
+        except DocumentError as error:
             raise RegistryError(
-                f"`{repository.name}` lists what is no descriptor among what refers to {subject}"
+                f"`{repository.name}` lists what is no descriptor among what refers to {subject}: {error}"
             ) from None
+        found.append(
+            Referrer(manifest=read.blob, artifact_type=read.artifact_type, annotations=read.annotations)
+        )
     return tuple(each for each in found if artifact_type in {None, each.artifact_type})
 
 
@@ -126,12 +130,8 @@ def read_fallback(repository: Asked, subject: Digest) -> dict[str, Any]:
             f"`{repository.name}:{tag}` is no list of what refers to an image",
             hint="registries without the API for referrers have it there; what is there now must go",
         )
-    return document
-
-
-def fallback_entries(index: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The entries of an index."""
-    return [entry for entry in index["manifests"] if isinstance(entry, dict)]
+    found: dict[str, Any] = document.value
+    return found
 
 
 def read_artifact(
@@ -158,16 +158,16 @@ def read_artifact(
     named = f"`{repository.name}@{referrer.manifest.digest}`"
     document = repository.document(referrer.manifest.digest)
     try:
-        match read_object(document.content):
-            case {"subject": dict(about), "layers": [dict(layer)], **rest}:
-                blob, told = read_descriptor(layer), str(about.get("digest"))
-            case _:
-                raise ValueError("no artifact")  # noqa: TRY301 - as those of the readers
-    except ValueError:
-        raise RegistryError(f"{named} is no artifact that refers to an image") from None
+        node = read_document(document.content)
+        told, kind = node.get("subject").get("digest").text(), node.get("artifactType").text("")
+        layers = node.get("layers").items()
+        if len(layers) != 1:
+            raise node.get("layers").wrong(f"a list of {len(layers)}, not of one")
+        blob = read_descriptor(layers[0])
+    except DocumentError as error:
+        raise RegistryError(f"{named} is no artifact that refers to an image: {error}") from None
     if told != subject:
         raise RegistryError(f"{named} refers to another image: expected {subject}, got {told[:100]}")
-    kind = str(rest.get("artifactType"))
     if kind != referrer.artifact_type:
         raise RegistryError(f"{named} is a `{kind[:100]}`, not a `{referrer.artifact_type}` as it is listed")
     if blob.media_type != media_type:
@@ -184,7 +184,7 @@ def read_artifact(
     return content
 
 
-def _listed(repository: Asked, subject: Digest, artifact_type: str | None) -> Iterator[dict[str, Any]] | None:
+def _listed(repository: Asked, subject: Digest, artifact_type: str | None) -> Sequence[Node] | None:
     """All pages of the API; None where there is no such API.
 
     A registry without it answers 404, or 200 with a page for people: the tag counts then, as for other
@@ -192,7 +192,7 @@ def _listed(repository: Asked, subject: Digest, artifact_type: str | None) -> It
     """
     place = f"referrers/{subject}"
     query = urlencode({"artifactType": artifact_type}) if artifact_type else ""
-    found: list[dict[str, Any]] = []
+    found: list[Node] = []
     for number in range(_PAGES):
         answer = repository.ask(f"{place}?{query}" if query else place, accept=INDEX)
         document = None if answer is None else _index(answer)
@@ -200,34 +200,25 @@ def _listed(repository: Asked, subject: Digest, artifact_type: str | None) -> It
             if number:
                 break
             return None
-        found += fallback_entries(document)
+        found += document.get("manifests").items()
         following = _NEXT.search(answer.headers.get("link", ""))
         if len(found) > _MOST:
             break
         if following is None:
-            return iter(found)
+            return found
         # The place stays, whatever the link says: nobody is sent to another registry.
         query = urlsplit(following["url"]).query
     raise RegistryError(f"`{repository.name}` does not come to an end of what refers to {subject}")
 
 
-def _index(answer: HttpResponse) -> dict[str, Any] | None:
+def _index(answer: HttpResponse) -> Node | None:
     """The index that an answer is; None where it is something else."""
     if answer.headers.get("content-type", "").partition(";")[0].strip() != INDEX:
         return None
     try:
-        document = read_object(answer.body)
-    except ValueError:
+        document = read_document(answer.body)
+        is_index = bool(document.get("manifests").there) and not document.get("layers").there
+        document.get("manifests").items()
+    except DocumentError:
         return None
-    return document if isinstance(document.get("manifests"), list) and "layers" not in document else None
-
-
-def _referrer(entry: Mapping[str, Any]) -> Referrer:
-    annotations = entry.get("annotations")
-    return Referrer(
-        manifest=read_descriptor(entry),
-        artifact_type=str(entry.get("artifactType", "")),
-        annotations={str(key): str(value) for key, value in annotations.items()}
-        if isinstance(annotations, dict)
-        else {},
-    )
+    return document if is_index else None

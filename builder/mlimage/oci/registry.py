@@ -3,7 +3,6 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pull
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mlimage.digest import Digest
+from mlimage.document import DocumentError, read_document
 from mlimage.errors import FetchError, RegistryError
 from mlimage.fetch import (
     EndlessError,
@@ -24,7 +24,7 @@ from mlimage.fetch import (
 from mlimage.mirrors import Location, Mirrors
 from mlimage.oci.authentication import RegistryAuthentication
 from mlimage.oci.login import Login, Logins
-from mlimage.oci.manifests import ACCEPTED
+from mlimage.oci.manifests import ACCEPTED, Document
 from mlimage.progress import Progress, Task
 from mlimage.spec.registry import DOCKER_HUB, Reference
 
@@ -36,15 +36,6 @@ UNKNOWN: Final = frozenset({400, 404, 405, 406})
 _JUDGED: Final = frozenset({400, 401, 403, 404, 405, 406, 410, 451})
 _TOO_MANY: Final = 429
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A manifest or an index: its bytes, their digest, and what the registry says it is."""
-
-    content: bytes
-    digest: Digest
-    media_type: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,13 +271,12 @@ def default_place(registry: str, *, plain: bool = False) -> Location:
 def said(body: bytes) -> str:
     """What the registry tells people, in one line: the errors' messages."""
     try:
-        errors = json.loads(body)["errors"]
-        texts = [error["message"] for error in errors]
-    except (ValueError, KeyError, TypeError):
+        texts = [error.get("message").text() for error in read_document(body).get("errors").items()]
+    except DocumentError:
         return ""
     return _one_line(texts)
 
 
-def _one_line(texts: Sequence[object]) -> str:
-    joined = "; ".join(str(text) for text in texts)
+def _one_line(texts: Sequence[str]) -> str:
+    joined = "; ".join(texts)
     return " ".join("".join(each if each.isprintable() else " " for each in joined).split())[:200]

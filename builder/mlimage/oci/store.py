@@ -15,11 +15,13 @@ from typing import Any, Final
 
 from mlimage.atomic import atomic_file
 from mlimage.digest import Digest, canonical_json
+from mlimage.document import DocumentError, Node, read_document
 from mlimage.errors import BuildError
 from mlimage.oci.blobs import BlobWriter
 from mlimage.oci.config import descriptor_json
+from mlimage.oci.configuration import Configuration, read_configuration
 from mlimage.oci.model import INDEX, Descriptor, SealedImage
-from mlimage.oci.read import read_descriptor, read_image, read_object
+from mlimage.oci.read import read_descriptor, read_entry, read_image
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
@@ -97,12 +99,23 @@ class Store:
         """
         text = self.read(manifest)
         try:
-            config = read_descriptor(read_object(text).get("config") or {})
+            config = read_descriptor(read_document(text).get("config"))
             return read_image(manifest, text, self.read(config), name=name)
         except ValueError as error:
             raise BuildError(
                 f"{manifest.digest} in the store is no image that mlimage can read: {error}"
             ) from error
+
+    def configuration(self, image: SealedImage) -> Configuration:
+        """What an image's configuration says.
+
+        Raises:
+            BuildError: it is not there, damaged, or none.
+        """
+        try:
+            return read_configuration(self.read(image.config))
+        except DocumentError as error:
+            raise BuildError(f"the configuration of `{image.name}` cannot be read: {error}") from error
 
     def tags(self) -> dict[str, Descriptor]:
         """The manifests of all images that have a name, by name.
@@ -110,12 +123,8 @@ class Store:
         Raises:
             BuildError: the index is damaged.
         """
-        found = {}
-        for entry in self._index():
-            name = (entry.get("annotations") or {}).get(REF_NAME)
-            if name:
-                found[str(name)] = read_descriptor(entry)
-        return dict(sorted(found.items()))
+        named = ((entry.annotations.get(REF_NAME), entry.blob) for entry in map(read_entry, self._index()))
+        return dict(sorted((name, blob) for name, blob in named if name))
 
     def images(self) -> tuple[SealedImage, ...]:
         """All images that have a name, in its order; raises `BuildError` when one is damaged."""
@@ -144,25 +153,28 @@ class Store:
             with atomic_file(layout) as stream:
                 stream.write(LAYOUT)
 
-    def _index(self) -> list[dict[str, Any]]:
+    def _index(self) -> tuple[Node, ...]:
         path = self.folder / "index.json"
         try:
-            document = read_object(path.read_bytes())
-            entries = document["manifests"]
+            entries = read_document(path.read_bytes()).get("manifests").need().items()
             for entry in entries:
-                read_descriptor(entry)
+                read_entry(entry)
         except FileNotFoundError:
-            return []
-        except (ValueError, KeyError, TypeError, AttributeError):
+            return ()
+        except DocumentError:
             raise BuildError(
                 f"the index of the store is damaged: `{path}`",
                 hint="delete that file, and build the images again",
             ) from None
-        return list(entries)
+        return entries
 
     def _rewrite(self, changes: dict[str, dict[str, Any] | None]) -> None:
-        before = self._index()
-        kept = {(entry.get("annotations") or {}).get(REF_NAME, entry["digest"]): entry for entry in before}
+        entries = self._index()
+        before = [entry.value for entry in entries]
+        kept = {
+            entry.get("annotations").get(REF_NAME).text("") or entry.get("digest").text(): entry.value
+            for entry in entries
+        }
         kept.update({name: entry for name, entry in changes.items() if entry is not None})
         for name in (name for name, entry in changes.items() if entry is None):
             kept.pop(name, None)

@@ -1,15 +1,15 @@
 """Which image of an index this machine gets, and why. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
-from mlimage.errors import RegistryError, UsageError
-from mlimage.oci.manifests import ManifestError
+from mlimage.errors import UsageError
+from mlimage.oci.manifests import NoPlatformError
 from mlimage.oci.model import Descriptor
-from mlimage.oci.read import read_descriptor, read_object
+from mlimage.oci.read import Entry
 from mlimage.platforms import Platform
 from mlimage.release.index import ACCELERATOR, DRIVER, ROLE, VARIANT
 from mlimage.spec.tags import RoleName
@@ -17,8 +17,6 @@ from mlimage.spec.variants import CPU
 
 AUTO: Final = "auto"
 _CUDA: Final = "cuda"
-_MOST: Final = 1000
-"""Images that an index may have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +25,7 @@ class Offer:
 
     Attributes:
         manifest: its manifest.
-        platform: `os/architecture`, as the index says it.
+        platform: `os/architecture`, as the index says it; empty where it does not.
         variant: name of the variant; empty where mlimage did not write the index.
         accelerator: the hardware that it is for.
         role: what it is for, where each role has an image; else None.
@@ -42,33 +40,19 @@ class Offer:
     driver: str | None
 
 
-def read_offers(content: bytes) -> tuple[Offer, ...]:
-    """What an index offers, in its order.
-
-    Raises:
-        ManifestError: it offers more than any image has.
-        ValueError: it is no index.
-    """
-    document = read_object(content)
-    entries = document.get("manifests")
-    if not isinstance(entries, list) or "layers" in document:  # CVE-2021-41190
-        raise ValueError("no index of images")
-    if len(entries) > _MOST:
-        raise ManifestError(f"is an index of {len(entries)} images, of which {_MOST} are the most")
-    return tuple(_offer(entry) for entry in entries if isinstance(entry, dict))
-
-
-def _offer(entry: dict[str, Any]) -> Offer:
-    platform, said = entry.get("platform"), entry.get("annotations")
-    platform = platform if isinstance(platform, dict) else {}
-    said = said if isinstance(said, dict) else {}
-    return Offer(
-        manifest=read_descriptor(entry),
-        platform=f"{platform.get('os')}/{platform.get('architecture')}",
-        variant=str(said.get(VARIANT, "")),
-        accelerator=str(said.get(ACCELERATOR, "")),
-        role=said.get(ROLE),
-        driver=said.get(DRIVER),
+def offers_of(entries: Iterable[Entry]) -> tuple[Offer, ...]:
+    """What the entries of an index offer, in their order; what BuildKit says of images is none."""
+    return tuple(
+        Offer(
+            manifest=entry.blob,
+            platform=entry.platform,
+            variant=entry.annotations.get(VARIANT, ""),
+            accelerator=entry.annotations.get(ACCELERATOR, ""),
+            role=entry.annotations.get(ROLE),
+            driver=entry.annotations.get(DRIVER),
+        )
+        for entry in entries
+        if not entry.is_attestation
     )
 
 
@@ -94,14 +78,13 @@ def choose(offers: Sequence[Offer], wish: Wish, *, name: str) -> tuple[Offer, st
     """The image that a machine gets, and why, for people; `name` is that of the image, for messages.
 
     Raises:
-        RegistryError: there is none for the platform.
+        NoPlatformError: there is none for the platform.
         UsageError: there is none of the variant or for the role, or none that this machine runs.
     """
     platform, variant, role = wish.platform, wish.variant, wish.role
     there = [offer for offer in offers if offer.platform == str(platform)]
     if not there:
-        known = _listed(offers, lambda offer: offer.platform)
-        raise RegistryError(f"`{name}` is not there for `{platform}`", hint=f"it is there for {known}")
+        raise NoPlatformError([offer.platform for offer in offers])
     if role is not None:
         fitting = [offer for offer in there if offer.role in {None, role}]
         if not fitting:

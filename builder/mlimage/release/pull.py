@@ -1,22 +1,30 @@
 """Brings an image of a registry into the store: only what it lacks, verified, under a name here."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mlimage.errors import BuildError, RegistryError
-from mlimage.oci.manifests import Manifest as ReadManifest
-from mlimage.oci.manifests import ManifestError, NoPlatformError, layers_of, read_config, read_manifest
+from mlimage.oci.manifests import (
+    Document,
+    ManifestError,
+    NoPlatformError,
+    all_of,
+    layers_of,
+    read,
+    read_config,
+    read_listed,
+)
 from mlimage.oci.model import CONFIG, MANIFEST, Descriptor, SealedImage
-from mlimage.oci.registry import Document, Repository
+from mlimage.oci.read import Manifest
+from mlimage.oci.registry import Repository
 from mlimage.oci.seal import MAX_LAYERS
 from mlimage.oci.store import Store
 from mlimage.parallel import transfer
 from mlimage.platforms import Platform
 from mlimage.progress import Progress, Task
 from mlimage.release.index import ROLE, VARIANT
-from mlimage.release.offers import Wish, choose, read_offers
+from mlimage.release.offers import Wish, choose, offers_of
 from mlimage.release.signature import PublicKey
 from mlimage.release.signed import Signed, signed
 from mlimage.spec.tags import ROLES, ImageTag
@@ -76,23 +84,17 @@ def pull(
     # Of an index, too: it names its images by their digests.
     signature = signed(repository, first.digest, key) if key is not None else None
     try:
-        document, why = _chosen(first, repository, name, wish)
-        manifest = read_manifest(document.content, document.media_type, platform)
-        if not isinstance(manifest, ReadManifest):
-            raise ManifestError("is an index of indexes")  # noqa: TRY301 - as the others are told
+        document, manifest, why = _chosen(first, repository, name, wish)
         config = repository.blob(manifest.config.digest)
-        layers = layers_of(manifest, read_config(config, platform))
-        labels = _labels(config)
+        said = read_config(config, platform)
+        layers, labels = layers_of(manifest, said), said.labels
         if VARIANT not in labels:
-            raise ManifestError("was not made by mlimage")  # noqa: TRY301
+            raise ManifestError("was not made by mlimage")  # noqa: TRY301 - as the others are told
         if len(layers) > MAX_LAYERS:
             raise ManifestError(f"has {len(layers)} layers")  # noqa: TRY301
         tag = _tag(labels, platform)
     except NoPlatformError as error:
-        there = ", ".join(f"`{each}`" for each in error.platforms)
-        raise RegistryError(
-            f"`{name}` is not there for `{platform}`", hint=f"it is there for {there}" if there else None
-        ) from error
+        raise RegistryError(f"`{name}` is not there for `{platform}`", hint=error.hint) from error
     except ManifestError as error:
         raise RegistryError(f"`{name}` {error}", hint="`docker pull` takes images of any kind") from error
     blobs = {
@@ -118,25 +120,17 @@ def pull(
     )
 
 
-def _chosen(first: Document, repository: Repository, name: str, wish: Wish) -> tuple[Document, str]:
-    """The manifest of the image, and why it is this one."""
-    try:
-        offers = read_offers(first.content)
-    except ManifestError:
-        raise
-    except ValueError:
-        return first, "it is the only one"
-    offer, why = choose(offers, wish, name=name)
-    return repository.document(offer.manifest.digest), f"`{offer.variant}`: {why}" if offer.variant else why
+def _chosen(first: Document, repository: Repository, name: str, wish: Wish) -> tuple[Document, Manifest, str]:
+    """The manifest of the image with its document, and why it is this one."""
+    found = read(first)
+    if isinstance(found, Manifest):
+        return first, found, "it is the only one"
+    offer, why = choose(offers_of(all_of(found, repository.document)), wish, name=name)
+    document, manifest = read_listed(repository.document(offer.manifest.digest))
+    return document, manifest, f"`{offer.variant}`: {why}" if offer.variant else why
 
 
-def _labels(config: bytes) -> dict[str, str]:
-    settings = json.loads(config).get("config")
-    labels = settings.get("Labels") if isinstance(settings, dict) else None
-    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
-
-
-def _tag(labels: dict[str, str], platform: Platform) -> ImageTag:
+def _tag(labels: Mapping[str, str], platform: Platform) -> ImageTag:
     role = next((each for each in ROLES if each == labels.get(ROLE)), None)
     return ImageTag(variant=labels[VARIANT], role=role, platform=platform)
 

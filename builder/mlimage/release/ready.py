@@ -1,6 +1,5 @@
 """Which images of the store are what a spec and its locks ask for now, and so may be pushed."""
 
-import json
 from collections.abc import Sequence
 
 from mlimage.errors import BuildError
@@ -33,7 +32,7 @@ def members_of(
         if name not in tags:
             raise BuildError(f"`{name}` is not built yet", hint=_build(loaded, tag))
         image = store.load(tags[name], name=name)
-        labels = json.loads(store.read(image.config)).get("config", {}).get("Labels") or {}
+        labels = store.configuration(image).labels
         wanted = {"lock": lock.digest, "spec": spec_digest(loaded.spec, tag.variant)}
         stale = [what for what, digest in wanted.items() if labels.get(f"dev.mlimage.{what}") != digest]
         if stale:

@@ -12,6 +12,7 @@ from mlimage.content.ignore import read_ignore
 from mlimage.digest import canonical_json
 from mlimage.errors import BuildError, FindingError
 from mlimage.oci.blobstream import open_layer
+from mlimage.oci.configuration import Configuration
 from mlimage.oci.model import LayerBlob, SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.untar import MemberKind, TarError, TarReader
@@ -108,7 +109,7 @@ def find_secrets(
     for layer in layers.values():
         found.update(scans.get(layer) or ())
     for image in images:
-        found.update(_of_config(store.read(image.config)))
+        found.update(_of_config(store.configuration(image)))
     return tuple(sorted(found))
 
 
@@ -255,11 +256,10 @@ def _with_last(head: bytes, pieces: Iterator[bytes]) -> Iterator[tuple[bytes, bo
     yield before, True
 
 
-def _of_config(config: bytes) -> Iterator[Secret]:
+def _of_config(config: Configuration) -> Iterator[Secret]:
     """The secrets in variables and labels of an image's configuration."""
-    settings = json.loads(config).get("config") or {}
-    variables = [str(each).partition("=") for each in settings.get("Env") or ()]
-    labels = [(name, "=", str(value)) for name, value in (settings.get("Labels") or {}).items()]
+    variables = [each.partition("=") for each in config.env]
+    labels = [(name, "=", value) for name, value in config.labels.items()]
     for name, equals, value in (*variables, *labels):
         for _, kind in scan_text("", [f"{name}{equals}{value}".encode(errors="replace")]):
             yield Secret(layer="", path=name, line=1, kind=kind)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from mlimage.digest import Digest
+from mlimage.document import DocumentError, read_document
 from mlimage.errors import UsageError
-from mlimage.oci.read import read_object
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -124,15 +124,15 @@ def check_claim(payload: bytes, signature: str, *, digest: Digest, key: PublicKe
     if not key.signed(payload, signature):
         raise RefusedError("by another key, or changed")
     try:
-        critical = read_object(payload)["critical"]
-        kind, told = critical["type"], critical["image"]["docker-manifest-digest"]
-        name = critical["identity"]["docker-reference"]
-    except (ValueError, KeyError, TypeError):
+        critical = read_document(payload).get("critical")
+        kind, told = critical.get("type").text(), critical.get("image").get("docker-manifest-digest").text()
+        name = critical.get("identity").get("docker-reference").text()
+    except DocumentError:
         raise RefusedError("by this key, of what is no image") from None
     if kind != _KIND_OF_CLAIM:
         raise RefusedError("by this key, of what is no image")
     _hold(told, digest)
-    return str(name)
+    return name
 
 
 def check_bundle(content: bytes, *, digest: Digest, key: PublicKey) -> None:
@@ -142,11 +142,11 @@ def check_bundle(content: bytes, *, digest: Digest, key: PublicKey) -> None:
         RefusedError: it is no signature of this image by this key.
     """
     try:
-        envelope = read_object(content)["dsseEnvelope"]
-        kind = str(envelope["payloadType"])
-        payload = base64.b64decode(envelope["payload"], validate=True)
-        signatures = [str(each["sig"]) for each in envelope["signatures"]]
-    except (ValueError, KeyError, TypeError):
+        envelope = read_document(content).get("dsseEnvelope")
+        kind = envelope.get("payloadType").text()
+        payload = base64.b64decode(envelope.get("payload").text(), validate=True)
+        signatures = [each.get("sig").text() for each in envelope.get("signatures").items()]
+    except ValueError:  # of JSON, or of base64
         raise RefusedError("that cannot be read") from None
     if len(signatures) != 1:  # as sigstore's own clients want it
         raise RefusedError("that cannot be read")
@@ -155,10 +155,10 @@ def check_bundle(content: bytes, *, digest: Digest, key: PublicKey) -> None:
     if kind != _STATEMENT:
         raise RefusedError("by this key, of what is no image")
     try:
-        statement = read_object(payload)
-        predicate = statement["predicateType"]
-        told = [subject["digest"].get("sha256") for subject in statement["subject"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        statement = read_document(payload)
+        predicate = statement.get("predicateType").text()
+        told = [each.get("digest").get("sha256").text("") for each in statement.get("subject").items()]
+    except DocumentError:
         raise RefusedError("by this key, of what is no image") from None
     if predicate != _KIND_OF_STATEMENT:
         raise RefusedError("by this key, of what is no image")
@@ -166,7 +166,7 @@ def check_bundle(content: bytes, *, digest: Digest, key: PublicKey) -> None:
         _hold(f"sha256:{told[0]}" if told else None, digest)
 
 
-def _hold(told: object, digest: Digest) -> None:
+def _hold(told: str | None, digest: Digest) -> None:
     if told != digest:
         raise RefusedError(f"of another image, {str(told)[:71]}")
 

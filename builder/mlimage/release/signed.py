@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from mlimage.digest import Digest
+from mlimage.document import DocumentError, Node, read_document
 from mlimage.errors import RegistryError, VerificationError
 from mlimage.oci.manifests import DOCKER_MANIFEST
 from mlimage.oci.model import EMPTY, MANIFEST
-from mlimage.oci.read import read_descriptor, read_object
+from mlimage.oci.read import read_descriptor
 from mlimage.oci.referrers import Referrer, read_artifact, referrers
 from mlimage.oci.registry import Repository
 from mlimage.release.signature import (
@@ -86,19 +87,19 @@ def _claims(repository: Repository, digest: Digest, key: PublicKey) -> Iterator[
     if answer is None:
         return
     try:
-        layers = read_object(answer.body)["layers"]
-    except (ValueError, KeyError):
-        layers = None
-    for number, layer in enumerate(layers if isinstance(layers, list) else [None]):
+        layers = read_document(answer.body).get("layers").items()
+    except DocumentError:
+        layers = ()
+    for number, layer in enumerate(layers or [Node(None)]):
         yield partial(_claim, repository, layer, digest, key) if number < _MOST else _left_out
 
 
-def _claim(repository: Repository, layer: Any, digest: Digest, key: PublicKey) -> str:
+def _claim(repository: Repository, layer: Node, digest: Digest, key: PublicKey) -> str:
     try:
-        blob, signature = read_descriptor(layer), layer["annotations"][SIGNATURE]
-    except (ValueError, KeyError, TypeError):
+        blob, signature = read_descriptor(layer), layer.get("annotations").get(SIGNATURE).text()
+    except DocumentError:
         raise RefusedError(_UNREADABLE) from None
-    if blob.media_type != CLAIM or blob.size > _LARGEST or not isinstance(signature, str):
+    if blob.media_type != CLAIM or blob.size > _LARGEST:
         raise RefusedError(_UNREADABLE)
     return check_claim(repository.blob(blob.digest), signature, digest=digest, key=key)
 

@@ -1,6 +1,5 @@
 """Makes an image once more, from what it says of how it was made, and compares."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -151,5 +150,4 @@ def _parent(path: Path) -> Path:
 
 
 def _labels(image: SealedImage, store: Store) -> Mapping[str, str]:
-    settings = json.loads(store.read(image.config)).get("config") or {}
-    return dict(settings.get("Labels") or {})
+    return store.configuration(image).labels

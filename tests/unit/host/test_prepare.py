@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from mlimage.digest import canonical_json
 from mlimage.errors import RunError, UsageError
 from mlimage.host.contract import Contract, User, contract_of, parse_user, read_contract
 from mlimage.host.folders import allows, data_folder, default_user, models_folder
 from mlimage.host.prepare import Wishes, prepare
 from mlimage.host.request import Health, Limits, Mount, Port, RunRequest
+from mlimage.oci.configuration import read_configuration
 from mlimage.oci.store import Store
 from support.running import CONTRACT, ROLES, image, small_image
 
@@ -166,9 +168,9 @@ def test_users() -> None:
 
 
 def test_the_contract_of_a_configuration() -> None:
-    found = contract_of(
-        {"Env": ["A=1=2", "B="], "User": "5", "Entrypoint": ["/e"], "WorkingDir": "/w"}, ROLES
-    )
+    run = {"Env": ["A=1=2", "B="], "User": "5", "Entrypoint": ["/e"], "WorkingDir": "/w"}
+    said = read_configuration(canonical_json({"config": run, "rootfs": {"diff_ids": []}}))
+    found = contract_of(said, ROLES)
     assert found == Contract(
         env=(("A", "1=2"), ("B", "")),
         entrypoint=("/e",),

@@ -7,6 +7,7 @@ import pytest
 
 from mlimage.host.contract import contract_of
 from mlimage.host.serving import no_server
+from mlimage.oci.configuration import read_configuration
 from mlimage.runtime.roles import parse_roles
 
 SERVE = {"command": ["serve"], "env": {}, "port": 8080, "health": "/ping"}
@@ -23,4 +24,5 @@ SERVE = {"command": ["serve"], "env": {}, "port": 8080, "health": "/ping"}
 )
 def test_why_there_is_no_server(serve: dict[str, Any] | None, why: str | None) -> None:
     said: dict[str, Any] = {"serve": serve, "data": [], "determinism": {"profile": "fast", "seed": 0}}
-    assert no_server(contract_of({}, parse_roles(json.dumps(said).encode()))) == why
+    nothing = read_configuration(b'{"rootfs": {"diff_ids": []}}')
+    assert no_server(contract_of(nothing, parse_roles(json.dumps(said).encode()))) == why

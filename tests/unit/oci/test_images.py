@@ -128,9 +128,21 @@ def test_what_is_no_image(images: Open, web: WebServer) -> None:
         "`docker.io/team/base:chart` has a layer of a kind that is not known here: `application/vnd.helm`",
         "take another image as the base",
     )
-    offer(web, "team/base", "nested", index_of(("linux/amd64", INDEX)))
+
+
+def test_an_index_of_an_index(images: Open, web: WebServer) -> None:
     offer(web, "team/base", "inner", INDEX)
-    assert refusal(images("team/base:nested"))[0] == "`docker.io/team/base:nested` is an index of indexes"
+    nested = index_of(("linux/amd64", INDEX))
+    for depth in range(1, 6):
+        offer(web, "team/base", "nested", nested)
+        if depth <= 4:
+            found = images("team/base:nested").find(LINUX_AMD64)
+            assert (found.index, found.manifest) == (nested.digest, IMAGE.digest)
+        nested = index_of(("linux/amd64", nested))
+    assert refusal(images("team/base:nested"))[0] == (
+        "`docker.io/team/base:nested` has an index that cannot be read: the document is an index of indexes, "
+        "deeper than 4"
+    )
 
 
 def test_layers_come_once_and_as_they_are(images: Open, web: WebServer, cache: Cache) -> None:

@@ -183,6 +183,9 @@ def damaged(files: dict[str, bytes], name: str) -> dict[str, bytes]:
     return {**files, name: files[name].replace(b"linux", b"Linux")}
 
 
+DEEP = "the document has lists and objects in each other, more than 100"
+
+
 def test_what_is_damaged(store: Store, tmp_path: Path) -> None:
     files = layout_files(("", [ONE]))
     config = next(name for name, content in files.items() if b"rootfs" in content)
@@ -192,10 +195,11 @@ def test_what_is_damaged(store: Store, tmp_path: Path) -> None:
         [
             (damaged(files, config), f"is damaged: it has no {digest}"),
             ({name: text for name, text in files.items() if name != config}, f"lacks {digest}"),
-            ({**files, "index.json": b"[" * 99999}, f"{unread} JSON in JSON, too deep"),
-            ({**files, "index.json": b"[]"}, f"{unread} no JSON object"),
-            ({**files, "index.json": b"{}"}, f"{unread} its index is none"),
-            ({**files, "index.json": b'{"manifests":[1]}'}, f"{unread} no descriptor"),
+            ({**files, "index.json": b"[" * 99999}, f"{unread} {DEEP}"),
+            ({**files, "index.json": b"[]"}, f"{unread} the document is a list, not an object"),
+            ({**files, "index.json": b"{}"}, f"{unread} `manifests` is missing"),
+            ({**files, "index.json": b'{"manifests":[1]}'},
+             f"{unread} `manifests[0]` is a number, not an object"),
             (layout_files(("", [ONE]), media_type="text/plain"),
              f"{unread} it has a layer of the kind `text/plain`"),
         ]
@@ -217,7 +221,7 @@ def test_a_configuration_of_another_image(store: Store, tmp_path: Path) -> None:
             (
                 "x.json",
                 ["x.json"],
-                f"{unread} its configuration is not that of an image with these layers",
+                f"{unread} it has 1 layers in its manifest, and 0 in its configuration",
             ),
         ]
     ):

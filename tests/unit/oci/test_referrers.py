@@ -179,7 +179,8 @@ def test_a_list_with_what_is_no_descriptor(without_api: FaultyRegistry, quick: H
     with pytest.raises(RegistryError) as caught:
         listed(without_api, quick)
     assert refusal(caught, without_api) == (
-        f"`R/team/demo` lists what is no descriptor among what refers to {SUBJECT.digest}"
+        f"`R/team/demo` lists what is no descriptor among what refers to {SUBJECT.digest}: "
+        "`manifests[0].digest` is not a SHA-256 digest: 'sha256:short'"
     )
 
 
@@ -252,9 +253,12 @@ def test_a_page_for_people_is_no_api() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"subject": None}, "is no artifact that refers to an image"),
-        ({"layers": []}, "is no artifact that refers to an image"),
-        ({"layers": [{"digest": "sha256:short"}]}, "is no artifact that refers to an image"),
+        ({"subject": None}, "is no artifact that refers to an image: `subject.digest` is missing"),
+        ({"layers": []}, "is no artifact that refers to an image: `layers` is a list of 0, not of one"),
+        (
+            {"layers": [{"digest": "sha256:short"}]},
+            "is no artifact that refers to an image: `layers[0].mediaType` is missing",
+        ),
         (
             {"subject": {"digest": OTHER.digest}},
             f"refers to another image: expected {SUBJECT.digest}, got {OTHER.digest}",

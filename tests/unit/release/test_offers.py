@@ -1,18 +1,16 @@
 """Which image of an index a machine gets, and why."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mlimage.digest import Digest
-from mlimage.errors import MlimageError, RegistryError, UsageError
+from mlimage.errors import UsageError
+from mlimage.oci.manifests import NoPlatformError
 from mlimage.oci.model import MANIFEST, Descriptor
 from mlimage.platforms import LINUX_AMD64, LINUX_ARM64
-from mlimage.release.offers import Offer, Wish, choose, read_offers
+from mlimage.release.offers import Offer, Wish, choose
 
 
 def offer(variant: str, platform: str = "linux/amd64", **more: Any) -> Offer:
@@ -76,12 +74,6 @@ def test_the_role_decides_where_each_has_an_image() -> None:
 @pytest.mark.parametrize(
     ("offers", "wishes", "message", "hint"),
     [
-        (
-            BOTH[:2],
-            {"platform": LINUX_ARM64},
-            "`churn` is not there for `linux/arm64`",
-            "it is there for `linux/amd64`",
-        ),
         (BOTH, {"variant": "rocm"}, "`churn` has no variant `rocm`", "it has `cpu`, `cuda12`"),
         (ROLES[:1], {"role": "train"}, "`churn` has no image for the role `train`", "it has `serve`"),
         (
@@ -90,31 +82,23 @@ def test_the_role_decides_where_each_has_an_image() -> None:
             "`churn` has no image for the CPU, and no NVIDIA driver is here",
             "`--variant` takes one anyway: `cuda12`",
         ),
-        ((), {}, "`churn` is not there for `linux/amd64`", "it is there for none"),
     ],
 )
 def test_what_it_does_not_get(
     offers: tuple[Offer, ...], wishes: dict[str, Any], message: str, hint: str
 ) -> None:
     wish = Wish(**{"platform": LINUX_AMD64, **wishes})
-    with pytest.raises((UsageError, RegistryError)) as caught:
+    with pytest.raises(UsageError) as caught:
         choose(offers, wish, name="churn")
     assert (str(caught.value), caught.value.hint) == (message, hint)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=8), each, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(JSON, st.dictionaries(st.sampled_from(["platform", "annotations", "digest", "size"]), JSON))
-def test_any_index_is_read_or_refused(anything: object, more: dict[str, object]) -> None:
-    entry = {"mediaType": MANIFEST, "digest": Digest.of(b""), "size": 1, **more}
-    for document in (anything, {"manifests": anything}, {"manifests": [entry]}):
-        try:
-            offers = read_offers(json.dumps(document).encode())
-            choose(offers, Wish(platform=LINUX_AMD64), name="x")
-        except (ValueError, MlimageError):
-            pass
+def test_a_platform_that_it_is_not_there_for() -> None:
+    for offers, platforms, hint in (
+        (BOTH[:2], ("linux/amd64",), "it is there for `linux/amd64`"),
+        ((), (), "its index names no platform"),
+        ((offer("cpu", ""),), (), "its index names no platform"),
+    ):
+        with pytest.raises(NoPlatformError) as caught:
+            choose(offers, Wish(platform=LINUX_ARM64), name="churn")
+        assert (caught.value.platforms, caught.value.hint) == (platforms, hint)

@@ -168,10 +168,37 @@ def test_an_index_of_an_index(
     outer = [{**inner, "platform": {"os": "linux", "architecture": "amd64"}}]
     named(registry, canonical_json({"schemaVersion": 2, "manifests": outer}))
     registry.requests.clear()
+    assert pulled(registry, quick, store).image == pushable
+    assert [path for _, path in registry.requests if "/manifests/" in path] == [
+        "/v2/team/demo/manifests/latest",
+        f"/v2/team/demo/manifests/{inner['digest']}",
+        f"/v2/team/demo/manifests/{pushable.digest}",
+    ]
+
+
+def test_an_index_that_is_listed_as_a_manifest(
+    registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
+) -> None:
+    inner = named(registry, canonical_json({"schemaVersion": 2, "manifests": [entry(pushable)]}))
+    outer = {**inner, "mediaType": MANIFEST, "platform": {"os": "linux", "architecture": "amd64"}}
+    named(registry, canonical_json({"schemaVersion": 2, "manifests": [outer]}))
     with pytest.raises(RegistryError) as caught:
         pulled(registry, quick, store)
-    assert str(caught.value) == "`demo` is an index of indexes"
-    assert len(registry.requests) == 2
+    assert str(caught.value) == f"`demo` lists an index as a manifest: {inner['digest']}"
+
+
+def test_an_index_that_names_no_platform(
+    registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
+) -> None:
+    nowhere = {key: value for key, value in entry(pushable).items() if key != "platform"}
+    named(registry, canonical_json({"schemaVersion": 2, "manifests": [nowhere]}))
+    with pytest.raises(RegistryError) as caught:
+        pulled(registry, quick, store)
+    assert str(caught.value) == "`demo` is not there for `linux/amd64`"
+    assert caught.value.hint == "its index names no platform"
+
+
+UNREAD = "`demo` has a manifest that cannot be read:"
 
 
 @pytest.mark.parametrize(
@@ -179,9 +206,12 @@ def test_an_index_of_an_index(
     [
         (
             lambda image: canonical_json({"schemaVersion": 2, "manifests": [entry(image)] * 5000}),
-            "`demo` is an index of 5000 images, of which 1000 are the most",
+            f"{UNREAD} `manifests` is a list of 5000, of which 1000 are the most",
         ),
-        (lambda _: b"[" * (MAX_DOCUMENT - 1), "`demo` is no JSON object"),
+        (
+            lambda _: b"[" * (MAX_DOCUMENT - 1),
+            f"{UNREAD} the document has lists and objects in each other, more than 100",
+        ),
         (
             lambda _: b" " * (MAX_DOCUMENT + 1),
             f"`HOST` gives more than {MAX_DOCUMENT >> 20} MiB for `team/demo:latest`, which no manifest has",

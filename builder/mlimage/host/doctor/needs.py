@@ -1,7 +1,5 @@
 """What an image needs of a machine, as its configuration tells."""
 
-import json
-
 from mlimage.cache import Cache
 from mlimage.host.doctor.model import Needs
 from mlimage.oci.model import SealedImage
@@ -10,7 +8,7 @@ from mlimage.oci.store import Store
 
 def needs_of(image: SealedImage, store: Store, cache: Cache) -> Needs:
     """Of an image in the store; raises `BuildError` when it is damaged."""
-    labels = json.loads(store.read(image.config)).get("config", {}).get("Labels") or {}
+    labels = store.configuration(image).labels
     return Needs(
         name=image.name,
         platform=image.platform,
