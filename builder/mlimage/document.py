@@ -1,8 +1,8 @@
 """JSON documents of others, read once into values of known types; what is wrong is told by its path in them.
 
 They are read as Go, in which container tools are written, reads JSON into types: null is the same as absent,
-unknown keys do not count, of a key that stands twice the last one counts, and half of a surrogate pair becomes
-U+FFFD. Two things are stricter: a key must be written as it is specified, and a list of texts has no null.
+unknown keys do not count, of a key that stands twice the last one counts, half of a surrogate pair is U+FFFD.
+Two things are stricter: a key must be written as it is specified, and a list of texts has no null.
 """
 
 import json

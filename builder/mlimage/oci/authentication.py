@@ -4,13 +4,13 @@ https://distribution.github.io/distribution/spec/auth/token/
 """
 
 import base64
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from mlimage.document import DocumentError, read_document
 from mlimage.errors import RegistryError, UsageError
 from mlimage.fetch import Http, HttpResponse, RefusedError
 from mlimage.mirrors import Location, redact
@@ -19,6 +19,7 @@ from mlimage.oci.login import Login
 _WORDS: Final = re.compile(
     r'(?P<name>[\w-]+)\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,"]+))|(?P<scheme>[\w-]+)'
 )
+_TOKEN: Final = re.compile(r"[!-~]+\Z")
 _TOKEN_LIMIT: Final = 1 << 20
 
 
@@ -105,7 +106,15 @@ class RegistryAuthentication:
 
     def _token(self, parameters: Mapping[str, str]) -> str:
         realm = parameters.get("realm", "")
-        if not _is_private(realm):
+        if not realm:
+            raise RegistryError(
+                f"`{self._place}` wants a token, and does not say from where: it has no `realm`"
+            )
+        if not _is_web(realm):
+            raise RegistryError(
+                f"`{self._place}` sends for a token to `{redact(realm)}`, which is no web URL"
+            )
+        if Location(realm).plain:
             raise RegistryError(
                 f"`{self._place}` sends for a token to `{redact(realm)}`, which is not encrypted"
             )
@@ -125,12 +134,12 @@ class RegistryAuthentication:
                 hint=self.hint,
             ) from error
         try:
-            document = json.loads(answer.body)
-            token = document.get("token") or document.get("access_token")
-            if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
-                raise ValueError("no token")  # noqa: TRY301 - what was read is wrong, not the program
-        except (ValueError, AttributeError):
-            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`") from None
+            document = read_document(answer.body)
+            token = document.get("token").text("") or document.get("access_token").need().text()
+        except DocumentError as error:
+            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`: {error}") from None
+        if not _TOKEN.match(token):
+            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`: it is not one word")
         return token
 
     def _ask(self, realm: str, query: Sequence[tuple[str, str]], basic: str | None) -> HttpResponse:
@@ -148,11 +157,11 @@ class RegistryAuthentication:
         return self._http.get(url, auth=Fixed(basic), limit=_TOKEN_LIMIT)
 
 
-def _is_private(url: str) -> bool:
-    """Whether what goes there cannot be read by others."""
+def _is_web(url: str) -> bool:
+    """Whether it is the URL of a web server."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in {"https", "http"} and bool(parts.hostname) and not Location(url).plain
+        return parts.scheme in {"https", "http"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from mlimage.document import DocumentError, read_document
 from mlimage.errors import UsageError, reason_of
 from mlimage.process import Command, Runner
 from mlimage.spec.registry import DOCKER_HUB
@@ -116,19 +117,18 @@ class Logins:
                 return None  # credentials.NewErrCredentialsNotFound of docker-credential-helpers
             raise UsageError(f"`{program} get` ended with status {done.status}", where=where)
         try:
-            answer = json.loads(done.stdout)
-            user, secret = answer["Username"], answer["Secret"]
-        except (ValueError, KeyError, TypeError):
+            answer = read_document(done.stdout)
+            return _login(answer.get("Username").text(), answer.get("Secret").text())
+        except DocumentError as error:
             raise UsageError(
-                f"`{program} get` does not answer as credential helpers do", where=where
+                f"`{program} get` does not answer as credential helpers do: {error}", where=where
             ) from None
-        return _login(str(user), str(secret))
 
 
 def _read(content: bytes, *, where: str, hint: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(content)
-    except ValueError as error:
+        found = read_document(content).value
+    except DocumentError as error:
         raise UsageError(f"cannot be read: {error}", where=where, hint=hint) from error
     return found if isinstance(found, dict) else {}
 
@@ -149,8 +149,9 @@ def _table(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _written(entry: Mapping[str, Any], key: str, where: str) -> Login | None:
-    if entry.get("identitytoken"):
-        return _login(_TOKEN_USER, str(entry["identitytoken"]))
+    token = entry.get("identitytoken")
+    if isinstance(token, str) and token:
+        return _login(_TOKEN_USER, token)
     text = entry.get("auth")
     if isinstance(text, str) and text:
         try:

@@ -13,7 +13,7 @@ import yaml
 from mlimage.errors import Problem, SpecError
 from mlimage.spec.nodes import Mapping, Node, Scalar, Sequence
 from mlimage.spec.scalars import describe, meaning, quoted
-from mlimage.spec.text import LINE_END, decode_text
+from mlimage.spec.text import LINE_END, control_character, decode_text, without_control
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST: Final = 20
@@ -110,8 +110,15 @@ class _Reader:
     def _scalar(self, event: Any, line: int, column: int) -> Scalar:
         plain = bool(event.implicit[0]) and event.style in {None, ""}
         self._check_tag(event, line, column, implicit=event.implicit[0] or event.implicit[1])
-        value = meaning(event.value) if plain else event.value
-        return Scalar(line=line, column=column, text=event.value, plain=plain, value=value)
+        text, odd = event.value, control_character(event.value)
+        if odd:
+            self.problems.append(
+                self.problem(line, column, f"the control character {odd} is not text", "remove it")
+            )
+            text = without_control(text)
+        return Scalar(
+            line=line, column=column, text=text, plain=plain, value=meaning(text) if plain else text
+        )
 
     def _check_tag(self, event: Any, line: int, column: int, *, implicit: bool) -> None:
         if event.tag is not None and not implicit and event.tag not in _STR:

@@ -18,6 +18,22 @@ _NOT_TEXT: Final = re.compile("[^\x09\x0a\x0d\x20-\x7e\x85\xa0-\ud7ff\ue000-\uff
 """What YAML 1.1 (5.1) does not call printable."""
 
 
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What no value may have, which escapes of YAML can write: characters that end a text for the kernel, play
+with a terminal, or let a line be read in another order than it has. Line feeds and tabs are text."""
+
+
+def control_character(text: str) -> str | None:
+    """The first character of a value that is not text, as `U+0000`; None where all of it is."""
+    found = _CONTROL.search(text)
+    return f"U+{ord(found.group()):04X}" if found else None
+
+
+def without_control(text: str) -> str:
+    """The value with another character for each that is not text."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 def read_bytes(file: Path, *, path: str) -> tuple[bytes, Problem | None]:
     """The bytes of a file, or the problem that keeps them from us; `path` is how messages call it."""
     try:

@@ -36,6 +36,7 @@ class Helper:
 
 
 NONE = Helper()
+NOT_JSON = "cannot be read: the document is not JSON:"
 
 
 def logins(folder: Path, config: Mapping[str, Any] | str, helper: Helper = NONE) -> Logins:
@@ -98,7 +99,7 @@ def test_a_helper_that_knows_none(tmp_path: Path) -> None:
     [
         (
             "{",
-            "cannot be read: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
+            f"{NOT_JSON} Expecting property name enclosed in double quotes at line 1 column 2",
             "`docker login` writes it",
         ),
         ({"credsStore": "../x"}, "`../x` is not the name of a credential helper", None),
@@ -108,7 +109,11 @@ def test_a_helper_that_knows_none(tmp_path: Path) -> None:
             "install it, or remove it there and `docker login` anew",
         ),
         ({"credsStore": "broken"}, "`docker-credential-broken get` ended with status 2", None),
-        ({"credsStore": "odd"}, "`docker-credential-odd get` does not answer as credential helpers do", None),
+        (
+            {"credsStore": "odd"},
+            "`docker-credential-odd get` does not answer as credential helpers do: `Username` is missing",
+            None,
+        ),
         (
             {"auths": {"r": {"auth": "bm8gY29sb24="}}},
             "`auths.r.auth` is not `USER:PASSWORD` in base64",
@@ -140,7 +145,7 @@ def test_what_a_variable_says_goes_before_the_file(tmp_path: Path) -> None:
     [
         (
             '{"auths": s3cret',
-            "cannot be read: Expecting value: line 1 column 11 (char 10)",
+            f"{NOT_JSON} Expecting value at line 1 column 11",
             'it is what `config.json` has: `{"auths": {"ghcr.io": {"auth": "…"}}}`',
         ),
         (

@@ -334,21 +334,54 @@ def test_who_gives_tokens_refuses(repository: Open, web: WebServer) -> None:
     )
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b'{"token": 1}', b'{"token": "a\\nb"}'])
-def test_who_gives_tokens_gives_none(answer: bytes, repository: Open, web: WebServer) -> None:
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "the document is not JSON: Expecting value at line 1 column 1"),
+        (b"[]", "the document is a list, not an object"),
+        (b"{}", "`access_token` is missing"),
+        (b'{"token": 1}', "`token` is a number, not text"),
+        (b'{"token": "a\\nb"}', "it is not one word"),
+        (b'{"token": null, "access_token": ["x"]}', "`access_token` is a list, not text"),
+    ],
+)
+def test_who_gives_tokens_gives_none(answer: bytes, why: str, repository: Open, web: WebServer) -> None:
     demand_token(web)
     web.files["/token"] = answer
     message, _ = refusal(web, lambda: repository().document("1"))
-    assert message == "`http://R/token` gives no token for `http://R`"
+    assert message == f"`http://R/token` gives no token for `http://R`: {why}"
 
 
-@pytest.mark.parametrize("realm", ["http://example.com/token", "ftp://example.com", "", "token", "http://[x"])
-def test_no_password_goes_where_it_can_be_read(realm: str, repository: Open, web: WebServer) -> None:
+NO_REALM = "`http://R` wants a token, and does not say from where: it has no `realm`"
+TO = "`http://R` sends for a token to"
+
+
+@pytest.mark.parametrize(
+    ("challenge", "why"),
+    [
+        (
+            'Bearer realm="http://example.com/token"',
+            f"{TO} `http://example.com/token`, which is not encrypted",
+        ),
+        ('Bearer realm="ftp://example.com"', f"{TO} `ftp://example.com`, which is no web URL"),
+        ('Bearer realm="file:///etc/passwd"', f"{TO} `/etc/passwd`, which is no web URL"),
+        ('Bearer realm="token"', f"{TO} `token`, which is no web URL"),
+        ('Bearer realm="http://[x"', f"{TO} `(a URL that cannot be read)`, which is no web URL"),
+        (
+            'Bearer realm="https://example.com:99999/"',
+            f"{TO} `https://example.com:99999/`, which is no web URL",
+        ),
+        ('Bearer realm=""', NO_REALM),
+        ('Bearer service="r"', NO_REALM),
+        ("Bearer", NO_REALM),
+    ],
+)
+def test_no_password_goes_where_it_can_be_read(
+    challenge: str, why: str, repository: Open, web: WebServer
+) -> None:
     demand_token(web)
-    web.challenge = f'Bearer realm="{realm}"'
-    message, _ = refusal(web, lambda: repository(login=True).document("1"))
-    shown = "(a URL that cannot be read)" if "[" in realm else realm
-    assert message == f"`http://R` sends for a token to `{shown}`, which is not encrypted"
+    web.challenge = challenge
+    assert refusal(web, lambda: repository(login=True).document("1"))[0] == why
 
 
 def test_a_redirect_gets_no_login(repository: Open, web: WebServer, other: WebServer, tmp_path: Path) -> None:

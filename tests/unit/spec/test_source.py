@@ -1,5 +1,7 @@
 """YAML in, nodes with places out; whatever comes in, nothing but `SpecError` comes out besides."""
 
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import example, given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from mlimage.errors import SpecError
 from mlimage.spec.load import parse_spec
 from mlimage.spec.model import ImageSpec
-from mlimage.spec.nodes import at, plain
+from mlimage.spec.nodes import Scalar, at, plain
 from mlimage.spec.source import read_yaml
 
 _WORDS = (
@@ -113,3 +115,43 @@ def test_brackets_do_not_end_the_process() -> None:
         with pytest.raises(SpecError) as caught:
             read_yaml(b"a: " + b"[" * 100_000, path="x.yaml", loader=loader)
         assert str(caught.value) == "x.yaml:1:23: nested deeper than 20 levels"
+
+
+@pytest.mark.parametrize("loader", [yaml.SafeLoader, yaml.CSafeLoader])
+@pytest.mark.parametrize(
+    ("written", "named"),
+    [
+        (r"\0", "U+0000"),
+        (r"\e", "U+001B"),
+        (r"\x1b[2J", "U+001B"),
+        (r"\x7f", "U+007F"),
+        (r"\x9b", "U+009B"),
+        (r"\r", "U+000D"),
+        (r"\N", "U+0085"),
+        (r"\u202e", "U+202E"),
+        ("\u202e", "U+202E"),
+        (r"\U00002066", "U+2066"),
+    ],
+)
+def test_a_control_character_is_named_with_its_place(written: str, named: str, loader: Any) -> None:
+    """However it is written: as it is, or as an escape, which the file's own text does not show."""
+    content = f'a: b\nc:\n  - "x{written}y"\n'.encode()
+    root, problems = read_yaml(content, path="x.yaml", loader=loader)
+    assert [str(problem) for problem in problems] == [
+        f"x.yaml:3:5: the control character {named} is not text"
+    ]
+    found = at(root, ("c", 0))
+    assert isinstance(found, Scalar)
+    assert str(found.value).startswith("x\N{REPLACEMENT CHARACTER}")
+
+
+@pytest.mark.parametrize("where", ['name: "x\\0"', '"x\\e": 1', 'env: {A: "\\0"}', 'labels: {"a\\u202e": b}'])
+def test_a_spec_with_a_control_character(where: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(where.encode(), path="x.yaml", folder="x")
+    assert any("is not text" in problem.message for problem in caught.value.problems)
+
+
+def test_line_feeds_and_tabs_are_text() -> None:
+    root, problems = read_yaml(b'a: |\n  one\n  \ttwo\r\n  three\nb: "x\\n\\ty"\n', path="x")
+    assert (plain(root), problems) == ({"a": "one\n\ttwo\nthree\n", "b": "x\n\ty"}, ())
