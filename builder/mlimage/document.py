@@ -154,7 +154,7 @@ def read_document(content: bytes) -> Node:
 
 def _check_depth(value: Any) -> None:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH):
         level = [inner for each in level for inner in _inside(each) if isinstance(inner, dict | list)]
         if not level:
             return

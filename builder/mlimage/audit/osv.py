@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from mlimage.audit.model import Advisory, Subject
 from mlimage.errors import FetchError
@@ -197,7 +197,7 @@ def _version(event: object) -> Version | None:
         case {"fixed": str(text)}:
             try:
                 return Version(text)
-            except InvalidVersion:  # of a range of commits, for instance
+            except ValueError:  # of a range of commits, for instance
                 return None
         case _:
             return None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from mlimage.audit.model import Found, Gap, Subject
 from mlimage.cache import Cache
@@ -171,6 +171,6 @@ def _fields(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 def _python_of(root: Path, base: ImageBase) -> Iterator[Subject]:
     for folder in (root / base.installation.library).glob("*-packages/*.dist-info"):
         said = _DIST_INFO.match(folder.name)
-        with suppress(InvalidVersion):
+        with suppress(ValueError):
             if said:
                 yield python_subject(said["name"], Version(said["version"]))

@@ -86,9 +86,11 @@ class Tracker:
 
 def _kept(path: Path) -> dict[str, Any] | None:
     """What was kept before; what is damaged counts as nothing."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, RecursionError):
         match json.loads(path.read_bytes()):
-            case {"format": 1, "validators": dict(), "releases": dict()} as document:
+            case {"format": 1, "validators": dict(validators), "releases": releases} as document if all(
+                isinstance(each, str) for each in validators.values()
+            ) and _is_sound(releases):
                 return dict(document)
     return None
 
@@ -108,17 +110,24 @@ def read_tracker(content: bytes, *, place: str) -> Releases:
     """
     try:
         releases: Any = json.loads(content, object_hook=_reduced)
-        sound = all(
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _no_tracker(place) from error
+    if not _is_sound(releases):
+        raise _no_tracker(place)
+    return dict(releases)
+
+
+def _is_sound(releases: Any) -> bool:
+    """Whether they are what `Releases` says."""
+    try:
+        return all(
             isinstance(status, str) and isinstance(fixed, str | None) and isinstance(urgency, str)
             for ids in releases.values()
             for suites in ids.values()
             for status, fixed, urgency in suites.values()
         )
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _no_tracker(place) from error
-    if not sound:
-        raise _no_tracker(place)
-    return dict(releases)
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def _reduced(value: dict[str, Any]) -> Any:

@@ -34,6 +34,11 @@ def clean(text: str) -> str:
     return "".join(part if _OWN.fullmatch(part) else _CONTROL.sub(_escaped, part) for part in parts)
 
 
+def clean_json(text: str) -> str:
+    """JSON whose control characters, which can only stand in its texts, are escaped as JSON escapes them."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
 

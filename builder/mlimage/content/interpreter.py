@@ -3,13 +3,13 @@
 No privileges, containers or chroot are needed, and python sees the C library that the image will have.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mlimage.content.installation import library_folders, loader_of
+from mlimage.document import DocumentError, read_document
 from mlimage.errors import BuildError
 from mlimage.platforms import Platform, native_platform
 from mlimage.process import Command, Runner
@@ -154,14 +154,14 @@ class Interpreter:
         if done.status != 0:
             raise BuildError(f"python {self.python} of the base does not run: {_last_line(done.errors)}")
         try:
-            answer = json.loads(done.text)
+            answer = read_document(done.stdout)
             return Target(
-                markers={**answer["markers"], "platform_release": "", "platform_version": ""},
-                tags=tuple(answer["tags"]),
-                version=answer["version"],
-                glibc=answer["glibc"].removeprefix("glibc "),
+                markers={**answer.get("markers").table(), "platform_release": "", "platform_version": ""},
+                tags=answer.get("tags").texts(),
+                version=answer.get("version").text(),
+                glibc=answer.get("glibc").text().removeprefix("glibc "),
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except DocumentError:
             raise BuildError(
                 f"python {self.python} of the base does not say what it is: {_last_line(done.text)}"
             ) from None

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from mlimage.content.archive import Archive, read_archive
 from mlimage.content.entry import Entry, Kind, file_of_bytes
@@ -195,14 +195,14 @@ def _check_identity(metadata: Message, info: str, filename: str, origin: str) ->
     folder_name, _, folder_version = info.removesuffix(".dist-info").partition("-")
     try:
         folder = (canonicalize_name(folder_name), Version(folder_version))
-    except InvalidVersion as error:
+    except ValueError as error:
         raise refused(origin, f"has the folder `{info}`, which is no name and version") from error
     if folder != identity:
         raise refused(origin, f"is `{name} {version}` in its metadata, but has the folder `{info}`")
     if filename.endswith(".whl"):
         try:
             claimed = parse_wheel_filename(filename)[:2]
-        except InvalidWheelFilename as error:
+        except ValueError as error:
             raise refused(origin, f"has the invalid file name `{filename}`") from error
         if claimed != identity:
             raise refused(origin, f"is `{name} {version}` in its metadata, but its file is `{filename}`")

@@ -62,7 +62,7 @@ class Libraries:
         path = self._file(key)
         try:
             return [_read(each) for each in json.loads(path.read_bytes())]
-        except (ValueError, TypeError, KeyError, FileNotFoundError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, FileNotFoundError) as error:
             path.unlink(missing_ok=True)
             raise BuildError(
                 f"a list of libraries in the cache was damaged and is removed: `{path}`", hint="build again"

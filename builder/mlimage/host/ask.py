@@ -53,7 +53,7 @@ def need_word(image: SealedImage, word: str, store: Store) -> Mapping[str, str]:
             hint=f"{_STILL}; to have it, build the image from a spec: `mlimage init`",
         )
     version = labels.get("dev.mlimage.runtime", "1")
-    if not version.isdecimal() or int(version) < SINCE[word]:
+    if not (version.isdecimal() and len(version) < 10) or int(version) < SINCE[word]:
         name = image.name.partition(":")[0]
         raise RunError(
             f"`{image.name}` was built by an older mlimage: there is no `{word}` in it",
@@ -105,8 +105,10 @@ def ask(
     if status not in {0, FAILED}:
         raise unanswered(word, request.image.name, status, heard)
     try:
-        said: dict[str, Any] = json.loads(content)
-    except ValueError as error:
+        said = json.loads(content)
+        if not isinstance(said, dict):
+            raise ValueError("no object")  # noqa: TRY301, TRY004 - what was said is wrong, not the program
+    except (ValueError, RecursionError) as error:
         raise RunError(
             f"the {word} of `{request.image.name}` gave no JSON",
             hint="something in the image writes to standard output when Python starts",

@@ -1,6 +1,6 @@
 """What the names of locked files say: a wheel's of PEP 427, a Debian package's of dpkg-name(1). Pure."""
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 
@@ -8,7 +8,7 @@ def names_wheel(file: str, name: str, version: Version) -> bool:
     """Whether a wheel's file name is of this package, by its normalized name, and version."""
     try:
         return parse_wheel_filename(file)[:2] == (name, version)
-    except InvalidWheelFilename:
+    except ValueError:  # not one of its own where a number has too many digits
         return False
 
 

@@ -4,8 +4,6 @@ import threading
 from pathlib import Path
 
 from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
     NormalizedName,
     parse_sdist_filename,
     parse_wheel_filename,
@@ -66,7 +64,7 @@ def _project_of(filename: str) -> NormalizedName | None:
             return parse_wheel_filename(filename)[0]
         if filename.endswith(SDIST_SUFFIXES):
             return parse_sdist_filename(filename)[0]
-    except (InvalidWheelFilename, InvalidSdistFilename):
+    except ValueError:
         pass
     return None
 

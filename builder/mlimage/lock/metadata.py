@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from mlimage.errors import FetchError
 
@@ -148,7 +148,7 @@ def check_metadata(content: bytes, *, filename: str) -> None:
     try:
         expected_name, expected_version, _, _ = parse_wheel_filename(filename)
         same = canonicalize_name(name) == expected_name and Version(version) == expected_version
-    except (InvalidWheelFilename, InvalidVersion):
+    except ValueError:
         same = False
     if not same:
         raise FetchError(f"the metadata of `{filename}` says that it is `{name[:80]}` `{version[:80]}`")

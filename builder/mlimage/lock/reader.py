@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from mlimage.errors import LockError
 from mlimage.lock.filenames import names_deb, names_wheel
@@ -187,7 +187,7 @@ def _parse_package(item: Table) -> LockedPackage:
         raise item.error("`name` must be a normalized package name", "name")
     try:
         version = Version(item.text("version"))
-    except InvalidVersion as error:
+    except ValueError as error:
         raise item.error("`version` must be a version", "version") from error
     sha256 = item.digest("sha256")
     package = LockedPackage(

@@ -8,8 +8,6 @@ from difflib import get_close_matches
 from packaging.requirements import Requirement
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import (
-    InvalidSdistFilename,
-    InvalidWheelFilename,
     canonicalize_name,
     parse_sdist_filename,
     parse_wheel_filename,
@@ -258,7 +256,7 @@ def _of(files: Sequence[IndexFile], requirement: Requirement, *, wheels: bool) -
         try:
             name = file.filename
             version = parse_wheel_filename(name)[1] if wheels else parse_sdist_filename(name)[1]
-        except (InvalidWheelFilename, InvalidSdistFilename):
+        except ValueError:
             continue
         if requirement.specifier.contains(version, prereleases=True):
             found.append((version, name))

@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import product
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
 from mlimage.content.interpreter import Target
@@ -136,7 +136,7 @@ class _Tagged:
 def _fits(file: IndexFile, tags: AbstractSet[Tag]) -> bool:
     try:
         name, _, _, own = parse_wheel_filename(file.filename)
-    except InvalidWheelFilename:
+    except ValueError:
         return False
     return name == file.project and not own.isdisjoint(tags)
 
@@ -152,14 +152,14 @@ def accepts(requires_python: str | None, version: str) -> bool:
         return True
     try:
         return SpecifierSet(requires_python).contains(version, prereleases=True)
-    except InvalidSpecifier:
+    except ValueError:
         return True
 
 
 def _candidate(file: IndexFile, ranks: Mapping[str, int]) -> Candidate | None:
     try:
         _, version, build, tags = parse_wheel_filename(file.filename)
-    except InvalidWheelFilename:
+    except ValueError:
         return None
     rank = min((ranks[text] for tag in tags if (text := str(tag)) in ranks), default=None)
     if rank is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from mlimage.errors import UsageError
 from mlimage.oci.manifests import NoPlatformError
@@ -124,7 +124,7 @@ def _for_machine(there: Sequence[Offer], driver: str | None, name: str) -> tuple
 def _version(text: str) -> Version:
     try:
         return Version(text)
-    except InvalidVersion:
+    except ValueError:
         return Version("0")
 
 

@@ -67,7 +67,7 @@ class Scans:
 
     def get(self, layer: LayerBlob) -> tuple[Secret, ...] | None:
         """What these rules found in it; None where they have not looked, or the file is damaged."""
-        with suppress(OSError, ValueError, KeyError, TypeError):
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             said = json.loads((self.folder / f"{layer.blob.digest.hex}.json").read_bytes())
             if said["rules"] == rules_digest():
                 return tuple(

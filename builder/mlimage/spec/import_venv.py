@@ -211,7 +211,7 @@ def _place(info: Path) -> str:
         pass
     try:
         origin = json.loads((info / "direct_url.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     if not isinstance(origin, dict):
         return ""

@@ -67,9 +67,18 @@ def test_only_what_has_changed_is_fetched(tracker: Tracker, web: WebServer) -> N
     web.files["/tracker/data/json"] = tracked()
     assert tracker.advisories([GLIBC]) == {GLIBC: ()}
     # What is kept and damaged is fetched anew, and is never taken for an answer.
-    kept.write_bytes(kept.read_bytes()[:-1])
-    assert tracker.advisories([GLIBC]) == {GLIBC: ()}
-    assert web.requests[-1].headers.get("If-None-Match") is None
+    whole = kept.read_bytes()
+    odd = json.loads(whole)
+    for damaged in (
+        whole[:-1],
+        b"[" * 99_999,
+        json.dumps({**odd, "releases": {"glibc": {"CVE-2026-1": {"bookworm": ["open", 5, ""]}}}}).encode(),
+        json.dumps({**odd, "releases": []}).encode(),
+        json.dumps({**odd, "validators": {"etag": 5}}).encode(),
+    ):
+        kept.write_bytes(damaged)
+        assert tracker.advisories([GLIBC]) == {GLIBC: ()}
+        assert web.requests[-1].headers.get("If-None-Match") is None
     # What was said once is no answer where nobody answers.
     web.spoil("/tracker", Fault(status=502))
     with pytest.raises(FetchError) as caught:

@@ -1,6 +1,7 @@
 """What a verb shows, where, and how."""
 
 import io
+import json
 import sys
 import threading
 
@@ -184,6 +185,14 @@ def test_sizes(size: int, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert seconds_text(seconds) == text
+
+
+def test_json_has_no_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"a\x9b": "\x1b[2J\x7f\x9b\u202ex\n\t"}
+    Screen(json=True).json(value)
+    written = capsys.readouterr().out
+    assert written == '{\n  "a\\u009b": "\\u001b[2J\\u007f\\u009b\\u202ex\\n\\t"\n}\n'
+    assert json.loads(written) == value
 
 
 def test_clean_keeps_text_lines_and_our_colours() -> None:

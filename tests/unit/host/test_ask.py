@@ -46,6 +46,11 @@ STILL = "`mlimage inspect` and `mlimage diff` still work with it"
             f"build it again: `mlimage build demo`; {STILL}",
         ),
         (
+            {"dev.mlimage.lock": "sha256:1", "dev.mlimage.runtime": "9" * 5000},
+            "`demo:cpu` was built by an older mlimage: there is no `probe` in it",
+            f"build it again: `mlimage build demo`; {STILL}",
+        ),
+        (
             {"dev.mlimage.lock": "sha256:1", "dev.mlimage.runtime": "one"},
             "`demo:cpu` was built by an older mlimage: there is no `probe` in it",
             f"build it again: `mlimage build demo`; {STILL}",

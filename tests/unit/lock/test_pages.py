@@ -89,6 +89,7 @@ def test_json_with_everything() -> None:
         ({"size": -1}, {}),
         ({"size": True}, {}),
         ({"upload-time": "yesterday"}, {}),
+        ({"upload-time": "0001-01-01T00:00:00+14:00"}, {}),
         ({"core-metadata": True}, {"offers_metadata": True}),
         (
             {"dist-info-metadata": {"sha256": HEX}},

@@ -102,3 +102,12 @@ def test_a_platform_that_it_is_not_there_for() -> None:
         with pytest.raises(NoPlatformError) as caught:
             choose(offers, Wish(platform=LINUX_ARM64), name="churn")
         assert (caught.value.platforms, caught.value.hint) == (platforms, hint)
+
+
+def test_a_version_of_a_driver_that_is_none() -> None:
+    """Python computes with no number of more than 4300 digits."""
+    for version in ("9" * 5000, "x", ""):
+        odd = (offer("cuda12", driver=version or None), offer("cpu"))
+        assert choose(odd, Wish(platform=LINUX_AMD64, driver="535.1"), name="churn")[0].variant == "cuda12"
+    huge = (offer("cuda12"), offer("cpu"))
+    assert choose(huge, Wish(platform=LINUX_AMD64, driver="9" * 5000), name="churn")[0].variant == "cpu"

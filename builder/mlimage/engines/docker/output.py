@@ -53,7 +53,7 @@ def read_output(folder: Path, *, below: int) -> tuple[OutputLayer, ...]:
             OutputLayer(instruction=normal(created_by), tar=_plain(folder, layer))
             for created_by, layer in pairs
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BuildError(
             f"BuildKit gave something that is no OCI layout as mlimage knows it: {error}",
             hint="which `docker buildx version` and `docker version` are these?",
