@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "builder" / "mlimage"
 
 FOUNDATION = {
-    "errors", "digest", "document", "platforms", "process", "atomic", "progress", "parallel",
+    "errors", "digest", "document", "platforms", "signals", "process", "atomic", "progress", "parallel",
     "resources", "cache", "refusals",
 }  # fmt: skip
 

@@ -2,13 +2,11 @@
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
 
-from mlimage.cli.failures import OK, Termination, report
+from mlimage.cli.failures import OK, report
+from mlimage.signals import Signalled, Taker, raised
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,15 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A name that the terminal's encoding lacks is shown escaped; it does not end the program.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text files
     given = tuple(sys.argv[1:] if arguments is None else arguments)
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        status = _run(given)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with raised(last=arguments is None) as taker:
+        status = _run(given, taker)
     sys.exit(status)
 
 
-def _run(arguments: tuple[str, ...]) -> int:
+def _run(arguments: tuple[str, ...], taker: Taker) -> int:
     try:
         from mlimage.cli.verbs import application
 
@@ -48,10 +43,6 @@ def _run(arguments: tuple[str, ...]) -> int:
         sys.stdout.flush()
     # The one broad `except`: everything that nobody below has translated ends here, as a line for people.
     except BaseException as error:  # noqa: BLE001
-        return report(error, arguments)
+        # Whatever became of the run after a signal, it did not fail by itself.
+        return report(error if taker.number is None else Signalled(taker.number), arguments)
     return OK
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End by way of every `finally`, so that no child process and no half-written file stays."""
-    raise Termination

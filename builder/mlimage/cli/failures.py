@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlimage.cli.style import clean, painted
 from mlimage.errors import MlimageError, SpecError
+from mlimage.signals import Signalled
 
 if TYPE_CHECKING:
     from mlimage.refusals import Refusal
@@ -26,8 +27,11 @@ MACHINE: Final = 11
 """The machine refused what was right to ask: the disk is full, a folder cannot be written, and the like."""
 
 
-class Termination(BaseException):
-    """SIGTERM came. As with `KeyboardInterrupt`, only what cleans up sees it pass."""
+_SIGNALLED: Final = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "terminated: the terminal was closed",
+}
 
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
@@ -41,11 +45,9 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
     if status is not None:
         return status
     if isinstance(error, KeyboardInterrupt):
-        _say("interrupted")
-        return 128 + signal.SIGINT
-    if isinstance(error, Termination):
-        _say("terminated")
-        return 128 + signal.SIGTERM
+        number = signal.Signals(error.number) if isinstance(error, Signalled) else signal.SIGINT
+        _say(_SIGNALLED[number])
+        return 128 + number
     if isinstance(error, BrokenPipeError) and _nobody_reads_stdout():
         _let_stdout_go()
         return 128 + signal.SIGPIPE
@@ -65,7 +67,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _say(text: str) -> None:
-    with suppress(BrokenPipeError):
+    with suppress(OSError):  # a pipe without a reader, a terminal that was closed
         print(clean(text), file=sys.stderr, flush=True)  # noqa: T201 - this module speaks to people
 
 

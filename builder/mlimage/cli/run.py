@@ -153,7 +153,13 @@ def run(
         screen.json(described(request, choice, cache))
         return
     status = launch(
-        request, choice, store=store, cache=cache, progress=screen.progress, say=screen.progress.note
+        request,
+        choice,
+        store=store,
+        cache=cache,
+        progress=screen.progress,
+        say=screen.progress.note,
+        pass_signals=True,
     )
     if status:
         raise typer.Exit(status)

@@ -51,7 +51,7 @@ Exit statuses:
   5 cannot resolve    6 fetch failed or hash differs    7 build failed
   8 verification failed    9 registry    10 cannot run here
   11 refused by this machine (disk full, no permission)
-  12 secrets or vulnerabilities found    130 interrupted
+  12 secrets or vulnerabilities found    130 interrupted    143 terminated
 
 \b
 `mlimage VERB --help` tells more. MLIMAGE_DEBUG=1 shows tracebacks.

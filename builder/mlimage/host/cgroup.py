@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.host.request import Limits
+from mlimage.signals import deferred
 
 MOUNT: Final = Path("/sys/fs/cgroup")
 _PERIOD: Final = 100_000
@@ -59,15 +60,16 @@ def parent_for(limits: Limits, own: str, mount: Path = MOUNT) -> Path | None:
 def limited(limits: Limits, parent: Path) -> Iterator[Path]:
     """A group with these limits, removed with everything that still runs in it; raises `OSError`."""
     group = parent / f"mlimage-{os.getpid()}-{time.monotonic_ns()}"
-    group.mkdir()
     try:
+        group.mkdir()
         for name, value in files(limits).items():
             # Kernels without swap, or before 4.19, lack the two that only sharpen the limit.
             if name in _NEEDED or (group / name).exists():
                 (group / name).write_text(value)
         yield group
     finally:
-        _remove(group)
+        with deferred():
+            _remove(group)
 
 
 def was_out_of_memory(group: Path) -> bool:

@@ -17,6 +17,7 @@ from mlimage.host.contract import User
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import Ended, out_of_memory, shown_size
 from mlimage.host.terminal import raw_terminal, terminal_size
+from mlimage.signals import deferred
 
 RUN_LABEL: Final = "dev.mlimage.run"
 """Label of the containers that `mlimage run` makes: `docker ps -a --filter label=dev.mlimage.run`."""
@@ -152,28 +153,30 @@ def started(
         RunError: Docker refuses it.
     """
     settings = creation(request, image=image, rootless=daemon.facts.rootless, devices=devices)
-    with translated("cannot create the container"):
-        container = daemon.client.containers.create(**settings)
-    try:
-        with ExitStack() as stack:
-            # Attached before the start, so that no line is lost.
-            with translated("cannot attach to the container"):
-                stream = container.attach_socket(
-                    params={"stdin": int(request.interactive), "stdout": 1, "stderr": 1, "stream": 1}
-                )
-            stack.callback(stream.close)
-            with suppress(AttributeError, OSError):
-                _socket(stream).settimeout(None)
-            _start(container, request)
-            if request.tty:
-                stack.enter_context(raw_terminal())
-                _background(lambda: _follow_size(container))
-            if request.interactive:
-                _background(lambda: _feed(stream))
-            yield Container(container, stream, request, output)
-    finally:
-        with suppress(RunError), translated("cannot remove the container"):
-            container.remove(force=True, v=True)
+    with ExitStack() as stack:
+        with deferred(), translated("cannot create the container"):
+            container = daemon.client.containers.create(**settings)
+            stack.callback(_remove, container)
+        # Attached before the start, so that no line is lost.
+        with translated("cannot attach to the container"):
+            stream = container.attach_socket(
+                params={"stdin": int(request.interactive), "stdout": 1, "stderr": 1, "stream": 1}
+            )
+        stack.callback(stream.close)
+        with suppress(AttributeError, OSError):
+            _socket(stream).settimeout(None)
+        _start(container, request)
+        if request.tty:
+            stack.enter_context(raw_terminal())
+            _background(lambda: _follow_size(container))
+        if request.interactive:
+            _background(lambda: _feed(stream))
+        yield Container(container, stream, request, output)
+
+
+def _remove(container: Any) -> None:
+    with deferred(), suppress(RunError), translated("cannot remove the container"):
+        container.remove(force=True, v=True)
 
 
 def _start(container: Any, request: RunRequest) -> None:

@@ -34,6 +34,7 @@ def launch(
     say: Callable[[str], None],
     output: BinaryIO | None = None,
     meanwhile: Callable[[Port], None] | None = None,
+    pass_signals: bool = False,
 ) -> int:
     """Run the request and return its exit status.
 
@@ -46,6 +47,7 @@ def launch(
         say: shows the user a line.
         output: a file that gets its standard output; mlimage's own when None.
         meanwhile: what is done with a server once it is healthy, which then ends.
+        pass_signals: whether what runs gets the signals that come; else they end mlimage, and it with it.
 
     Raises:
         RunError: it cannot be run, or is a server that did not get healthy.
@@ -73,7 +75,7 @@ def launch(
         identity = bring(daemon, request.image, store, progress).identity
         streams = docker.Output(stdout=output or sys.stdout.buffer, stderr=sys.stderr.buffer)
         with docker.started(request, daemon, identity, streams, devices=devices) as container:
-            return supervise(container, request, say=say, meanwhile=meanwhile)
+            return supervise(container, request, say=say, meanwhile=meanwhile, pass_signals=pass_signals)
     _, note = _gpus(request, None)
     if note:
         say(note)
@@ -82,7 +84,7 @@ def launch(
             root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
         descriptor = output.fileno() if output else None
         with sandbox.started(request, root, say=say, output=descriptor) as started:
-            return supervise(started, request, say=say, meanwhile=meanwhile)
+            return supervise(started, request, say=say, meanwhile=meanwhile, pass_signals=pass_signals)
 
 
 def _gpus(request: RunRequest, facts: Facts | None) -> tuple[tuple[dict[str, Any], ...], str | None]:

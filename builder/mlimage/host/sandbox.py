@@ -24,6 +24,7 @@ from mlimage.host.request import RunRequest
 from mlimage.host.session import Ended, out_of_memory
 from mlimage.platforms import Platform, native_platform
 from mlimage.process import Command, Runner, run, spawn
+from mlimage.signals import deferred
 
 NOT_ISOLATED: Final = "the network, the host's name and the kernel's calls are this machine's own"
 _CAP_SYS_ADMIN: Final = 21
@@ -250,8 +251,9 @@ def started(
                 _write_all(control, told.to_json())
             yield sandbox
         finally:
-            sandbox.close()
-            _end(process)
+            with deferred():
+                sandbox.close()
+                _end(process)
             if request.tty:
                 _take_terminal_back()
 

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Final, Protocol
@@ -89,11 +89,14 @@ def supervise(
     say: Callable[[str], None],
     grace: float = GRACE,
     meanwhile: Callable[[Port], None] | None = None,
+    pass_signals: bool = False,
 ) -> int:
     """Go with a started container to its end and return the exit status for mlimage.
 
-    SIGINT, SIGTERM and SIGHUP are passed on, a second one kills. A server is asked to end with SIGTERM
-    instead, for Ctrl-C is the ordinary way to stop one: its clean end within `grace` seconds is status 0.
+    A signal is raised here as everywhere (`mlimage.signals`), and who started the container ends it. Where
+    signals are passed on, these are SIGINT, SIGTERM and SIGHUP, and a second one kills. A server is asked to
+    end with SIGTERM instead, for Ctrl-C is the ordinary way to stop one: its clean end within `grace` seconds
+    is status 0.
 
     Args:
         started: the container.
@@ -102,6 +105,7 @@ def supervise(
         grace: seconds that a server has to end.
         meanwhile: what is done with a server, on a thread of its own, once it is healthy; then it is asked to
             end. None where it serves until somebody ends it.
+        pass_signals: whether they are meant for what runs, whose status is then the answer.
 
     Raises:
         RunError: a server ended, or was not healthy in time; a run did not end in time.
@@ -109,7 +113,8 @@ def supervise(
     events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     stop = threading.Event()
     # Handlers only put into the queue (which `SimpleQueue` allows them): they may interrupt anything.
-    with _signals(lambda number: events.put(_Signal(number)), ignore_interrupt=request.tty):
+    passed = _signals(lambda number: events.put(_Signal(number)), ignore_interrupt=request.tty)
+    with passed if pass_signals else nullcontext():
         _background("wait", events, started.wait)
         if request.port is not None and request.health is not None:
             port, health = request.port, request.health

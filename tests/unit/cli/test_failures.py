@@ -2,13 +2,15 @@
 
 import errno
 import re
+import signal
 from pathlib import Path
 
 import pytest
 import typer
 
-from mlimage.cli.failures import Termination, report
+from mlimage.cli.failures import report
 from mlimage.errors import FetchError, LockError, MlimageError, Problem, SpecError
+from mlimage.signals import Signalled
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +61,9 @@ def test_several_problems_of_a_spec(capsys: pytest.CaptureFixture[str]) -> None:
     ("error", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "interrupted\n"),
-        (Termination(), 143, "terminated\n"),
+        (Signalled(signal.SIGINT), 130, "interrupted\n"),
+        (Signalled(signal.SIGTERM), 143, "terminated\n"),
+        (Signalled(signal.SIGHUP), 129, "terminated: the terminal was closed\n"),
         (SystemExit(5), 5, ""),
         (SystemExit(None), 0, ""),
         (typer.Exit(3), 3, ""),

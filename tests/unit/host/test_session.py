@@ -13,6 +13,7 @@ from mlimage.host.health import ask
 from mlimage.host.ports import free_port as checked_port
 from mlimage.host.request import Health, Port
 from mlimage.host.session import Ended, out_of_memory, supervise
+from mlimage.signals import Signalled, raised
 from support.rawserver import Talk, raw_server
 from support.running import free_port, request
 
@@ -106,7 +107,7 @@ def _a_terminal_that_may_close() -> Iterator[None]:
 def test_signals_are_passed_on(number: int) -> None:
     fake = Fake(heeds=(number,))
     soon(number)
-    assert supervise(fake, request("train"), say=Said()) == 128 + number
+    assert supervise(fake, request("train"), say=Said(), pass_signals=True) == 128 + number
     assert fake.got == [number]
 
 
@@ -120,7 +121,7 @@ def test_a_signal_that_interrupts_no_wait_is_heard() -> None:
             return super().wait()
 
     fake = Elsewhere(heeds=(signal.SIGTERM,))
-    assert supervise(fake, request("train"), say=print) == 128 + signal.SIGTERM
+    assert supervise(fake, request("train"), say=print, pass_signals=True) == 128 + signal.SIGTERM
     assert fake.got == [signal.SIGTERM]
 
 
@@ -128,36 +129,63 @@ def test_nohup_stays() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     fake = Fake(heeds=(signal.SIGHUP, signal.SIGTERM))
     soon(signal.SIGHUP, signal.SIGTERM)
-    assert supervise(fake, request("train"), say=Said()) == 143
+    assert supervise(fake, request("train"), say=Said(), pass_signals=True) == 143
     assert fake.got == [signal.SIGTERM]
 
 
 def test_a_second_signal_kills() -> None:
     fake = Fake()
     soon(signal.SIGINT, signal.SIGINT)
-    assert supervise(fake, request("train"), say=Said()) == 137
+    assert supervise(fake, request("train"), say=Said(), pass_signals=True) == 137
     assert fake.got == [signal.SIGINT, signal.SIGKILL]
 
 
 def test_a_program_with_the_terminal_hears_ctrl_c_itself() -> None:
     fake = Fake(heeds=(signal.SIGTERM,))
     soon(signal.SIGINT, signal.SIGTERM)
-    assert supervise(fake, request("shell", tty=True), say=Said()) == 143
+    assert supervise(fake, request("shell", tty=True), say=Said(), pass_signals=True) == 143
     assert fake.got == [signal.SIGTERM]
 
 
 def test_handlers_are_as_before() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    supervise(Fake(ended=Ended(status=0)), request("train"), say=Said())
+    supervise(Fake(ended=Ended(status=0)), request("train"), say=Said(), pass_signals=True)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_a_server_is_announced_and_ends_well() -> None:
     fake, said = Fake(heeds=(signal.SIGTERM,)), Said(interrupts=1)
     with server() as port:
-        status = supervise(fake, request("serve", port=port, health=Health(path="/ping")), say=said)
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        status = supervise(fake, asked, say=said, pass_signals=True)
     assert (status, fake.got) == (0, [signal.SIGTERM])
     assert said == [f"serving demo:cpu on http://127.0.0.1:{port.number}  (health /ping, Ctrl-C stops)"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_what_only_computes(number: int) -> None:
+    fake = Fake()
+    soon(number)
+    with raised(last=False), pytest.raises(Signalled) as caught:
+        supervise(fake, request("probe"), say=Said())
+    fake.end(0)
+    assert (caught.value.number, fake.got) == (number, [])
+
+
+def test_a_signal_ends_what_is_done_with_a_server() -> None:
+    fake, over = Fake(), threading.Event()
+
+    def meanwhile(_: Port) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(20)
+
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        with raised(last=False), pytest.raises(Signalled):
+            supervise(fake, asked, say=Said(), meanwhile=meanwhile)
+    over.set()
+    fake.end(0)
+    assert fake.got == []
 
 
 def test_something_is_done_with_a_server_and_then_it_ends() -> None:
@@ -198,7 +226,11 @@ def test_a_server_that_does_not_end_is_killed() -> None:
         asked = request("serve", port=port, health=Health(path="/ping"))
         said.interrupts = 1
         status = supervise(
-            fake, asked, say=lambda line: said(line) if not said else said.append(line), grace=0.2
+            fake,
+            asked,
+            say=lambda line: said(line) if not said else said.append(line),
+            grace=0.2,
+            pass_signals=True,
         )
     assert (status, fake.got) == (137, [signal.SIGTERM, signal.SIGKILL])
     assert said[1:] == ["it did not end within 0 s after SIGTERM: killed"]
