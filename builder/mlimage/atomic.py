@@ -1,13 +1,15 @@
 """Writes that are whole or not there: a reader, or a run after `kill -9`, never sees half a file."""
 
+import atexit
 import errno
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
+from threading import Lock
 from typing import IO, Final
 
 PARTIAL: Final = ".partial-"
@@ -48,6 +50,14 @@ def temporary_folder(name: str) -> Iterator[Path]:
         yield Path(folder)
 
 
+NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+"""How an unfinished file is opened."""
+
+_unfinished: Final[set[Path]] = set()
+"""Goes with the process: what a thread is writing at its end, or what a signal has kept from going before."""
+_beginning: Final = Lock()
+
+
 @contextmanager
 def atomic_file(path: Path, *, mode: int = 0o644, durable: bool = False) -> Iterator[IO[bytes]]:
     """A file that gets its name only when the block ends without an error.
@@ -58,7 +68,8 @@ def atomic_file(path: Path, *, mode: int = 0o644, durable: bool = False) -> Iter
         durable: wait until the bytes are on the disk before the name appears.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
+    with begun(path.parent) as temporary:
+        descriptor = os.open(temporary, NEW, 0o600)
     try:
         with writing(path), os.fdopen(descriptor, "wb") as stream:
             os.fchmod(descriptor, mode)
@@ -66,10 +77,12 @@ def atomic_file(path: Path, *, mode: int = 0o644, durable: bool = False) -> Iter
             stream.flush()
             if durable:
                 os.fsync(descriptor)
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+    finally:
+        ended(temporary)
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -119,11 +132,38 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
     finally:
         os.close(descriptor)
         shutil.rmtree(folder, ignore_errors=True)
+        ended(folder)
+
+
+@contextmanager
+def begun(folder: Path) -> Iterator[Path]:
+    """The name of something unfinished, which the block makes; the process leaves it to nobody."""
+    path = folder / f"{PARTIAL}{token_hex(8)}"
+    with _beginning:
+        _unfinished.add(path)
+        yield path
+
+
+def ended(path: Path) -> None:
+    """It has its final name, or is gone."""
+    if not os.path.lexists(path):
+        _unfinished.discard(path)
+
+
+@atexit.register
+def _leave_nothing() -> None:
+    """Threads may still run; those that would begin something wait from now on."""
+    _beginning.acquire()
+    for path in _unfinished.copy():
+        with suppress(OSError):
+            path.unlink()
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=parent))
+        with begun(parent) as folder:
+            folder.mkdir(mode=0o700)
         with suppress(FileNotFoundError):  # between the making and the lock another process may remove it
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(descriptor, fcntl.LOCK_SH)

@@ -8,9 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock, get_ident
 from typing import Final, NoReturn
+
+from mlimage.progress import StoppedError
 
 _PIECE: Final = 1 << 16
 _TURN: Final = 500
@@ -27,6 +31,7 @@ class Command:
         inherit: whether `env` adds to mlimage's own environment (else it is all there is).
         cwd: working directory.
         stdin: bytes for its standard input; empty when None.
+        alone: whether it has no terminal, and what it starts ends with it when mlimage is interrupted.
     """
 
     argv: tuple[str, ...]
@@ -34,6 +39,7 @@ class Command:
     inherit: bool = False
     cwd: Path | None = None
     stdin: bytes | None = None
+    alone: bool = False
 
     def __str__(self) -> str:
         return shlex.join(self.argv)
@@ -68,21 +74,75 @@ Runner = Callable[[Command], Completed]
 """The small protocol that code which starts processes asks for, so that tests can record instead."""
 
 
-def run(command: Command) -> Completed:
+def run(
+    command: Command, *, started: Callable[[Callable[[], None]], object] = lambda _kill: None
+) -> Completed:
     """Run to the end and keep its output; a status other than 0 is the caller's to judge.
+
+    Args:
+        command: what to run. It is killed when the caller is interrupted.
+        started: gets what kills it.
 
     Raises:
         FileNotFoundError: the program is not on this machine.
     """
-    done = subprocess.run(
+    with subprocess.Popen(
         command.argv,
         env=command.environment,
         cwd=command.cwd,
-        input=command.stdin if command.stdin is not None else b"",
-        capture_output=True,
-        check=False,
-    )
-    return Completed(command=command, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=command.alone,
+    ) as process:
+
+        def kill() -> None:
+            if command.alone:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
+
+        try:
+            started(kill)
+            stdout, stderr = process.communicate(command.stdin or b"")
+        except BaseException:
+            kill()
+            process.wait()
+            raise
+    return Completed(command=command, status=process.returncode, stdout=stdout, stderr=stderr)
+
+
+class Processes:
+    """Runs commands from any threads, and kills all that run when their results are not wanted any more."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._kills: dict[int, Callable[[], None]] = {}
+        self._ended = False
+
+    def run(self, command: Command) -> Completed:
+        """As `run`; once they are ended it raises `StoppedError`."""
+        own = get_ident()
+
+        def started(kill: Callable[[], None]) -> None:
+            with self._lock:
+                if self._ended:
+                    raise StoppedError
+                self._kills[own] = kill
+
+        try:
+            return run(command, started=started)
+        finally:
+            with self._lock:
+                self._kills.pop(own, None)
+
+    def end(self) -> None:
+        """Kill those that run, and start no more."""
+        with self._lock:
+            self._ended = True
+            for kill in self._kills.values():
+                kill()
 
 
 def refuse_full(done: Completed, place: Path) -> Completed:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -87,3 +89,42 @@ def test_many_at_once_do_not_remove_each_other_s(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert (lost, names(tmp_path)) == ([], [])
+
+
+ENDS = """\
+import os, shutil, sys, threading
+from pathlib import Path
+from mlimage.atomic import atomic_file, scratch_folder
+folder, writing = Path(sys.argv[1]), threading.Event()
+stream = atomic_file(folder / "file")
+
+def write():
+    with stream as opened:
+        opened.write(b"half")
+        writing.set()
+        threading.Event().wait()
+
+threading.Thread(target=write, daemon=True).start()
+writing.wait()
+
+def torn(path, ignore_errors):
+    shutil.rmtree = rmtree
+    raise KeyboardInterrupt
+
+rmtree, shutil.rmtree = shutil.rmtree, torn
+with scratch_folder(folder) as scratch:
+    (scratch / "folder").mkdir()
+    print(len(list(folder.iterdir())), flush=True)
+"""
+
+
+def test_the_process_takes_with_it_what_threads_and_signals_left(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr.splitlines()[-1]) == ("2\n", "KeyboardInterrupt")
+    assert names(tmp_path) == []

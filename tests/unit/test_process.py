@@ -1,16 +1,18 @@
-"""Processes that are streamed: what they write, how they end, and that none is left behind."""
+"""Processes: what they write, how they end, and that none is left behind."""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from mlimage.process import Command, Completed, stream
+from mlimage.process import Command, Completed, Processes, run, stream
+from mlimage.progress import StoppedError
 
 
 def shell(script: str) -> Command:
@@ -134,3 +136,46 @@ def test_a_signal_that_another_thread_took_is_heard() -> None:
         finally:
             process.kill()
         assert b"KeyboardInterrupt" in process.stderr.read()
+
+
+def test_what_is_run_is_killed_with_the_caller(again: Callable[[float], None], tmp_path: Path) -> None:
+    script = f"trap '' INT TERM; echo $$ > {tmp_path}/number; while :; do sleep 0.02; done"
+    again(0.5)
+    with pytest.raises(KeyboardInterrupt):
+        run(shell(script))
+    assert _is_gone(int((tmp_path / "number").read_text()))
+
+
+def test_what_is_alone_takes_with_it_what_it_started(again: Callable[[float], None], tmp_path: Path) -> None:
+    script = f"sleep 600 & echo $! > {tmp_path}/child; ps -o sid= -p $$ > {tmp_path}/session; wait"
+    again(0.5)
+    with pytest.raises(KeyboardInterrupt):
+        run(Command(argv=("/bin/sh", "-c", script), inherit=True, alone=True))
+    assert int((tmp_path / "session").read_text()) != os.getsid(0)
+    until = time.monotonic() + 10  # who buries it is init, which may take its time
+    while not _is_gone(child := int((tmp_path / "child").read_text())):
+        if Path(f"/proc/{child}/stat").read_text().split()[2] == "Z":
+            break
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_all_at_once_from_another_thread(tmp_path: Path) -> None:
+    processes, found = Processes(), []
+    assert processes.run(shell("echo done")).text == "done\n"
+
+    def work(number: int) -> None:
+        found.append(processes.run(shell(f"touch {tmp_path}/{number}; exec sleep 600")).status)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(list(tmp_path.iterdir())) < len(threads):
+        time.sleep(0.01)
+    processes.end()
+    for thread in threads:
+        thread.join(20)
+    assert found == [-signal.SIGKILL] * len(threads)
+    with pytest.raises(StoppedError):
+        processes.run(shell(f"touch {tmp_path}/late"))
+    assert not (tmp_path / "late").exists()

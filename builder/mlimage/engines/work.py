@@ -37,7 +37,7 @@ from mlimage.plan.model import (
     RuntimeLayer,
     StepsLayer,
 )
-from mlimage.process import Command, Completed, run
+from mlimage.process import Command, Completed, Processes
 from mlimage.progress import NOTHING, Guarded, StoppedError
 
 
@@ -74,6 +74,7 @@ class Work:
         self._jobs = job.jobs or len(os.sched_getaffinity(0))
         self._turns = BoundedSemaphore(self._jobs)
         self._stop = Event()
+        self._processes = Processes()
         self._inputs = job.inputs()
         self._fetches = Fetches(
             self._inputs, cache=job.cache, store=job.store, progress=job.progress, stop=self._stop
@@ -91,6 +92,7 @@ class Work:
             scratch = stack.enter_context(scratch_folder(self._cache.root))
             makers = stack.enter_context(ThreadPoolExecutor(self._jobs, "layer"))
             stack.callback(makers.shutdown, wait=False, cancel_futures=True)
+            stack.callback(self._processes.end)
             stack.callback(self._stop.set)
             stack.enter_context(self._fetches.begun(items))
             task = stack.enter_context(
@@ -189,7 +191,7 @@ class Work:
         with self._turns:
             if self._stop.is_set():
                 raise StoppedError
-            return run(command)
+            return self._processes.run(command)
 
 
 def _weight(layer: Layer) -> int:

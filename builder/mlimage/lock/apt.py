@@ -163,7 +163,7 @@ class Apt:
             "DEBIAN_FRONTEND": "noninteractive",
         }
         try:
-            done = self._run(Command(argv=argv, env=env, cwd=self._folder))
+            done = self._run(Command(argv=argv, env=env, cwd=self._folder, alone=True))
         except FileNotFoundError:
             raise UsageError(
                 f"this machine has no `{argv[0]}`, which resolves the packages of a Debian base",

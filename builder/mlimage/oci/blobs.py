@@ -3,14 +3,13 @@
 import fcntl
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mlimage.atomic import PARTIAL, writing
+from mlimage.atomic import NEW, PARTIAL, begun, ended, writing
 from mlimage.digest import Digest
 from mlimage.oci.model import Descriptor
 
@@ -25,8 +24,8 @@ class BlobWriter:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=PARTIAL, dir=folder)
-        self._temporary = Path(name)
+        with begun(folder) as self._temporary:
+            descriptor = os.open(self._temporary, NEW, 0o600)
         self._stream = os.fdopen(descriptor, "wb", buffering=0)
         self._hash = hashlib.sha256()
         self._size = 0
@@ -41,6 +40,7 @@ class BlobWriter:
         self._stream.close()
         with suppress(FileNotFoundError):
             self._temporary.unlink()
+        ended(self._temporary)
 
     def write(self, data: bytes) -> None:
         """Append; raises `OSError` when the disk is full or cannot be written."""

@@ -15,6 +15,7 @@ from mlimage.plan.golden import FROZEN
 from mlimage.runtime.golden.compare import STAGES, TIERS, compare_arrays, tolerances, worst
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import Record, files_of_model, read_golden, write_golden
+from mlimage.signals import deferred
 from mlimage.spec.golden import Golden
 from mlimage.verify.parity.words import told
 
@@ -205,9 +206,10 @@ def keep(frozen: Frozen, folder: Path, *, models: Path) -> None:
             shutil.copyfile(models / path, place)
         check_models(frozen.record, made / FROZEN)
         made.chmod(0o755)
-        if folder.exists():
-            folder.rename(scratch / "before")
-        made.rename(folder)
+        with deferred():  # or neither record is there
+            if folder.exists():
+                folder.rename(scratch / "before")
+            made.rename(folder)
 
 
 def check_models(record: Record, folder: Path) -> None:
