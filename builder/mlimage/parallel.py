@@ -13,12 +13,19 @@ _Result = TypeVar("_Result")
 
 
 def at_once(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = 8
+    work: Callable[[_Item], _Result], items: Iterable[_Item], *, threads: int = 8, joined: bool = False
 ) -> Iterator[_Result]:
     """The results in the order of the items; raises what the work raised.
 
-    A `ThreadPoolExecutor` would wait for its threads, at the end of the program too. Here nothing further is
-    begun when the caller stops, and what is under way ends with the program at the latest.
+    A `ThreadPoolExecutor` would do all the work before it lets an error or a signal pass, and wait at the end
+    of the program too. Here nothing further is begun when the caller stops, and what is under way ends with
+    the program at the latest.
+
+    Args:
+        work: is given an item.
+        items: in the order in which they are begun.
+        threads: how many at once.
+        joined: whether to wait for what is under way, as for work that writes where the caller cleans up.
     """
     waiting: SimpleQueue[tuple[_Item, Future[_Result]]] = SimpleQueue()
     results = []
@@ -38,13 +45,17 @@ def at_once(
             except BaseException as error:  # noqa: BLE001 - it goes to whoever wants the result
                 result.set_exception(error)
 
-    for _ in range(min(threads, len(results))):
-        Thread(target=loop, daemon=True).start()
+    workers = [Thread(target=loop, daemon=True) for _ in range(min(threads, len(results)))]
     try:
+        for worker in workers:
+            worker.start()
         for result in results:
             yield result.result()
     finally:
         stopped.set()
+        for worker in workers if joined else ():
+            if worker.ident is not None:
+                worker.join()
 
 
 def transfer(

@@ -50,3 +50,24 @@ def test_what_was_not_begun_is_not_begun_after_the_caller_stopped() -> None:
         if thread.daemon and "loop" in thread.name:
             thread.join(10)
     assert max(begun) <= 2
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_who_cleans_up_may_wait_for_what_is_under_way(joined: bool) -> None:  # noqa: FBT001 - a parameter
+    begun, let_go = threading.Event(), threading.Event()
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        if number == 0:
+            begun.wait(60)
+            raise ValueError("first")
+        begun.set()
+        let_go.wait(60)
+        done.append(number)
+
+    if joined:
+        threading.Timer(0.2, let_go.set).start()
+    with pytest.raises(ValueError, match="first"):
+        list(at_once(work, range(100), threads=2, joined=joined))
+    assert (1 in done) == joined
+    let_go.set()

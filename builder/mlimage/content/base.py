@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from mlimage.content.entry import Entry, Kind, arrange, directory, file_of_bytes
 from mlimage.content.ldcache import library_cache
 from mlimage.content.maintainer import Base, alternatives_of, check_scripts, replace_scripts
 from mlimage.errors import BuildError
+from mlimage.parallel import at_once
 from mlimage.platforms import Platform
 
 _MERGED: Final = ("bin", "sbin", "lib", "lib32", "lib64", "libo32", "libx32")
@@ -39,8 +39,9 @@ def assemble(
         BuildError: a package is damaged or hostile, is for another platform, is given twice or has an unknown
             maintainer script, or two packages have the same file.
     """
-    with ThreadPoolExecutor(jobs or min(8, os.cpu_count() or 1)) as pool:
-        packages = sorted(pool.map(lambda path: read_deb(path, scratch=scratch), debs), key=_name)
+    threads = jobs or min(8, os.cpu_count() or 1)
+    read = at_once(lambda path: read_deb(path, scratch=scratch), debs, threads=threads, joined=True)
+    packages = sorted(read, key=_name)
     controls = [package.control for package in packages]
     _check(controls, platform)
     shipped = _shipped(packages)

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from os import sched_getaffinity
@@ -13,6 +12,7 @@ from mlimage.oci.blobstream import open_layer
 from mlimage.oci.model import LayerBlob, SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.untar import MemberKind, TarError, TarReader
+from mlimage.parallel import at_once
 
 _WHEEL: Final = re.compile(r"(?:^|/)(?:site|dist)-packages/[^/]+\.dist-info/METADATA\Z")
 _DEB: Final = re.compile(r"(?:^|/)var/lib/dpkg/(?:status|status\.d/[^/]+(?<!\.md5sums))\Z")
@@ -44,8 +44,8 @@ def image_contents(image: SealedImage, store: Store) -> tuple[Contents, ...]:
     Raises:
         BuildError: a layer is missing or damaged.
     """
-    with ThreadPoolExecutor(len(sched_getaffinity(0)), "contents") as pool:
-        return tuple(pool.map(lambda layer: layer_contents(layer, store), image.layers))
+    cores = len(sched_getaffinity(0))
+    return tuple(at_once(lambda layer: layer_contents(layer, store), image.layers, threads=cores))
 
 
 def layer_contents(layer: LayerBlob, store: Store) -> Contents:

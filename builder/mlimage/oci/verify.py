@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import BuildError
 from mlimage.oci.store import Store
+from mlimage.parallel import at_once
 
 _HEX: Final = frozenset("0123456789abcdef")
 
@@ -52,14 +52,14 @@ def verify(files: Sequence[Path], store: Store, *, remove: bool, advance: Callab
     """
     sizes = []
     damaged = []
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "verify") as pool:
-        for path, (digest, size) in zip(files, pool.map(_digest_of, files), strict=True):
-            sizes.append(size)
-            advance(size)
-            if digest is not None and digest.hex != path.name:
-                damaged.append(path)
-                if remove:
-                    path.unlink(missing_ok=True)
+    digests = at_once(_digest_of, files, threads=len(os.sched_getaffinity(0)))
+    for path, (digest, size) in zip(files, digests, strict=True):
+        sizes.append(size)
+        advance(size)
+        if digest is not None and digest.hex != path.name:
+            damaged.append(path)
+            if remove:
+                path.unlink(missing_ok=True)
     return Verified(
         checked=len(files), size=sum(sizes), damaged=tuple(damaged), incomplete=incomplete(store, damaged)
     )

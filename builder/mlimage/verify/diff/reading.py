@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from mlimage import parallel
 from mlimage.digest import Digest
 from mlimage.oci.found import FoundImage, FoundLayer
 from mlimage.progress import Progress
@@ -84,13 +84,7 @@ def _checked(layer: FoundLayer, advance: Callable[[int], None]) -> tuple[Item, .
 
 def at_once(work: Sequence[Callable[[], _T]]) -> list[_T]:
     """What each piece of work gives, done on all cores; when one fails, what has not begun is left."""
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "diff") as pool:
-        futures = [pool.submit(each) for each in work]
-        try:
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    return list(parallel.at_once(lambda each: each(), work, threads=len(os.sched_getaffinity(0))))
 
 
 def missing(image: FoundImage, listings: Listings) -> Iterable[FoundLayer]:
