@@ -156,7 +156,7 @@ def started(
     with ExitStack() as stack:
         with deferred(), translated("cannot create the container"):
             container = daemon.client.containers.create(**settings)
-            stack.callback(_remove, container)
+            stack.push(lambda kind, _error, _trace: _remove(container, running=kind is not None))
         # Attached before the start, so that no line is lost.
         with translated("cannot attach to the container"):
             stream = container.attach_socket(
@@ -174,9 +174,13 @@ def started(
         yield Container(container, stream, request, output)
 
 
-def _remove(container: Any) -> None:
-    with deferred(), suppress(RunError), translated("cannot remove the container"):
-        container.remove(force=True, v=True)
+def _remove(container: Any, *, running: bool) -> None:
+    with deferred(), suppress(RunError):
+        if running:  # podman would ask it to end first, and wait for ten seconds
+            with suppress(RunError), translated("cannot kill the container"):
+                container.kill(signal=SIGKILL)
+        with translated("cannot remove the container"):
+            container.remove(force=True, v=True)
 
 
 def _start(container: Any, request: RunRequest) -> None:
