@@ -4,18 +4,23 @@ In an engine and in the sandbox; what else takes long is in `tests/network/test_
 """
 
 import os
+import random
 import signal
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from mlimage.atomic import PARTIAL
 from mlimage.cache import Cache
 from mlimage.oci.store import Store
+from support import runs
 from support.building import MLIMAGE
-from support.interrupting import ENDINGS, Running, running
+from support.interrupting import ENDINGS, Running, descendants, running
 from support.machine import DOCKERS, PODMANS, need_engine
 from support.programs import program
 from support.running import small_image
@@ -132,6 +137,48 @@ def test_in_an_engine(
     assert containers(runtime) == []
 
 
+@pytest.mark.engine
+@pytest.mark.parametrize("runtime", [DOCKERS[0], PODMANS[-1]])
+def test_killed_in_an_engine(cache: Cache, project: Path, tmp_path: Path, runtime: str) -> None:
+    """What a killed run leaves in the engine, the next one removes."""
+    start = partial(running, folder=project, environ=environment(cache, runtime))
+    with start(command(runtime, NAME, verb="probe"), temporary=tmp_path / "t") as run:
+        run.until(computing(run))
+        run.process.kill()
+    [left] = containers(runtime)
+    with start(command(runtime, NAME, "--", "sleep", "600"), temporary=tmp_path / "u") as other:
+        other.until(lambda: left not in containers(runtime) and containers(runtime) != [])
+        # Nor does one run take away the container of another that goes on.
+        done = runs.run(cache, project, runtime, NAME, "--", "id")
+        assert (done.returncode, len(containers(runtime))) == (0, 1), done.stderr
+        other.send(signal.SIGTERM)
+        assert other.process.wait(30) == 143
+    assert f"removed container {left}, left by a run that was killed\n" in other.said
+    assert containers(runtime) == []
+
+
+@pytest.mark.namespaces
+def test_killed_in_the_sandbox(cache: Cache, project: Path, tmp_path: Path) -> None:
+    """With the run ends what it started; what it had unpacked, the next run removes."""
+    own = Cache(tmp_path / "own")
+    own.root.mkdir(mode=0o755)
+    own.store.symlink_to(cache.store)
+    chance = random.Random(7)  # noqa: S311 - to be the same each time
+    start = partial(running, folder=project, environ=environment(own, "sandbox"))
+    for number in range(6):
+        words = command("sandbox", "--memory", "200m", NAME, "--", "sleep", "600")
+        with start(words, temporary=tmp_path / str(number)) as run:
+            run.until(own.unpacked.exists)
+            time.sleep(chance.uniform(0, 0.3) if number else 0)
+            run.family.update(descendants(run.process.pid))
+            run.process.kill()
+        run.is_gone()
+    done = runs.run(own, project, "sandbox", "--memory", "200m", NAME, "--", "id", "-u")
+    assert done.returncode == 0, done.stderr
+    assert list(own.root.rglob(f"{PARTIAL}*")) == []
+    assert len(list(own.unpacked.iterdir())) == 1
+
+
 @pytest.mark.namespaces
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_while_it_is_unpacked(cache: Cache, project: Path, tmp_path: Path, number: int) -> None:
@@ -149,7 +196,7 @@ def test_while_it_is_unpacked(cache: Cache, project: Path, tmp_path: Path, numbe
         run.send(number)
         assert run.process.wait(15) == 128 + number, run.said
         run.is_gone()
-    assert [path.name for path in own.root.rglob(".partial-*")] == []
+    assert list(own.root.rglob(f"{PARTIAL}*")) == []
 
 
 def test_a_cache_that_is_read(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Signals to a running `mlimage`, as people, CI systems and closed terminals send them; nothing may stay."""
 
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,8 @@ _COMES: Final = 120.0
 """Seconds until the moment of the signal must have come."""
 _APART: Final = 0.05
 """Seconds between two signals of an impatient person."""
+_RESUMED: Final = re.compile(re.escape(PARTIAL) + r"[0-9a-f]{64}")
+"""A transfer that the next run resumes."""
 SAID: Final = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
@@ -62,7 +65,7 @@ class Running:
 
     def send(self, *signals: int) -> None:
         """Send them, shortly after each other."""
-        self.family.update(_descendants(self.process.pid))
+        self.family.update(descendants(self.process.pid))
         for number in signals:
             with suppress(ProcessLookupError):
                 self.process.send_signal(number)
@@ -83,7 +86,8 @@ class Running:
         before, _, last = self.said.removesuffix("\n").rpartition("\n")
         assert last == SAID[signal.Signals(signals[0])]
         self.is_gone()
-        assert [path for place in places for path in place.rglob(f"{PARTIAL}*")] == []
+        left = [path for place in places for path in place.rglob(f"{PARTIAL}*")]
+        assert [path for path in left if not _RESUMED.fullmatch(path.name)] == []
         assert list(self.temporary.iterdir()) == []
         return before
 
@@ -120,7 +124,7 @@ def running(
         process.wait()
 
 
-def _descendants(pid: int) -> dict[int, str]:
+def descendants(pid: int) -> dict[int, str]:
     """Processes that this one has started, and theirs; each with the time of its start."""
     parents = {int(path.name): _stat(int(path.name)) for path in Path("/proc").glob("[0-9]*")}
     found: dict[int, str] = {}

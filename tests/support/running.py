@@ -216,6 +216,7 @@ class FakeClient:
     pull_error: str | None = None
     reaches: bool = True
     timeout: float | None = 60
+    left: list[FakeContainer] = field(default_factory=list)
 
     @property
     def images(self) -> "FakeClient":
@@ -291,6 +292,10 @@ class FakeClient:
             return error.partial
         finally:
             connection.close()
+
+    def list(self, *, all: bool, filters: Mapping[str, str], sparse: bool) -> list[FakeContainer]:  # noqa: A002 - as the SDK has it
+        assert (all, filters, sparse) == (True, {"label": "dev.mlimage.client"}, True)
+        return self.left
 
     def create(self, **settings: Any) -> FakeContainer:
         json.dumps(settings)

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final
 
 from mlimage.daemon.connect import Daemon, translated
 from mlimage.errors import RunError
+from mlimage.host.abandoned import CLIENT_LABEL, remove
 from mlimage.host.contract import User
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import Ended, out_of_memory, shown_size
@@ -35,7 +36,12 @@ class Output:
 
 
 def creation(
-    request: RunRequest, *, image: str, rootless: bool, devices: Sequence[Mapping[str, Any]] = ()
+    request: RunRequest,
+    *,
+    image: str,
+    rootless: bool,
+    devices: Sequence[Mapping[str, Any]] = (),
+    client: str | None = None,
 ) -> dict[str, Any]:
     """The arguments of the SDK's `containers.create`: everything that Docker is told. Pure.
 
@@ -44,6 +50,7 @@ def creation(
         image: id of the image in the daemon.
         rootless: the daemon's root is the person, so that files belong to them only when it is used.
         devices: what asks for GPUs.
+        client: what this run is called among those that wait for a container.
     """
     limits = request.limits
     user = User(0, 0) if rootless and request.as_person else request.user
@@ -71,6 +78,8 @@ def creation(
         "tty": request.tty,
         "user": str(user),
     }
+    if client is not None:
+        settings["labels"][CLIENT_LABEL] = client
     if devices:
         settings["device_requests"] = [dict(each) for each in devices]
     if not request.network:
@@ -146,13 +155,15 @@ def started(
     output: Output,
     *,
     devices: Sequence[Mapping[str, Any]] = (),
+    client: str | None = None,
 ) -> Iterator[Container]:
     """A started container, removed when the block ends, however it ends.
 
     Raises:
         RunError: Docker refuses it.
     """
-    settings = creation(request, image=image, rootless=daemon.facts.rootless, devices=devices)
+    rootless = daemon.facts.rootless
+    settings = creation(request, image=image, rootless=rootless, devices=devices, client=client)
     with ExitStack() as stack:
         with deferred(), translated("cannot create the container"):
             container = daemon.client.containers.create(**settings)
@@ -176,11 +187,7 @@ def started(
 
 def _remove(container: Any, *, running: bool) -> None:
     with deferred(), suppress(RunError):
-        if running:  # podman would ask it to end first, and wait for ten seconds
-            with suppress(RunError), translated("cannot kill the container"):
-                container.kill(signal=SIGKILL)
-        with translated("cannot remove the container"):
-            container.remove(force=True, v=True)
+        remove(container, running=running)
 
 
 def _start(container: Any, request: RunRequest) -> None:

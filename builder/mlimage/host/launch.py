@@ -14,6 +14,7 @@ from mlimage.daemon.facts import Facts, emulation, need_limits
 from mlimage.daemon.gpus import way_to_gpus
 from mlimage.errors import RunError
 from mlimage.host import docker, sandbox
+from mlimage.host.abandoned import client_name, remove_abandoned
 from mlimage.host.choose import Choice
 from mlimage.host.gpus import has_gpu, requests_of
 from mlimage.host.ports import free_port
@@ -54,6 +55,8 @@ def launch(
         BuildError: the image is damaged in the store.
     """
     daemon = choice.daemon
+    if daemon is not None:
+        remove_abandoned(daemon, cache, say)  # which may have the port
     if request.port is not None:
         if daemon is not None and not daemon.facts.local:
             raise RunError(
@@ -74,7 +77,10 @@ def launch(
             say(note)
         identity = bring(daemon, request.image, store, progress).identity
         streams = docker.Output(stdout=output or sys.stdout.buffer, stderr=sys.stderr.buffer)
-        with docker.started(request, daemon, identity, streams, devices=devices) as container:
+        with (
+            client_name(cache) as client,
+            docker.started(request, daemon, identity, streams, devices=devices, client=client) as container,
+        ):
             return supervise(container, request, say=say, meanwhile=meanwhile, pass_signals=pass_signals)
     _, note = _gpus(request, None)
     if note:
