@@ -122,5 +122,9 @@ SHAPES: Final[Mapping[str, tuple[str, Callable[[], str]]]] = {
     "url": ("a URL with a password", lambda: "postgresql://ml" + f":{rolled(12)}@db.acme.io:5432/features"),
     "url of an index": ("a URL with a password", lambda: "https://ci" + f":{rolled(12)}@pypi.acme.io/simple"),
     "url without user": ("a URL with a password", lambda: "redis://" + f":{rolled(16)}@cache:6379/0"),
+    "url with a token": (
+        "a URL with a token",
+        lambda: "git+https://" + f"{rolled(19)}7@git.acme.io/ml/x.git",
+    ),
 }
 """By name, what it is and how to make one."""

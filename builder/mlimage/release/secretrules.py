@@ -14,23 +14,36 @@ from typing import Any, Final
 from mlimage.digest import Digest, canonical_json
 
 _FILE: Final = Path(__file__).with_name("secrets.toml")
-_VERSION: Final = 1
-"""Counts up when this code finds something else by the same file."""
+_DECIDES: Final = (_FILE, Path(__file__), Path(__file__).with_name("secrettext.py"))
+"""All that decides what is found."""
 
 LONGEST: Final = 4096
 """Bytes of the longest match of any pattern."""
 
 _ENTROPY: Final = 3.0
+_PART: Final = re.compile(r"\(\?&(?P<name>[a-z]+)\)")
+_ESCAPED: Final = r"(?:(?<![%s])|(?<=\\[nrt])|(?<=%%[0-9A-Fa-f]{2}))"
+"""What may stand before a token: none of these characters, but as the end of an escape."""
+
 _SHAM: Final = re.compile(
-    rb"example|placeholder|change[-_]?(?:me|it|this)|replace|your[-_]|dummy|fake|sample|redacted|insert[-_]"
-    rb"|secret[-_]?here|(?:token|key|password)[-_]?here|not[-_]?a[-_]?(?:real|secret)|x{4}|\*{3}|\.{3}|0{8}"
-    rb"|123456|abcdef|qwerty|deadbeef|\$[{(A-Za-z]|\{\{|%\(|%[sd]\b|<[a-z]",
+    rb"example|placeholder|change[-_]?(?:me|it|this)|replace|your[-_]|(?<![a-z])(?:dummy|fake|sample)(?![a-z])"
+    rb"|redacted|insert[-_]|secret[-_]?here|(?:token|key|password)[-_]?here|not[-_]?a[-_]?(?:real|secret)"
+    rb"|x{6}|0{8}|123456|abcdef|qwerty|deadbeef",
     re.IGNORECASE,
 )
-_WORDS: Final = frozenset(
-    b"admin bar changeit changeme demo empty false foo foobar guest hunter2 letmein mypassword mysecret "
-    b"mytoken none null pass passw0rd passwd password password1 postgres pw pwd root secret test testing "
-    b"testpass testpassword token true undefined user username xxx".split()
+"""What is in no token by chance: the shorter a word is, the more has to stand around it."""
+
+_SHAM_AS_A_WHOLE: Final = re.compile(
+    # One of these words, or several: `your-password-here`, `my_secret_token`.
+    rb"(?=.{1,64}\Z)(?:(?:admin|an?|api|auth|bar|baz|change|credentials?|demo|dummy|empty|enter|example|fake|false|foo"
+    rb"|guest|here|hidden|hunter2|insert|it|key|letmein|login|masked|me|my|name|none|not|null"
+    rb"|pass|passphrase|passw0rd|passwd|password1?|placeholder|postgres|psw|put|pw|pwd|real|redacted|removed"
+    rb"|replace|root|sample|secret|string|test(?:ing)?|the|this|to|todo|token|true|undefined|use|user"
+    rb"|value|with|x{3,}(?!x)|your?)[-_. ]?)+"
+    # A variable, where a template puts something in, or what stands in the place of something.
+    rb"|\$\w+|.*(?:\$[{(]|\{\{|%\(|\*{3}).*|%[sdr]|%\w+%|<.*>|\[.*\]|.*\.{3,}"
+    rb"|0+|1234567?8?9?0?|abcdef|qwerty|deadbeef",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -44,6 +57,7 @@ class Rule:
         path: by which paths of files it is looked for; None: in all.
         pattern: its shape.
         entropy: the least of its characters, in bits each.
+        typed: a person chose it, and no machine rolled it.
         once: the first in a file is enough.
     """
 
@@ -52,14 +66,25 @@ class Rule:
     path: re.Pattern[str] | None
     pattern: re.Pattern[bytes]
     entropy: float
+    typed: bool
     once: bool
 
     def find(self, text: bytes, start: int, stop: int) -> Iterator[int]:
         """Where a secret begins, from `start` up to, not including, `stop`; it may end behind that."""
         for at in self._candidates(text, start, stop):
             found = self.pattern.match(text, at)
-            if found is not None and not is_sham(found["secret"], self.entropy):
+            if found is not None and not self._is_sham(found["secret"]):
                 yield found.start("secret") if self.path else at
+
+    def _is_sham(self, secret: bytes) -> bool:
+        """Whether it only stands for one: a placeholder, an example, a variable, a pattern of characters."""
+        return (
+            bool(_SHAM_AS_A_WHOLE.fullmatch(secret) if self.typed else _SHAM.search(secret))
+            or _bits(secret) < self.entropy
+            or _goes_up(secret)
+            or secret.startswith(_public())
+            or (len(secret) > 7 and secret in (secret + secret)[1:-1])  # one thing again and again
+        )
 
     def _candidates(self, text: bytes, start: int, stop: int) -> Iterator[int]:
         if self.path is not None:
@@ -71,18 +96,6 @@ class Rule:
             while 0 <= at < stop:
                 yield at
                 at = text.find(word, at + 1)
-
-
-def is_sham(secret: bytes, entropy: float) -> bool:
-    """Whether it only stands for a secret: a placeholder, an example, a variable, a pattern of characters."""
-    return (
-        _SHAM.search(secret) is not None
-        or secret.lower().strip(b"'\"<>[]()") in _WORDS
-        or _bits(secret) < entropy
-        or _goes_up(secret)
-        or secret.startswith(_public())
-        or (len(secret) > 7 and secret in (secret + secret)[1:-1])  # one thing again and again
-    )
 
 
 def _bits(secret: bytes) -> float:
@@ -116,16 +129,19 @@ def _said() -> dict[str, Any]:
 
 @cache
 def rules_digest() -> Digest:
-    """Digest of all that decides what is found."""
-    return Digest.of(canonical_json({"version": _VERSION, "rules": Digest.of_file(_FILE)}))
+    """Digest of all that decides what is found: after any change of it every layer is looked at anew."""
+    return Digest.of(canonical_json([Digest.of_file(path) for path in _DECIDES]))
 
 
 def _rule(said: dict[str, Any]) -> Rule:
+    pattern = _ESCAPED % said["alone"] if "alone" in said else ""
+    pattern += _PART.sub(lambda part: _said()["parts"][part["name"]], said["pattern"])
     return Rule(
         kind=said["is"],
         begins=tuple(word.encode() for word in said.get("begins", ())),
         path=re.compile(said["path"]) if "path" in said else None,
-        pattern=re.compile(said["pattern"].encode(), re.MULTILINE),
+        pattern=re.compile(pattern.encode(), re.MULTILINE),
         entropy=said.get("entropy", _ENTROPY),
+        typed=said.get("typed", "path" in said),
         once=said.get("once", False),
     )

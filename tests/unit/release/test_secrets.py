@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from mlimage.content.entry import Entry, file_of_bytes
-from mlimage.digest import Digest
+from mlimage.digest import Digest, canonical_json
 from mlimage.errors import BuildError, FindingError
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.plan.config import ROLES
 from mlimage.plan.recipe import FOLDER
 from mlimage.progress import SILENT
+from mlimage.release import secretrules
 from mlimage.release.secretrules import LONGEST, rules
 from mlimage.release.secrets import (
     Outgoing,
@@ -24,8 +25,8 @@ from mlimage.release.secrets import (
     find_secrets,
     judge,
     own_layers,
-    scan_text,
 )
+from mlimage.release.secrettext import scan_text
 from support.sealing import foreign, sealed, tar_of
 from support.secrets import BASE64, HEX, SHAPES, pem, rolled
 
@@ -88,6 +89,9 @@ def test_every_shape_is_found_at_its_line(name: str) -> None:
             (2, "a login of an npm registry"),
         ),
         ("root/.pgpass", "db:5432:features:ml:s3same\n", (1, "a password of a database")),
+        ("root/.pgpass", "db:5432:features:ml:s3\\:same\r\n", (1, "a password of a database")),
+        ("app/.env.production.local", "TOKEN='abc'\n", (1, "a file of environment variables")),
+        ("root/.netrc", "machine acme.io login me password MyFakeRolex9", (1, "a password of `.netrc`")),
         ("root/.my.cnf", "[client]\npassword=s3same\n", (2, "a password of a database")),
         (
             "root/.kaggle/kaggle.json",
@@ -168,6 +172,15 @@ def test_files_that_are_there_for_secrets(path: str, text: str, found: tuple[int
         "http://localhost:8080/?q=a:b@c",
         r"re.compile(r'://[^:]+:[^@]+@[^/]+')",
         "git+ssh://git@github.com/acme/x.git",
+        "https://bob.smith@git.acme.io/x.git",
+        "https://" + rolled(32, HEX) + "@o1.ingest.sentry.io/42",
+        "docker://python:3.11-slim@sha256:" + rolled(64, HEX),
+        "image: registry://acme/x:1.0@sha256:" + rolled(64, HEX),
+        "https://user:your-password-here@acme.io",
+        "https://user:my_secret_token@acme.io",
+        "https://user:xxxx-xxxx@acme.io",
+        "https://$USER:$TOKEN@acme.io",
+        "http://web:8080/pkg@1.0",
         "sha256:" + rolled(64, HEX),
         "commit " + rolled(40, HEX),
         "data:image/png;base64," + rolled(2000, BASE64),
@@ -180,10 +193,149 @@ def test_what_only_looks_like_one(text: str) -> None:
     assert scan(f"import os\n{text}\n") == []
 
 
+PASSWORD = rolled(8) + "q7"
+URL = [(1, "a URL with a password")]
+AROUND = ("{}", "{}/path", "'{}'", "<{}>", "see {}, or", "{}. Then", "{} is")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("example.com", "example.com.", "a.b.example.org:8080", "db.example", "x.test", "x.invalid", "test"),
+        *("host", "host:5432", "hostname", "server"),
+    ],
+)
+def test_hosts_that_are_examples(host: str) -> None:
+    url = f"https://bob:{PASSWORD}@{host}"
+    assert [around for around in AROUND if scan(around.format(url)) != []] == []
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("server.acme.com", "test.db.acme.com", "example.acme.io", "host.acme.io", "hostname.acme.io"),
+        *(
+            "example.com.acme.io",
+            "example.org-mirror.io",
+            "example-1",
+            "test-db",
+            "test_db",
+            "host1",
+            "server2:80",
+        ),
+        *(
+            "xexample.com",
+            "my-example.net",
+            "contest",
+            "acme.host",
+            "acme.server",
+            "db.hostname",
+            "invalid.acme",
+        ),
+        *(
+            "example.com,db.acme.io",
+            "test%2eacme.io",
+            "server{n}.acme.io",
+            "test$ZONE",
+            "example.b\u00fccher.de",
+        ),
+        *("[::1]:5432", "10.0.0.1", "localhost", "{host}", "$HOST", "%s", "/db", ":5432", "b\u00fccher.de"),
+    ],
+)
+def test_hosts_that_only_look_like_examples(host: str) -> None:
+    url = f"https://bob:{PASSWORD}@{host}"
+    assert [around for around in AROUND if scan(around.format(url)) != URL] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A placeholder, an example or a variable is only a part of it, or stands beside it.
+        *(
+            f"https://bob:{word}@acme.io"
+            for word in ("Examples4us", "Fakenham!24", "resample9", "Summer123456!")
+        ),
+        *(f"https://bob:{word}{PASSWORD}@acme.io" for word in ("example", "your-", "xxxx", "qwerty", "fake")),
+        *(f"https://bob:{word}@acme.io" for word in ("Pa$sw0rd7", "p4$$word9", f"p@{PASSWORD}", "a...b9Kq")),
+        f"https://user:password@acme.io https://bob:{PASSWORD}@acme.io",
+        f"https://user:password@example.com,https://bob:{PASSWORD}@acme.io",
+        "https://tok9x7q2:tok9x7q2@acme.io",
+        # How it may be written.
+        f"https:\\/\\/bob:{PASSWORD}@acme.io\\/simple",
+        f"https://bob%40acme.io:{PASSWORD}%2F@acme.io",
+        f"https://:{PASSWORD}@acme.io",
+        f"https://bob:{rolled(1500)}@acme.io",
+        f"postgresql+psycopg2://ml:{PASSWORD}@db/x",
+        f"postgresql://ml:{PASSWORD}/x?#@db/x",
+        f"mongodb+srv://ml:{PASSWORD}@cluster0.acme.io",
+        f"amqps://ml:{PASSWORD}@mq//",
+        f"ssh://ml:{PASSWORD}@acme.io",
+        f"mysql://ml:{PASSWORD}@/db?unix_socket=/run/x",
+    ],
+)
+def test_what_hides_no_password(text: str) -> None:
+    assert scan(text) == URL
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (kind, _) in SHAPES.items() if not kind.startswith("a private")]
+)
+def test_what_stands_before_a_token_does_not_hide_it(name: str) -> None:
+    kind, make = SHAPES[name]
+    befores = (
+        "\\n",
+        "\\t",
+        '\\"',
+        "token%3D",
+        "https:\\/\\/api.acme.io\\/",
+        "example ",
+        "changeme@",
+        "x.test:",
+    )
+    assert [before for before in befores if (1, kind) not in scan(f'"{before}{make()}"')] == []
+
+
+@pytest.mark.parametrize("name", ["aws secret", "azure storage", "wandb", "npmrc", "pem in python"])
+def test_code_in_a_notebook(name: str) -> None:
+    kind, make = SHAPES[name]
+    assert (1, kind) in scan(json.dumps({"source": [make()]}))
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3])
+def test_escapes_that_pieces_cut(piece: int) -> None:
+    assert scan(f"https:\\/\\/bob:{PASSWORD}@acme.io\\", piece=piece) == URL
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("an AWS access key", "Credential={}/20261130/eu-west-1/s3"),
+        ("an AWS access key", "s3://{}:x@bucket"),
+        ("an AWS secret key", "AWS_SECRET_ACCESS_KEY_PROD = '{}'"),
+        ("an AWS secret key", 'os.environ["AWS_SECRET_ACCESS_KEY"] = "{}"'),
+        ("an AWS secret key", "aws_secret_access_key: str = '{}'"),
+        ("a signature for Azure storage", "https://a.acme.io/?sv=1\\u0026sig={}"),
+        ("the address of a Discord webhook", "https://discord.com/api/v10/webhooks/123456789012345678/{}"),
+        ("a URL with a token", "https://{}@git.acme.io/x.git"),
+        ("a URL with a token", "https://{}:@git.acme.io/x.git"),
+    ],
+)
+def test_where_else_secrets_stand(name: str, text: str) -> None:
+    made = {
+        "an AWS access key": SHAPES["aws"][1](),
+        "an AWS secret key": rolled(40, BASE64),
+        "a signature for Azure storage": rolled(43, BASE64) + "%3D",
+        "the address of a Discord webhook": rolled(68),
+        "a URL with a token": rolled(30) + "7",
+    }
+    assert (1, name) in scan(text.format(made[name]))
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
         ("app/.env.example", "TOKEN=abcdefgh\n"),
+        ("app/.env.production.example", "TOKEN=abcdefgh\n"),
         ("app/.env", "# nothing\nTOKEN=\nOTHER=${TOKEN}\nTHIRD=changeme\nDB=<password>\n"),
         ("app/environment.py", "TOKEN=abcdefgh\n"),
         ("root/.netrc", "machine acme.io login me password changeme\n"),
@@ -362,6 +514,15 @@ def test_the_configuration_is_looked_at(store: Store, scans: Scans, tmp_path: Pa
         "`push: {allow_secrets: [HF_TOKEN]}`"
     )
     assert check(changed, store, scans, "HF_TOKEN", "com.example.*") == ()
+
+
+def test_code_that_decides_is_part_of_what_a_note_is_for() -> None:
+    """A change of any of it makes every layer be looked at anew."""
+    folder = Path(secretrules.__file__).parent
+    names = ("secrets.toml", "secretrules.py", "secrettext.py")
+    assert secretrules.rules_digest() == Digest.of(
+        canonical_json([Digest.of_file(folder / one) for one in names])
+    )
 
 
 def test_a_second_look_reads_no_layer(store: Store, scans: Scans) -> None:
