@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from mlimage.errors import FetchError, UsageError
+from mlimage.redact import address
 
 DEFAULT_INDEX: Final = "default"
 """Name of the index that has every package which the spec does not bind to another one."""
@@ -44,18 +45,7 @@ class Location:
         return f"{self.url}/{quote(path, safe='/~+')}"
 
     def __str__(self) -> str:
-        return redact(self.url)
-
-
-def redact(url: str) -> str:
-    """The URL as messages may show it: without credentials, query and fragment; a folder as its path."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "(a URL that cannot be read)"
-    if parts.scheme == "file":
-        return unquote(parts.path)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return address(self.url)
 
 
 def location(text: str, *, base: Path, source: str) -> Location:
@@ -80,7 +70,7 @@ def location(text: str, *, base: Path, source: str) -> Location:
         return Location(Path(unquote(parts.path)).as_uri())
     if parts.scheme not in {"http", "https"} or not parts.hostname or not port_is_a_number:
         raise UsageError(
-            f"`{redact(text)}` is not a URL of an index or archive",
+            f"`{address(text)}` is not a URL of an index or archive",
             where=source,
             hint="write `https://HOST/PATH`, or the path of a folder",
         )

@@ -4,10 +4,10 @@
 is how dependency confusion happens. Further indexes are named in the spec and bound to packages.
 """
 
-import re
 from collections.abc import Mapping
 
 from mlimage.errors import UsageError
+from mlimage.redact import redact
 
 
 def index_url(environ: Mapping[str, str]) -> str:
@@ -100,9 +100,8 @@ def _settings() -> dict[str, str]:
         configuration.load()
     except ConfigurationError as error:
         # The message quotes the line, and in it there may be a password.
-        said = re.sub(r"://[^/@\s]*@", "://…@", str(error))
         raise UsageError(
-            f"pip's configuration cannot be read: {said}", hint="see `pip config debug`"
+            f"pip's configuration cannot be read: {redact(str(error))}", hint="see `pip config debug`"
         ) from error
     by_file = [dict(values) for _, values in configuration.items()]
     return {

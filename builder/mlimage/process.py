@@ -15,6 +15,7 @@ from threading import Lock, get_ident
 from typing import Final, NoReturn
 
 from mlimage.progress import StoppedError
+from mlimage.redact import redact_word
 
 _PIECE: Final = 1 << 16
 _TURN: Final = 500
@@ -42,7 +43,8 @@ class Command:
     alone: bool = False
 
     def __str__(self) -> str:
-        return shlex.join(self.argv)
+        """As a shell takes it, for people; what it shows of URLs is without credentials."""
+        return shlex.join(redact_word(word) for word in self.argv)
 
     @property
     def environment(self) -> dict[str, str]:

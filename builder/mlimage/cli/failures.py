@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlimage.cli.style import clean, painted
 from mlimage.errors import MlimageError, SpecError
+from mlimage.redact import redact
 from mlimage.signals import Signalled
 
 if TYPE_CHECKING:
@@ -240,20 +241,20 @@ def _traceback(error: BaseException) -> str:
 
 def _record(error: BaseException, arguments: Sequence[str]) -> str:
     import platform
-    import shlex
 
     from mlimage import __version__
+    from mlimage.process import Command
 
     text = "\n".join(
         (
             f"mlimage {__version__}, Python {platform.python_version()}, {platform.platform()}",
-            f"command: mlimage {shlex.join(arguments)}",
+            f"command: {Command(argv=('mlimage', *arguments))}",
             "",
             _traceback(error),
             "",
         )
     )
-    return re.sub(r"(\w://)[^/\s@]+@", r"\1***@", text)  # credentials in addresses are nobody's business
+    return redact(text)
 
 
 def _save(record: str) -> Path:

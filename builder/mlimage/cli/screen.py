@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from mlimage.cli.style import clean, clean_json, is_terminal, painted, width
+from mlimage.redact import redact_all
 
 if TYPE_CHECKING:
     from mlimage.progress import Progress
@@ -47,7 +48,8 @@ class Screen:
     def json(self, value: Any) -> None:
         """Print the result as one JSON document, keys in the order they have."""
         utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
-        self._write(clean_json(json.dumps(value, indent=2, ensure_ascii=not utf8)) + "\n")
+        text = json.dumps(redact_all(value), indent=2, ensure_ascii=not utf8)
+        self._write(clean_json(text) + "\n")
 
     def warn(self, text: str) -> None:
         """Say on standard error what the user should know though the work goes on."""

@@ -5,6 +5,8 @@ import re
 import unicodedata
 from typing import Final, TextIO
 
+from mlimage.redact import redact
+
 _COLOURS: Final = {"red": "31", "yellow": "33", "cyan": "36", "bold": "1"}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _OWN: Final = re.compile(r"(\x1b\[[0-9;]*m)")
@@ -26,11 +28,11 @@ def painted(text: str, colour: str, stream: TextIO) -> str:
 
 
 def clean(text: str) -> str:
-    """Text whose control characters are escaped, so that a name in an archive cannot play with the terminal.
+    """Text without credentials, whose control characters are escaped: it ends in logs and on terminals.
 
-    Line feeds, tabs and the colours of `painted` stay.
+    A name in an archive cannot play with them. Line feeds, tabs and the colours of `painted` stay.
     """
-    parts = _OWN.split(text)
+    parts = _OWN.split(redact(text))
     return "".join(part if _OWN.fullmatch(part) else _CONTROL.sub(_escaped, part) for part in parts)
 
 

@@ -20,6 +20,7 @@ from typing import BinaryIO, Final, Protocol
 from mlimage import process
 from mlimage.content.entry import Entry, Kind
 from mlimage.errors import BuildError, reason_of
+from mlimage.redact import redact
 
 CHUNK_FILES: Final = 256
 CHUNK_BYTES: Final = 4 * 1024 * 1024
@@ -154,7 +155,7 @@ def _compile(
     except OSError as error:
         raise BuildError(f"cannot start the image's interpreter: {reason_of(error)}") from error
     if done.status != 0:
-        said = done.errors.strip()[-2000:] or "it said nothing"
+        said = redact(done.errors.strip())[-2000:] or "it said nothing"
         raise BuildError(
             f"the image's interpreter ended with status {done.status} when it compiled `{origin}`: {said}"
         )

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mlimage.errors import FetchError
 from mlimage.fetch.network import Timeouts
 from mlimage.fetch.tls import WHO_NAMES_AUTHORITIES
-from mlimage.mirrors import redact
+from mlimage.redact import address
 from mlimage.refusals import EXHAUSTED
 
 _AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -137,7 +137,7 @@ def gave_up(url: str, failures: Sequence[Failure], *, asked: str = "fetched") ->
     tried = f"tried {len(failures)} times: " if len(failures) > 1 else ""
     hint = next((failure.hint for failure in reversed(failures) if failure.hint), None)
     last = failures[-1]
-    message = f"`{redact(url)}` cannot be {asked}: {tried}{reasons}"
+    message = f"`{address(url)}` cannot be {asked}: {tried}{reasons}"
     if last.again:
         return UnreachableError(message, hint=hint, status=last.status)
     if last.status is not None and last.status >= 400:

@@ -32,8 +32,8 @@ from mlimage.fetch.keyring import Keyring
 from mlimage.fetch.pace import WINDOW
 from mlimage.fetch.partial import Partial, check, partial
 from mlimage.fetch.retry import Retry
-from mlimage.mirrors import redact
 from mlimage.progress import Task
+from mlimage.redact import address
 
 if TYPE_CHECKING:
     import requests
@@ -140,7 +140,7 @@ class Http:
                     raise self._refusal(response, auth)
                 body = self._whole(response, exchange, limit)
                 if len(body) > limit:
-                    raise EndlessError(f"`{redact(url)}` cannot be fetched: the page has no end")
+                    raise EndlessError(f"`{address(url)}` cannot be fetched: the page has no end")
                 named = {key.lower(): value for key, value in response.headers.items()}
                 return HttpResponse(status=response.status_code, headers=named, body=body, url=response.url)
 
@@ -194,7 +194,7 @@ class Http:
         """
         part = self._part(url, f"bytes={start}-{stop - 1}", stop - start)
         if part.start != start or len(part.content) != min(stop, part.total) - start:
-            raise NoRangesError(f"`{redact(url)}` answers with another range than was asked for")
+            raise NoRangesError(f"`{address(url)}` answers with another range than was asked for")
         return part.content
 
     def read_tail(self, url: str, length: int) -> Part:
@@ -206,7 +206,7 @@ class Http:
         """
         part = self._part(url, f"bytes=-{length}", length)
         if part.start != max(0, part.total - length) or part.start + len(part.content) != part.total:
-            raise NoRangesError(f"`{redact(url)}` answers with another range than was asked for")
+            raise NoRangesError(f"`{address(url)}` answers with another range than was asked for")
         return part
 
     def download(
@@ -237,7 +237,7 @@ class Http:
             while True:
                 page = self._fill(url, growing, size, auth)
                 try:
-                    check(growing, name=name, place=redact(url), digest=digest, size=size, page=page)
+                    check(growing, name=name, place=address(url), digest=digest, size=size, page=page)
                 except FetchError:
                     if doubted:
                         raise
@@ -323,7 +323,7 @@ class Http:
 
         part = self._trying(url, once)
         if part is None:
-            raise NoRangesError(f"`{redact(url)}` comes only as a whole")
+            raise NoRangesError(f"`{address(url)}` comes only as a whole")
         return part
 
     def _trying(

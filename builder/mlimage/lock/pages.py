@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 from mlimage.digest import Digest
 from mlimage.errors import FetchError
 from mlimage.lock.files import IndexFile
-from mlimage.mirrors import redact
+from mlimage.redact import address
 
 ACCEPT: Final = (
     "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
@@ -221,7 +221,7 @@ def _moment(text: object) -> datetime | None:
 
 
 def _refused(page: Page, what: str, hint: str = _INDEX_HINT) -> FetchError:
-    return FetchError(f"`{redact(page.url)}` {what} (asked for `{page.project}`)", hint=hint)
+    return FetchError(f"`{address(page.url)}` {what} (asked for `{page.project}`)", hint=hint)
 
 
 def _reference(file: IndexFile) -> str:

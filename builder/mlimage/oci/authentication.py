@@ -13,8 +13,9 @@ from urllib.parse import urlencode, urlsplit
 from mlimage.document import DocumentError, read_document
 from mlimage.errors import RegistryError, UsageError
 from mlimage.fetch import Http, HttpResponse, RefusedError
-from mlimage.mirrors import Location, redact
+from mlimage.mirrors import Location
 from mlimage.oci.login import Login
+from mlimage.redact import address
 
 _WORDS: Final = re.compile(
     r'(?P<name>[\w-]+)\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<plain>[^\s,"]+))|(?P<scheme>[\w-]+)'
@@ -112,11 +113,11 @@ class RegistryAuthentication:
             )
         if not _is_web(realm):
             raise RegistryError(
-                f"`{self._place}` sends for a token to `{redact(realm)}`, which is no web URL"
+                f"`{self._place}` sends for a token to `{address(realm)}`, which is no web URL"
             )
         if Location(realm).plain:
             raise RegistryError(
-                f"`{self._place}` sends for a token to `{redact(realm)}`, which is not encrypted"
+                f"`{self._place}` sends for a token to `{address(realm)}`, which is not encrypted"
             )
         asked = parameters.get("scope")
         scopes = self._scopes if asked is None or asked in self._scopes else (asked, *self._scopes[1:])
@@ -129,7 +130,7 @@ class RegistryAuthentication:
         except RefusedError as error:
             who = f"the login of `{self.user}`" if self.user else "a request without a login"
             raise RegistryError(
-                f"`{redact(realm)}`, which gives tokens for `{self._place}`, refuses {who} "
+                f"`{address(realm)}`, which gives tokens for `{self._place}`, refuses {who} "
                 f"(HTTP {error.status})",
                 hint=self.hint,
             ) from error
@@ -137,9 +138,9 @@ class RegistryAuthentication:
             document = read_document(answer.body)
             token = document.get("token").text("") or document.get("access_token").need().text()
         except DocumentError as error:
-            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`: {error}") from None
+            raise RegistryError(f"`{address(realm)}` gives no token for `{self._place}`: {error}") from None
         if not _TOKEN.match(token):
-            raise RegistryError(f"`{redact(realm)}` gives no token for `{self._place}`: it is not one word")
+            raise RegistryError(f"`{address(realm)}` gives no token for `{self._place}`: it is not one word")
         return token
 
     def _ask(self, realm: str, query: Sequence[tuple[str, str]], basic: str | None) -> HttpResponse:

@@ -26,6 +26,7 @@ from mlimage.oci.authentication import RegistryAuthentication
 from mlimage.oci.login import Login, Logins
 from mlimage.oci.manifests import ACCEPTED, Document
 from mlimage.progress import Progress, Task
+from mlimage.redact import redact
 from mlimage.spec.registry import DOCKER_HUB, Reference
 
 MAX_DOCUMENT: Final = 4 << 20
@@ -279,4 +280,4 @@ def said(body: bytes) -> str:
 
 def _one_line(texts: Sequence[str]) -> str:
     joined = "; ".join(texts)
-    return " ".join("".join(each if each.isprintable() else " " for each in joined).split())[:200]
+    return redact(" ".join("".join(each if each.isprintable() else " " for each in joined).split()))[:200]

@@ -17,6 +17,7 @@ from mlimage.oci.login import Logins, config_with
 from mlimage.oci.registry import default_place
 from mlimage.pipconfig import authorities
 from mlimage.process import Command, Completed, Runner
+from mlimage.redact import redact
 from mlimage.release.signature import PublicKey, read_key
 from mlimage.spec.registry import Reference
 
@@ -50,7 +51,7 @@ def said(done: Completed) -> str:
     lines = [line for line in done.errors.splitlines() if line.strip()]
     told = next((line for line in lines if line.startswith("Error: ")), lines[-1] if lines else "")
     text = "".join(each if each.isprintable() else " " for each in _PREFIX.sub("", told))
-    return text.strip()[:500] or f"it ended with status {done.status}"
+    return redact(text.strip())[:500] or f"it ended with status {done.status}"
 
 
 def settings(environ: Mapping[str, str]) -> dict[str, str]:

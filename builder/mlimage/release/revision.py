@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from mlimage.process import Command, Completed, Runner
+from mlimage.redact import address
 
 _NO_REPOSITORY: Final = "not a git repository"
 _COMMIT: Final = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
@@ -79,10 +80,10 @@ def public_url(remote: str) -> str | None:
     if found:
         return f"git+ssh://{found['host']}/{found['path']}"
     try:
-        parts = urlsplit(remote)
+        parts = urlsplit(address(remote))
     except ValueError:
         return None
     if parts.scheme not in _SCHEMES or not parts.hostname:
         return None
     scheme = parts.scheme if parts.scheme == "git" else f"git+{parts.scheme}"
-    return urlunsplit((scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return urlunsplit((scheme, parts.netloc, parts.path, "", ""))

@@ -10,19 +10,19 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from mlimage.mirrors import DEFAULT_INDEX, variable
+from mlimage.redact import redact, redact_quoted, userinfo
 from mlimage.spec.accelerated import sort_requirements
 from mlimage.spec.import_indexes import (
     Build,
     build_at,
     clean_url,
-    has_credentials,
     index_name,
     is_all_builds,
     is_default,
     may_stand,
     pytorch_wheel,
 )
-from mlimage.spec.imported import Imported, ImportedIndex, Note, merged, without_credentials
+from mlimage.spec.imported import Imported, ImportedIndex, Note, merged
 from mlimage.spec.requirements import check_requirement
 
 _LEFT_OUT: Final[Mapping[str, str]] = {
@@ -175,7 +175,7 @@ class Collected:
             package: name of the package.
         """
         build, plain = build_at(url), clean_url(url)
-        if has_credentials(url):
+        if userinfo(url) is not None:
             self.change(url, NETRC)
         if build:
             self.builds.append((build, url))
@@ -208,7 +208,7 @@ class Collected:
         """
         plain = clean_url(url)
         name = index_name(plain)
-        netrc = f"; {NETRC}" if has_credentials(url) else ""
+        netrc = f"; {NETRC}" if userinfo(url) is not None else ""
         build = build_at(url)
         if build:
             self.builds.append((build, text))
@@ -300,4 +300,5 @@ def _wheel_of(place: str) -> str | None:
 
 def _clean(text: str, reason: str) -> Note:
     """A note ends in a file and in logs."""
-    return Note(text=without_credentials(text), reason=without_credentials(reason))
+    shown = redact(redact_quoted(text, [text]), queries=True)
+    return Note(text=shown, reason=redact(redact_quoted(reason, [text]), queries=True))

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from mlimage.platforms import ARCHITECTURES, PLATFORMS, Platform
+from mlimage.redact import userinfo
 from mlimage.spec.registry import is_reference
 from mlimage.spec.requirements import check_requirement
 
@@ -321,8 +322,7 @@ def _index(value: str) -> str:
 
 
 def _url(value: str) -> str:
-    # The value is not in the messages about secrets: messages end in logs.
-    if re.match(r"[a-z][a-z0-9+.-]*://[^/?#]*@", value, re.IGNORECASE):
+    if userinfo(value) is not None:
         raise refuse(
             "a URL with a user name or a password: secrets have no place in a spec",
             "put them into `~/.netrc`, which is read when the index is asked",

@@ -18,7 +18,7 @@ from mlimage.errors import SpecError, UsageError
 from mlimage.spec.collected import Collected
 from mlimage.spec.import_indexes import Build
 from mlimage.spec.import_requirements import LinesReader
-from mlimage.spec.imported import IMPORTS, Imported, names_of, read_source, without_credentials
+from mlimage.spec.imported import IMPORTS, Imported, names_of, read_source
 from mlimage.spec.nodes import Mapping, Node, Scalar, Sequence
 from mlimage.spec.source import read_yaml
 
@@ -204,7 +204,7 @@ class _Reader:
         if not any(
             fnmatchcase(plain.removesuffix("/linux-64"), known) for known in _rules()["channels"]["known"]
         ):
-            text = f"the channel {without_credentials(channel)}"
+            text = f"the channel {channel}"
             if all(note.text != text for note in self.collected.left_out):
                 self.collected.leave_out(
                     text,

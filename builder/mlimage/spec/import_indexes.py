@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from mlimage.pipconfig import built_in_index
+from mlimage.redact import userinfo
 
 PYTORCH: Final = "https://download.pytorch.org/whl"
 """Where PyTorch publishes its builds, a folder for each."""
@@ -80,12 +81,10 @@ def pytorch_wheel(url: str) -> str | None:
 
 def clean_url(url: str) -> str:
     """An address with no user, no password, and nothing behind `?` or `#`, where tokens may be."""
-    return re.sub(r"[?#].*", "", re.sub(r"://[^/\s?#]*@", "://", url.strip().strip("'\""))).rstrip("/")
-
-
-def has_credentials(url: str) -> bool:
-    """Whether an address has a user name or a password in it."""
-    return bool(re.search(r"://[^/\s?#]*@", url))
+    bare = url.strip().strip("'\"")
+    said = userinfo(bare)
+    bare = bare if said is None else bare.replace(f"{said}@", "", 1)
+    return re.sub(r"[?#].*", "", bare, flags=re.DOTALL).rstrip("/")
 
 
 def may_stand(url: str) -> bool:

@@ -1,7 +1,6 @@
 """What another tool's file says that an image needs, in the words of a spec, and what has no words there."""
 
 import codecs
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,14 +73,6 @@ class Imported:
     variants: tuple[ImportedVariant, ...] = ()
     left_out: tuple[Note, ...] = ()
     changed: tuple[Note, ...] = ()
-
-
-def without_credentials(text: str) -> str:
-    """The text with no user name, password or token in its URLs: it ends in files and logs."""
-    hidden = re.sub(r"://[^/\s?#]*@", "://…@", text)
-    # Anaconda's private channels have the token in the path.
-    hidden = re.sub(r"(://[^/\s]+/t/)[^/\s]+", r"\1…", hidden)
-    return re.sub(r"(://[^\s?#]*\?)[^\s#]+", r"\1…", hidden)
 
 
 def names_of(dependencies: Iterable[str]) -> frozenset[str]:

@@ -1,17 +1,18 @@
 """`mlimage.yaml` and the files that it names to a spec, or all that is wrong with them in one error."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from mlimage.errors import Problem, SpecError
+from mlimage.redact import redact_quoted
 from mlimage.spec.checks import check_rules, check_values
 from mlimage.spec.explain import explain, place, walk
 from mlimage.spec.files import NamedFiles, Template, named_files
 from mlimage.spec.model import ImageSpec
-from mlimage.spec.nodes import Mapping, Sequence, at, plain
+from mlimage.spec.nodes import Mapping, Sequence, at, plain, texts
 from mlimage.spec.nodes import Path as Steps
 from mlimage.spec.requirements import SpecRequirement
 from mlimage.spec.source import read_yaml
@@ -60,7 +61,7 @@ def load_spec(folder: Path, *, shown: str) -> LoadedSpec:
     spec, more = _judge(root, path=path, folder=folder.name)
     everything = (*problems, *more, *files.problems)
     if spec is None or everything:
-        raise SpecError(everything)
+        raise SpecError(_redacted(everything, root))
     return LoadedSpec(
         spec=spec,
         requirements=_requirements(root, spec, files, path),
@@ -83,8 +84,20 @@ def parse_spec(content: bytes, *, path: str, folder: str) -> ImageSpec:
     root, problems = read_yaml(content, path=path)
     spec, more = _judge(root, path=path, folder=folder)
     if spec is None or problems or more:
-        raise SpecError((*problems, *more))
+        raise SpecError(_redacted((*problems, *more), root))
     return spec
+
+
+def _redacted(problems: Iterable[Problem], root: Mapping) -> Iterator[Problem]:
+    """The problems without the credentials of URLs in the document, of which they may quote anything."""
+    values = tuple(texts(root))
+    for problem in problems:
+        yield replace(
+            problem,
+            key=redact_quoted(problem.key, values),
+            message=redact_quoted(problem.message, values),
+            hint=problem.hint and redact_quoted(problem.hint, values),
+        )
 
 
 def _judge(root: Mapping, *, path: str, folder: str) -> tuple[ImageSpec | None, list[Problem]]:

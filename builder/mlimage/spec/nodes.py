@@ -102,6 +102,19 @@ def scalars(node: Node, path: Path = ()) -> Iterator[tuple[Path, Scalar]]:
         yield path, node
 
 
+def texts(node: Node) -> Iterator[str]:
+    """Every text in the document, keys among them."""
+    if isinstance(node, Mapping):
+        for key, value in node.entries:
+            yield key.text
+            yield from texts(value)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from texts(item)
+    else:
+        yield node.text
+
+
 def dotted(path: Path) -> str:
     """A path for people: `train.command`; numbers of items are left out, the place says them."""
     return ".".join(step for step in path if isinstance(step, str))

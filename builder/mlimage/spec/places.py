@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Discriminator, Tag, WithJsonSchema
 
+from mlimage.redact import userinfo
 from mlimage.spec.fields import refuse
 
 _WORD: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
@@ -28,8 +29,7 @@ def _surrounding(value: str) -> str:
 
 
 def _data_place(value: str) -> str:
-    # The value is not in the message about secrets: messages end in logs.
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*:[^/?#]*@", value):
+    if ":" in (userinfo(value) or ""):
         raise refuse(
             "an address with a password: secrets have no place in a spec",
             "let the program take it from a variable; `mlimage run --env NAME` hands it over",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from mlimage.errors import Problem
+from mlimage.redact import redact_quoted
 from mlimage.spec.text import LINE_END, decode_text, read_bytes
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
@@ -18,7 +19,6 @@ _INDEX: Final = frozenset(
     {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--trusted-host", "--no-index"}
 )
 _MOST_FILES: Final = 50
-_CREDENTIALS: Final = r"://[^/@\s]*@"
 _IN_VARIANTS: Final = "write it into those of the variants that need it"
 _OWN_CODE: Final = "put your own code into the app folder, or its wheel into an index that `indexes:` names"
 
@@ -58,9 +58,19 @@ class Refusal:
     hint: str
     offset: int = 0
 
+    def redacted(self, text: str) -> "Refusal":
+        """The same without the credentials of URLs in that text: messages end in logs."""
+        shown = redact_quoted(self.message, [text])
+        return replace(self, message=shown, hint=redact_quoted(self.hint, [text]))
+
 
 def check_requirement(text: str) -> Refusal | None:
     """Judge one PEP 508 string; None when it is good."""
+    refusal = _refusal(text)
+    return refusal and refusal.redacted(text)
+
+
+def _refusal(text: str) -> Refusal | None:
     if not text.strip():
         return Refusal(message="an empty requirement", hint="remove it")
     dropped = re.fullmatch(r"\s*-([A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9])\s*", text)
@@ -117,10 +127,8 @@ def _check_arbitrary(requirement: Requirement, text: str) -> Refusal | None:
 
 
 def _by_location(text: str, name: str) -> Refusal:
-    # Messages end in logs: no password with them.
-    shown = re.sub(_CREDENTIALS, "://…@", text)
     return Refusal(
-        message=f"`{shown}` names a place instead of a package of an index, and cannot be locked",
+        message=f"`{text}` names a place instead of a package of an index, and cannot be locked",
         hint=f"write `{name}` with a version, and bind it to its index under `indexes:`",
         offset=max(text.find("@"), 0),
     )
@@ -254,6 +262,7 @@ class _Reader:
         for line in logical_lines(text):
             refusal = self._line(file, line, name=name, path=path)
             if refusal:
+                refusal = refusal.redacted(line.text)
                 number, column = line.place(refusal.offset)
                 self.problems.append(
                     Problem(

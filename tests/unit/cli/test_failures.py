@@ -155,7 +155,7 @@ def test_defect_is_apologised_for_and_recorded(capsys: pytest.CaptureFixture[str
     )
     record = saved.read_text()
     assert saved.stat().st_mode & 0o777 == 0o600
-    assert record.splitlines()[1] == "command: mlimage lock --index https://***@example.com/simple"
+    assert record.splitlines()[1] == "command: mlimage lock --index 'https://***@example.com/simple'"
     assert "secret" not in record
     assert "in _break\n    raise ZeroDivisionError(message)" in record
 

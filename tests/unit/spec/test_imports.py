@@ -78,26 +78,26 @@ def test_requirements(tmp_path: Path) -> None:
             "lock` decides"
         ),
         (
-            "-e git+https://…@example.com/x.git#egg=x: version control cannot be locked; write `x` with a "
+            "-e git+https://***@example.com/x.git#egg=x: version control cannot be locked; write `x` with a "
             "version if "
             "an index has it; else put your own code into the app folder"
         ),
         "pip @ file:///croot/pip_1/work: an image has no pip",
         f"mine @ file:///home/me/mine: is a file of the machine that wrote this; {_OWN_CODE}",
         (
-            "y @ https://…@example.com/y.whl: is a place, which cannot be locked; write `y` with a version "
+            "y @ https://***@example.com/y.whl: is a place, which cannot be locked; write `y` with a version "
             "if an index "
             f"has it; else {_OWN_CODE}"
         ),
         (
-            "--index-url https://…@example.com/simple: the default index is a matter of the machine: pip's "
+            "--index-url https://***@example.com/simple: the default index is a matter of the machine: pip's "
             "own "
             "configuration, or `MLIMAGE_MIRROR_DEFAULT`; its user name and password stay out of the spec; "
             "put them "
             "into `~/.netrc`"
         ),
         f"--extra-index-url http://example.com/simple: {_BAD_URL}",
-        f"-f https://example.com/wheels.html?…: {_BAD_URL}",
+        f"-f https://example.com/wheels.html?***: {_BAD_URL}",
         (
             "foo bar: is not a requirement: expected semicolon (after name with no version specifier) or "
             "end; write a "
@@ -199,7 +199,7 @@ def test_conda(tmp_path: Path) -> None:
         ),
         "-r environment.txt: the file does not exist; add what it should say to `dependencies:`",
         "npm: left-pad: a section `npm:` is not known; if the image needs it, write it by hand",
-        f"the channel https://conda.anaconda.org/t/…/acme: {channel}",
+        f"the channel https://conda.anaconda.org/t/***/acme: {channel}",
         "the variable TOKEN: write it under `env:`, unless it is a secret",
         "the key platforms: mlimage has nothing for it",
         f"libgcc-ng, pip, tzdata: {_LIBRARIES}",
@@ -363,10 +363,10 @@ def test_poetry(tmp_path: Path) -> None:
         "j ^1 || ^2: became `j` of any version: these cannot be said in PEP 440; write them by hand",
         "s ^x: became `s` of any version: these cannot be said in PEP 440; write them by hand",
         (
-            "https://…@example.com/simple/: its user name and password stay out of the spec; put them into "
+            "https://***@example.com/simple/: its user name and password stay out of the spec; put them into "
             "`~/.netrc`"
         ),
-        f"n = https://…@example.com: comes from its `git`, which cannot be locked; {_OWN_CODE}",
+        f"n = https://***@example.com: comes from its `git`, which cannot be locked; {_OWN_CODE}",
         "o==1: optional; add it if the image needs it",
         (
             "q: source private: no source of that name is there; name the index and its packages under "
