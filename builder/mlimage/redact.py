@@ -14,7 +14,13 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 MARK: Final = "***"
 """Stands for what is hidden."""
 
-_AUTHORITY: Final = re.compile(r"(?<=[A-Za-z0-9]):(?:\\*/){2}")
+_AUTHORITY: Final = re.compile(
+    r"(?<=[A-Za-z0-9]):(?:\\*/){2}"
+    # What a URL becomes as a path, or cut at its colon; and `user:password@host/…` where a message quotes it.
+    r"|(?<=http|ttps):\\*/(?![\\/])"
+    r"|(?<![\w:/\\.])//(?=[^\s/?#:@`]+:[^\s/`]*@)"
+    r"|(?<=`)(?=(?!mailto:)[^\s/?#:@`]+:(?!\\*/)[^\s`]*@[A-Za-z0-9-]+[.:/])"
+)
 """Where the authority of a URL begins (RFC 3986, section 3.2); JSON may have escaped the slashes."""
 _RUN: Final = re.compile(r"""(?:(?!(?<!\\)["'`>](?:[],:;.)}>\s]|\Z))\S){0,4096}""")
 """How far a URL may reach in running text: up to white space, or a quote that closes."""
@@ -24,6 +30,8 @@ _USER: Final = re.compile(r"(?!\[|localhost:)[^\s/?#:@.]*:")
 _HOST: Final = re.compile(r"\[|localhost\b|[^/?#@:]*\.[^/?#@:]|[^/?#@:]+:[0-9]")
 """What is certainly a host, though another `@` comes behind it."""
 _IMAGE: Final = re.compile(r"@sha(?:256|512):")
+_LOGIN: Final = re.compile(r"(/)[^\s/:@]+:[^/@]+(?=@)")
+"""In the path of a folder, which a URL without its scheme is taken for."""
 _EXAMPLE: Final = re.compile(r"(?:NAME|USER|USERNAME)?:?(?:PASSWORD|TOKEN)?")
 """What hints tell people to replace."""
 _QUOTED_URL: Final = re.compile(r"(%3A%2F%2F)(?:(?!%2F|%3F|%23)[^\s/&\"'`])*(?=%40)", re.IGNORECASE)
@@ -127,7 +135,7 @@ def address(url: str) -> str:
     except ValueError:
         return "(a URL that cannot be read)"
     if parts.scheme == "file":
-        return unquote(parts.path)
+        return _LOGIN.sub(rf"\1{MARK}", unquote(parts.path))
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 

@@ -35,6 +35,10 @@ ROOT = Path(__file__).parents[2]
         ("https:\\/\\/bob:pw@acme.io", "https:\\/\\/***@acme.io"),
         ("?to=https%3A%2F%2Fbob%3Apw%40acme.io", "?to=https%3A%2F%2F***%40acme.io"),
         ("https://a:b@c https://d:e@f", "https://***@c https://***@f"),
+        ("`https:/bob:pw@acme.io/r.txt` does not exist", "`https:/***@acme.io/r.txt` does not exist"),
+        ("`build x --variant //bob:pw@acme.io/a`", "`build x --variant //***@acme.io/a`"),
+        ("`bob:pw@acme.io/a/b:1` is no reference", "`***@acme.io/a/b:1` is no reference"),
+        ("`bob:p/w@acme.io` is", "`***@acme.io` is"),
         ("https://acme.io/x?a=1&token=abc&b=2", "https://acme.io/x?a=1&token=***&b=2"),
         ("?X-Amz-Signature=abc&x", "?X-Amz-Signature=***&x"),
         ("?X-Amz-Security-Token=a%2Fb`", "?X-Amz-Security-Token=***`"),
@@ -67,6 +71,18 @@ def test_what_is_hidden(text: str, shown: str) -> None:
         *("x @ git+https://acme.io/x.git@v1", "pip install x@git+https://acme.io/x@main"),
         "docker://alpine:3.19@sha256:" + "ab" * 32,
         "ghcr.io/acme/x:1.0@sha256:" + "ab" * 32,
+        *(
+            f"`{image}@sha256:{'ab' * 32}`"
+            for image in ("alpine:3.19", "acme.io:5000/x", "localhost:5000/x:1")
+        ),
+        *(
+            "`mailto:bob@acme.io`",
+            "`bob@acme.io`",
+            "`x:1@v1`",
+            "`git@acme.io:ml/x.git`",
+            "// see: bob@acme.io",
+        ),
+        *("`a:b` bob@acme.io/x", "C:/a:b@c", "file:/a:b@c", "image:tag bob@acme.io"),
         '{"a":"https://acme.io","b":"c@d"}',
         "see https://acme.io: mail bob@acme.io",
         "`https://acme.io:443` and `bob@acme.io`",
@@ -146,4 +162,5 @@ def test_addresses() -> None:
     assert address("https://user:se/cret@example.com/f") == "https://example.com/f"
     assert address("http://[broken/") == "(a URL that cannot be read)"
     assert address("file:///a%20b") == "/a b"
+    assert address("file:///here/bob%3Apw%40acme.io/simple") == "/here/***@acme.io/simple"
     assert (userinfo("https://acme.io:80/a@b"), userinfo("x"), userinfo("https://t@h")) == (None, None, "t")
