@@ -1,3 +1,6 @@
 """mlimage: one locked, reproducible image for training and serving a model."""
 
 __version__ = "0.1.0"
+
+DISTRIBUTION = "mlimage-builder"
+"""The name on package indexes, where `mlimage` is somebody else's project; command and import are `mlimage`."""

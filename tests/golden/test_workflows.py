@@ -107,7 +107,7 @@ def test_gitlab_shows_its_password_to_no_command() -> None:
 def test_the_projects_own_workflow_is_what_users_get() -> None:
     """But for mlimage itself, which is that of the checkout, and for pushes, of which there are none."""
     ours = yaml.safe_load((ROOT / ".github/workflows/images.yml").read_text())
-    theirs = yaml.safe_load(written("github", PLAIN).replace("mlimage==0.1.0", "."))
+    theirs = yaml.safe_load(written("github", PLAIN).replace("mlimage-builder==0.1.0", "."))
     build = theirs["jobs"]["build"]
     del build["permissions"], build["env"], theirs["jobs"]["push"]
     del theirs["jobs"]["check"]["outputs"]["registry"]

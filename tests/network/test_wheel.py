@@ -85,7 +85,7 @@ def test_the_wheel_holds_the_package_and_what_travels_with_it(wheel: Path) -> No
         if path.is_file() and "__pycache__" not in path.parts
     }
     metadata = {
-        f"mlimage-{__version__}.dist-info/{name}"
+        f"mlimage_builder-{__version__}.dist-info/{name}"
         for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
     }
     assert names == package | templates | metadata

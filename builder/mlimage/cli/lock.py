@@ -79,7 +79,7 @@ def lock(
       mlimage lock --check                 is every lock up to date? (for CI)
       mlimage lock churn --upgrade         the newest of everything
       mlimage lock churn -P numpy          the newest numpy
-      mlimage lock --resolver uv           sooner (pip install 'mlimage[uv]')
+      mlimage lock --resolver uv           sooner (pip install 'mlimage-builder[uv]')
     """
     from mlimage.cli.screen import Screen
     from mlimage.errors import UsageError

@@ -14,6 +14,7 @@ from typing import Final
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from mlimage import DISTRIBUTION
 from mlimage.errors import ResolveError, UsageError
 from mlimage.lock.derivation import explain
 from mlimage.lock.resolver import (
@@ -35,7 +36,7 @@ OLDEST: Final = Version("0.12")
 NEXT: Final = Version("0.14")
 """From `OLDEST` to before `NEXT`: tested. An older uv takes unfinished versions in other cases than pip."""
 
-_INSTALL: Final = "`pip install 'mlimage[uv]'`"
+_INSTALL: Final = f"`pip install '{DISTRIBUTION}[uv]'`"
 _HELD: Final = "held.txt"
 _GLIBC: Final = (17, 28, *range(31, 41))
 """The minor versions of glibc 2 that uv knows as a platform."""

@@ -178,7 +178,7 @@ def test_a_workflow_for_what_is_there(project: Path, capsys: pytest.CaptureFixtu
         "  then commit what is new, `lockfiles/` and the Dockerfiles included\n"
     )
     text = (project.parent / ".github/workflows/mlimage.yml").read_text()
-    assert f"pip install mlimage=={__version__}\n" in text
+    assert f"pip install mlimage-builder=={__version__}\n" in text
     assert "    working-directory: ml\n" in text
 
 

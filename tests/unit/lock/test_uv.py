@@ -155,7 +155,7 @@ def test_a_version_that_is_not_tested(done: Completed, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         UV.tools(lambda _: done)
     assert str(caught.value) == f"{message}; tested are the versions from 0.12 to before 0.14"
-    assert caught.value.hint == "`pip install 'mlimage[uv]'` brings one that is"
+    assert caught.value.hint == "`pip install 'mlimage-builder[uv]'` brings one that is"
 
 
 def test_no_uv() -> None:
@@ -165,7 +165,7 @@ def test_no_uv() -> None:
     with pytest.raises(UsageError) as caught:
         Uv(program=None).tools(refuses)
     assert str(caught.value) == "uv, which is to resolve packages, is not installed"
-    assert caught.value.hint == "`pip install 'mlimage[uv]'` brings it"
+    assert caught.value.hint == "`pip install 'mlimage-builder[uv]'` brings it"
     with pytest.raises(UsageError, match=r"^`/opt/bin/uv` cannot be started: permission denied$"):
         UV.tools(refuses)
 
