@@ -3,4 +3,4 @@
 __version__ = "0.1.0"
 
 DISTRIBUTION = "mlimage-builder"
-"""The name on package indexes, where `mlimage` is somebody else's project; command and import are `mlimage`."""
+"""The name on package indexes, where `mlimage` is somebody else's; command and import are `mlimage`."""

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from mlimage import resources
-from mlimage.render.workflows import System, workflow
+from mlimage.lock.itself import REQUIREMENTS
+from mlimage.render.workflows import Setup, System, workflow
 from mlimage.spec.load import parse_spec
 from mlimage.spec.model import ImageSpec
 from support.golden import GOLDEN
@@ -46,8 +47,9 @@ RICH: Final = [
 ]
 
 
-def written(system: System, specs: Sequence[ImageSpec], folder: str = ".") -> str:
-    return workflow(system, specs, folder=Path(folder), templates=TEMPLATES, version="0.1.0")
+def written(system: System, specs: Sequence[ImageSpec], folder: str = ".", *, archive: bool = False) -> str:
+    setup = Setup(python="3.13", archive=archive)
+    return workflow(system, specs, folder=Path(folder), setup=setup, templates=TEMPLATES)
 
 
 @SYSTEMS
@@ -59,7 +61,8 @@ def test_written(
     system: System,
     golden: Callable[[str, bytes | str], None],
 ) -> None:
-    golden(f"workflows/{system}-{case}.yml", written(system, specs, folder))
+    text = written(system, specs, folder, archive=case == "rich")
+    golden(f"workflows/{system}-{case}.yml", text)
 
 
 @SYSTEMS
@@ -107,7 +110,7 @@ def test_gitlab_shows_its_password_to_no_command() -> None:
 def test_the_projects_own_workflow_is_what_users_get() -> None:
     """But for mlimage itself, which is that of the checkout, and for pushes, of which there are none."""
     ours = yaml.safe_load((ROOT / ".github/workflows/images.yml").read_text())
-    theirs = yaml.safe_load(written("github", PLAIN).replace("mlimage-builder==0.1.0", "."))
+    theirs = yaml.safe_load(written("github", PLAIN).replace(f"--require-hashes -r {REQUIREMENTS}", "."))
     build = theirs["jobs"]["build"]
     del build["permissions"], build["env"], theirs["jobs"]["push"]
     del theirs["jobs"]["check"]["outputs"]["registry"]

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 import support.properties  # noqa: F401
 from mlimage.cache import Cache
+from mlimage.content.ownpython import own_python
 from mlimage.fetch import Http
 from mlimage.lock.compile import PIP_COMPILE
 from mlimage.lock.index import Indexes
@@ -21,7 +22,6 @@ from mlimage.lock.simple import serve_simple
 from mlimage.lock.uv import Uv, find_uv
 from mlimage.mirrors import Location, Mirrors
 from mlimage.process import run
-from support.hostpython import host_python
 from support.loopback import offer
 from support.webserver import web_server
 from support.wheels import make_wheel
@@ -77,8 +77,8 @@ def answer(resolver: Resolver, world: World, wanted: Sequence[str]) -> Mapping[s
         )
         with serve_simple(indexes, as_of=None, tags=parse_tag("py3-none-any"), python="3.11.2") as server:
             question = Question(
-                interpreter=host_python(),
-                target=host_python().describe(run),
+                interpreter=own_python(),
+                target=own_python().describe(run),
                 requirements=wanted,
                 index_url=server.url,
                 seeds={},

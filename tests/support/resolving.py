@@ -10,6 +10,7 @@ import pytest
 from packaging.version import Version
 
 from mlimage.cache import Cache
+from mlimage.content.ownpython import own_python
 from mlimage.errors import MlimageError
 from mlimage.lock.changes import Upgrade
 from mlimage.lock.compile import PIP_COMPILE
@@ -22,7 +23,6 @@ from mlimage.process import run
 from mlimage.progress import SILENT
 from mlimage.spec.model import ImageSpec
 from mlimage.spec.requirements import SpecRequirement
-from support.hostpython import host_python
 from support.webserver import Offered, WebServer
 from support.wheels import make_wheel
 
@@ -117,15 +117,16 @@ class Index:
         with self.sources() as sources:
             packages, notes = lock_packages(
                 requirements,
-                host_python(),
-                host_python().describe(run),
+                own_python(),
+                own_python().describe(run),
                 image="digits",
                 previous=previous,
                 constraints={name: Version(version) for name, version in constraints.items()},
                 upgrade=upgrade or Upgrade(),
                 as_of=AS_OF,
                 resolver=self.resolver,
-                sources=sources,
+                indexes=sources.indexes,
+                progress=sources.progress,
                 run=run,
             )
         return packages, dict(notes)

@@ -7,7 +7,7 @@ from mlimage.fetch.failures import EndlessError, MissingError, NoRangesError, Re
 from mlimage.fetch.http import Http
 from mlimage.fetch.keep import fetch_input, is_sound, local_path
 from mlimage.fetch.keyring import Keyring
-from mlimage.fetch.partial import NotWrittenError
+from mlimage.fetch.partial import NotWrittenError, ReplacedError
 from mlimage.fetch.retry import Retry
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "NotWrittenError",
     "Part",
     "RefusedError",
+    "ReplacedError",
     "Retry",
     "UnreachableError",
     "fetch_input",

@@ -25,6 +25,10 @@ class NotWrittenError(FetchError):
     exit_status = 11  # as what else this machine refuses: docs/exit-statuses.md
 
 
+class ReplacedError(FetchError):
+    """What came is a file, but has another hash or size."""
+
+
 class Partial:
     """The bytes so far. One process and thread has it at a time (see `partial`)."""
 
@@ -130,21 +134,23 @@ def check(
         page: whether the server said that it sent an HTML page.
 
     Raises:
-        FetchError: another size or digest.
+        ReplacedError: another size or digest.
+        FetchError: likewise, of a web page.
     """
     got, length = growing.digest, growing.position
     if got == digest and size in {None, length}:
         return
     growing.restart()
-    hint = (
-        "the server sent a web page instead: is a login, or a proxy, in between?" if page else _REPLACED_HINT
-    )
     if size is not None and size != length:
         came = "more" if length > size else str(length)
+        message = f"`{name}` from `{place}` has another size: expected {size} bytes, got {came}"
+    else:
+        message = f"`{name}` from `{place}` has another hash: expected {digest}, got {got}"
+    if page:
         raise FetchError(
-            f"`{name}` from `{place}` has another size: expected {size} bytes, got {came}", hint=hint
+            message, hint="the server sent a web page instead: is a login, or a proxy, in between?"
         )
-    raise FetchError(f"`{name}` from `{place}` has another hash: expected {digest}, got {got}", hint=hint)
+    raise ReplacedError(message, hint=_REPLACED_HINT)
 
 
 def _not_written(path: Path, error: OSError) -> NotWrittenError:

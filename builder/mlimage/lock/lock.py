@@ -106,7 +106,8 @@ def lock_image(
             upgrade=upgrade,
             as_of=as_of,
             resolver=resolver,
-            sources=sources,
+            indexes=sources.indexes,
+            progress=sources.progress,
             run=run,
         )
         lock = Lock(

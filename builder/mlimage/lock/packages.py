@@ -20,11 +20,11 @@ from mlimage.lock.licenses import license_of
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.lock.resolver import Pin, Question, Resolver, UnresolvedError
 from mlimage.lock.simple import serve_simple
-from mlimage.lock.sources import Sources
 from mlimage.lock.unfulfilled import Situation
 from mlimage.lock.wheels import Candidate, Chosen, candidates, choose
 from mlimage.parallel import at_once
 from mlimage.process import Runner, refuse_full
+from mlimage.progress import Progress
 from mlimage.spec.requirements import SpecRequirement
 
 
@@ -37,9 +37,10 @@ def lock_packages(
     previous: Lock | None,
     constraints: Mapping[str, Version],
     upgrade: Upgrade,
-    as_of: datetime,
+    as_of: datetime | None,
     resolver: Resolver,
-    sources: Sources,
+    indexes: Indexes,
+    progress: Progress,
     run: Runner,
 ) -> tuple[tuple[LockedPackage, ...], Mapping[str, str]]:
     """The packages in order of their names, and remarks for people by name.
@@ -52,16 +53,16 @@ def lock_packages(
         previous: the lock before, whose versions are kept where the requirements allow it.
         constraints: versions that other locks have.
         upgrade: whose versions are not kept.
-        as_of: files that came later do not count.
+        as_of: files that came later do not count; None: all count.
         resolver: decides versions.
-        sources: where files come from.
+        indexes: where files come from.
+        progress: where it is shown.
         run: starts processes.
 
     Raises:
         ResolveError: there is no solution, or a file cannot be locked.
         FetchError: an index cannot be reached.
     """
-    indexes = sources.indexes
     pins = _resolve(
         requirements,
         interpreter,
@@ -79,7 +80,8 @@ def lock_packages(
         constraints=constraints,
         upgrade=upgrade,
         resolver=resolver,
-        sources=sources,
+        indexes=indexes,
+        progress=progress,
         run=run,
     )
     kept = {} if previous is None else {package.name: package for package in previous.packages}
@@ -91,7 +93,7 @@ def lock_packages(
         [item.text for item in requirements],
         target.markers,
     )
-    sizes = _sizes([item.file for item in chosen.values()], kept.values(), sources)
+    sizes = _sizes([item.file for item in chosen.values()], kept.values(), indexes, progress)
     packages = tuple(
         LockedPackage(
             name=pin.name,
@@ -134,14 +136,15 @@ def _resolve(
     constraints: Mapping[str, Version],
     upgrade: Upgrade,
     resolver: Resolver,
-    sources: Sources,
+    indexes: Indexes,
+    progress: Progress,
     run: Runner,
 ) -> tuple[Pin, ...]:
     seeds = {package.name: package.version for package in previous.packages} if previous else {}
     with (
-        sources.progress.task(f"resolving packages with {resolver.name}"),
+        progress.task(f"resolving packages with {resolver.name}"),
         serve_simple(
-            sources.indexes,
+            indexes,
             as_of=situation.as_of,
             tags=_tags(situation.target),
             python=situation.target.version,
@@ -164,7 +167,7 @@ def _resolve(
                 lambda command: refuse_full(run(command), scratch),
             )
         except UnresolvedError as error:
-            sources.progress.detail(error.output)
+            progress.detail(error.output)
             # The resolver saw a package that is not there; that its index could not be asked is the reason.
             if server.failures:
                 raise _placed(server.failures, requirements) from error
@@ -226,13 +229,15 @@ def _asked_at(pin: Pin, requirements: Sequence[SpecRequirement], target: Target)
     return tuple(sorted(places))
 
 
-def _sizes(files: Sequence[IndexFile], kept: Iterable[LockedPackage], sources: Sources) -> Mapping[str, int]:
+def _sizes(
+    files: Sequence[IndexFile], kept: Iterable[LockedPackage], indexes: Indexes, progress: Progress
+) -> Mapping[str, int]:
     known = {package.sha256: package.size for package in kept}
 
     def size_of(file: IndexFile) -> int:
-        return known[file.sha256] if file.sha256 in known else sources.indexes.size(file)
+        return known[file.sha256] if file.sha256 in known else indexes.size(file)
 
-    with sources.progress.task("sizes of the files", total=len(files)) as task:
+    with progress.task("sizes of the files", total=len(files)) as task:
         sizes: dict[str, int] = {}
         for file, size in zip(files, at_once(size_of, files), strict=True):
             sizes[file.filename] = size

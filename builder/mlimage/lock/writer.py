@@ -43,10 +43,11 @@ def render_requirements(lock: Lock, tag: ImageTag) -> str:
         f"# To write it anew: mlimage lock {lock.image}\n"
         f"# inputs: {lock.inputs}\n"
     )
-    return header + "".join(_requirement(package) for package in packages_of(lock, tag.role))
+    return header + "".join(hashed(package) for package in packages_of(lock, tag.role))
 
 
-def _requirement(package: LockedPackage) -> str:
+def hashed(package: LockedPackage) -> str:
+    """A package as pip reads it with `--require-hashes`."""
     hashes = " \\\n".join(f"    --hash={digest}" for digest in package.hashes)
     via = f"    # via {', '.join(package.required_by)}\n" if package.required_by else ""
     return f"{package.name}=={package.version} \\\n{hashes}\n{via}"

@@ -325,8 +325,9 @@ class ImageSpec(Part):
     resolver: Literal["pip-compile", "uv"] = Field(
         default="pip-compile",
         description="What decides versions when packages are locked. `uv` is quicker, and is installed by "
-        "`pip install 'mlimage-builder[uv]'`. Both give the same lock where the newest versions fit together; "
-        "where they do not, each may give way at another package. A change here makes no lock stale.",
+        "`pip install 'mlimage-builder[uv]'`. Both give the same lock where the newest versions fit "
+        "together; where they do not, each may give way at another package. A change here makes no lock "
+        "stale.",
         examples=["uv"],
     )
     env: Environment = Field(

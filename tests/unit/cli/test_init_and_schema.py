@@ -1,14 +1,18 @@
 """`mlimage init` and `mlimage schema`, as a user calls them."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from mlimage import __version__
 from mlimage.cli import main
 from mlimage.spec.schema import json_schema
+from support.webserver import LOGIN_PAGE, WebServer
+from support.wheels import make_wheel
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def _run(*arguments: str) -> int:
@@ -163,44 +167,6 @@ def project(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     return root
 
 
-def test_a_workflow_for_what_is_there(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run("init", "--ci", "github") == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert captured.out == (
-        "made\n"
-        "  ../.github/workflows/mlimage.yml\n"
-        "\n"
-        "next:\n"
-        "  mlimage lock\n"
-        "  mlimage render\n"
-        "  mlimage build --record\n"
-        "  then commit what is new, `lockfiles/` and the Dockerfiles included\n"
-    )
-    text = (project.parent / ".github/workflows/mlimage.yml").read_text()
-    assert f"pip install mlimage-builder=={__version__}\n" in text
-    assert "    working-directory: ml\n" in text
-
-
-def test_a_workflow_with_a_new_image(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _run("init", "other", "--ci", "gitlab") == 0
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    assert captured.out.endswith(
-        "  images/other/mlimage.yaml\n"
-        "  ../.gitlab-ci.yml\n"
-        "\n"
-        "next:\n"
-        "  mlimage lock other\n"
-        "  mlimage render other\n"
-        "  mlimage build other --record\n"
-        "  mlimage run other train\n"
-        "  then commit what is new, `lockfiles/` and the Dockerfiles included\n"
-    )
-    matrix = yaml.safe_load((project.parent / ".gitlab-ci.yml").read_text())["build"]["parallel"]["matrix"]
-    assert matrix == [{"IMAGE": "churn", "VARIANT": ["cpu"]}, {"IMAGE": "other", "VARIANT": ["cpu"]}]
-
-
 @pytest.mark.parametrize("what", ["file", "link", "folder"])
 def test_no_workflow_is_overwritten(what: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = project.parent / ".gitlab-ci.yml"
@@ -253,3 +219,94 @@ def test_no_workflow_without_images(
         f"error: no images in `{tmp_path}`\nhint: `mlimage init NAME` makes one\n"
     )
     assert not (tmp_path / ".github").exists()
+
+
+THERE = "hint: move it away, and bring back what you need of it"
+ARCHIVE = "lockfiles/mlimage-archive.txt"
+RUN = "python -m pip install --require-hashes -r lockfiles/mlimage.txt"
+PYTHON_OF_IT = f'python-version: "{PYTHON}"'
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f'python-version: "3.8"\n{RUN}\n', f"{THERE}; it may stay if it has `{PYTHON_OF_IT}` and `{RUN}`"),
+        (
+            f"{PYTHON_OF_IT}\n{RUN}\npip install -r {ARCHIVE}\n",
+            f"hint: take `{ARCHIVE}` out of it: mlimage is in `lockfiles/mlimage.txt` now",
+        ),
+    ],
+)
+def test_a_workflow_that_installs_something_else(
+    text: str, hint: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = project.parent / ".github/workflows/mlimage.yml"
+    there.parent.mkdir(parents=True)
+    there.write_text(text)
+    assert _run("init", "--ci", "github") == 2
+    assert capsys.readouterr().err == (
+        f"error: `.github/workflows/mlimage.yml` is there already, in `{project.parent}`\n{hint}\n"
+    )
+    assert there.read_text() == text
+
+
+def test_requirements_of_somebody_else_are_not_overwritten(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "lockfiles/mlimage.txt").write_text("mine\n")
+    assert _run("init", "--ci", "github") == 2
+    assert capsys.readouterr().err == (
+        "error: `lockfiles/mlimage.txt` is there already, and mlimage did not write it\nhint: move it away\n"
+    )
+
+
+def test_a_source_of_mlimage_is_for_ci(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run("init", "other", "--mlimage-from", "https://example.com/x.zip") == 2
+    assert capsys.readouterr().err == (
+        "error: `--mlimage-from` is for `--ci`\nhint: add `--ci github` or `--ci gitlab`\n"
+    )
+    assert not (project / "images/other").exists()
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+@pytest.mark.parametrize("there", [None, "0.0.9", "sdist"])
+def test_a_version_that_the_index_does_not_have(
+    there: str | None,
+    system: str,
+    project: Path,
+    web: WebServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which a checkout is; what others have published by the old name counts for nothing."""
+    monkeypatch.setenv("MLIMAGE_MIRROR_DEFAULT", web.index)
+    made = make_wheel(project, "mlimage", __version__, {})
+    web.offer("mlimage", made.name, made.read_bytes())
+    if there == "sdist":
+        web.offer("mlimage-builder", f"mlimage_builder-{__version__}.tar.gz", b"")
+    elif there:
+        made = make_wheel(project, "mlimage-builder", there, {})
+        web.offer("mlimage-builder", made.name, made.read_bytes())
+    assert _run("init", "other", "--ci", system) == 2
+    assert capsys.readouterr().err == (
+        f"error: index `default` has no wheel of `mlimage-builder=={__version__}` for CI to install\n"
+        "hint: make one of your checkout with `pip wheel --no-deps .`, upload it, and say where it is: "
+        "`--mlimage-from 'https://HOST/FILE.whl#sha256=DIGEST'`\n"
+    )
+    assert not (project / "images/other").exists()
+    assert not (project.parent / ".github").exists()
+    assert not (project.parent / ".gitlab-ci.yml").exists()
+    assert list((project / "lockfiles").iterdir()) == []
+
+
+def test_no_index_to_ask(
+    project: Path,
+    web: WebServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLIMAGE_MIRROR_DEFAULT", web.index)
+    web.spoil("/simple/", LOGIN_PAGE)
+    assert _run("init", "--ci", "github") == 6
+    assert capsys.readouterr().err.startswith("error: index `default`: ")
+    assert not (project.parent / ".github").exists()
