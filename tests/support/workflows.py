@@ -11,8 +11,6 @@ from typing import Any
 
 import yaml
 
-from support.building import MLIMAGE
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -20,19 +18,20 @@ class Machine:
 
     Attributes:
         checkout: the folder of the repository.
+        programs: the folder of its python, which is all that it has besides this machine's programs.
         environ: of the machine.
     """
 
     checkout: Path
+    programs: Path
     environ: Mapping[str, str]
 
     def shell(self, script: str, environ: Mapping[str, str], *, folder: str = ".") -> str:
         """Run a script, which must succeed, as both systems do; gives what it printed."""
-        programs = Path(MLIMAGE).parent
         done = subprocess.run(
             ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script),
             cwd=self.checkout / folder,
-            env={**self.environ, **environ, "PATH": f"{programs}:{os.environ['PATH']}", "CI": "true"},
+            env={**self.environ, **environ, "PATH": f"{self.programs}:{os.environ['PATH']}", "CI": "true"},
             capture_output=True,
             text=True,
             check=False,
