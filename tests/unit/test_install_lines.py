@@ -66,6 +66,11 @@ def test_what_is_installed_is_ours() -> None:
     assert found == []
 
 
+def test_the_readme_begins_with_how_to_install() -> None:
+    [first, *_] = re.findall(r"^## (.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert first == "Install"
+
+
 def test_there_are_such_lines() -> None:
     """In the README, in help, in messages and in workflows: the pattern sees them."""
     named = {

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -17,8 +17,8 @@ EXAMPLE: Final = "--mlimage-from 'https://HOST/FILE.whl#sha256=DIGEST'"
 ARCHIVES: Final = (".tar.gz", ".zip")
 """How names of source archives end that pip builds."""
 
-_WRITTEN: Final = re.compile(r"[A-Za-z0-9:/?#\[\]@!$&'()*+,;=._~%-]+")
-"""What a URL is written with (RFC 3986)."""
+_ODD: Final = re.compile(r"[^A-Za-z0-9:/?#@&+,=._~%-]")
+"""What has no place in a URL (RFC 3986), or has a meaning in a requirements file: pip ends the URL at `;`."""
 _SHA256: Final = re.compile(r"sha256=([0-9a-fA-F]{64})")
 
 
@@ -55,7 +55,7 @@ def parse_pinned_url(text: str) -> PinnedUrl:
     """
     try:
         parts = urlsplit(text)
-        known = bool(parts.hostname) and parts.port != 0 and _WRITTEN.fullmatch(text)
+        known = bool(parts.hostname) and parts.port != 0
     except ValueError:
         raise _refused(text, "is not a URL", f"write `{EXAMPLE}`") from None
     if "+" in parts.scheme or parts.scheme in {"git", "ssh"}:
@@ -65,6 +65,11 @@ def parse_pinned_url(text: str) -> PinnedUrl:
         raise _refused(text, "is not on the web, where CI could get it", f"upload it, and give {_URL}")
     if not known:
         raise _refused(text, "is not a URL", f"write `{EXAMPLE}`")
+    odd = _ODD.search(text)
+    if odd:
+        shown = odd[0] if odd[0].isprintable() else repr(odd[0])
+        why = f"has `{shown}`, which a URL in a requirements file cannot have"
+        raise _refused(text, why, f"write it as `{quote(odd[0], safe='')}`")
     if "@" in parts.netloc:
         why = "has credentials, which would be committed"
         raise _refused(text, why, "leave them out: pip in CI can take them from netrc or keyring")

@@ -1,6 +1,15 @@
 """`--mlimage-from`: what pip in CI can get, and nothing that could be something else."""
 
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pip._internal.network.session import PipSession
+from pip._internal.req.constructors import install_req_from_parsed_requirement
+from pip._internal.req.req_file import parse_requirements
 
 from mlimage.digest import Digest
 from mlimage.errors import UsageError
@@ -33,7 +42,7 @@ DIGITS = "append `#sha256=` and the 64 digits that `sha256sum FILE` prints"
             True,
         ),
         ("https://example.com/acme/mlimage/archive/3f2a9c1b.tar.gz", "3f2a9c1b.tar.gz", False),
-        ("https://example.com:8443/a;b/~c/x.zip", "x.zip", False),
+        ("https://example.com:8443/a,b/~c/@d/e=f&g+h/x.zip", "x.zip", False),
         ("http://127.0.0.1:8000/x.zip", "x.zip", False),
     ],
 )
@@ -71,10 +80,25 @@ def test_good_ones(url: str, filename: str, is_wheel: bool) -> None:  # noqa: FB
         ("https:///x.whl", "https:///x.whl", NO_URL),
         (f"https://example.com:99999/x.zip#sha256={HEX}", "https://example.com:99999/x.zip", NO_URL),
         (f"https://[::1/x.zip#sha256={HEX}", "(a URL that cannot be read)", NO_URL),
-        # pip replaces `${NAME}` in a requirements file, and a space begins a comment there.
-        (f"https://example.com/${{TOKEN}}/x.zip#sha256={HEX}", "https://example.com/${TOKEN}/x.zip", NO_URL),
-        (f"https://example.com/a b/x.zip#sha256={HEX}", "https://example.com/a b/x.zip", NO_URL),
-        (f"https://exämple.com/x.zip#sha256={HEX}", "https://exämple.com/x.zip", NO_URL),
+        *(
+            (
+                f"https://example.com/{text}/x.zip#sha256={HEX}",
+                f"https://example.com/{shown}/x.zip",
+                (
+                    f"has `{odd}`, which a URL in a requirements file cannot have",
+                    f"write it as `{instead}`",
+                ),
+            )
+            for text, shown, odd, instead in (
+                ("${TOKEN}", "${TOKEN}", "$", "%24"),  # pip puts the variable's value there
+                ("a;b", "a;b", ";", "%3B"),
+                ("a b", "a b", " ", "%20"),
+                ("it's", "it's", "'", "%27"),
+                ("ä", "ä", "ä", "%C3%A4"),
+                ("a\nb", "ab", "'\\n'", "%0A"),
+                ("a\\b", "a\\b", "\\", "%5C"),
+            )
+        ),
         (f"https://u:tok@example.com/x.zip#sha256={HEX}", "https://example.com/x.zip", SECRET),
         (f"https://tok@example.com/x.zip#sha256={HEX}", "https://example.com/x.zip", SECRET),
         (f"http://u:tok@example.com/x.zip#sha256={HEX}", "http://example.com/x.zip", SECRET),
@@ -117,3 +141,19 @@ def test_bad_ones(text: str, shown: str, said: tuple[str, str]) -> None:
         parse_pinned_url(text)
     assert (caught.value.message, caught.value.hint) == (f"--mlimage-from: `{shown}` {said[0]}", said[1])
     assert "tok@" not in str(caught.value)
+
+
+@given(path=st.text(st.sampled_from("ab0/.-_~%+,=@:&;'$ \\{[(!*\"<é"), max_size=6))
+def test_what_is_taken_is_what_pip_reads(path: str) -> None:
+    """By pip's own reader of requirements files; what cannot be one requirement there is refused."""
+    with suppress(UsageError):
+        found = parse_pinned_url(f"https://example.com/{path}/x.zip#sha256={HEX}")
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "requirements.txt"
+            file.write_text(found.requirement, encoding="utf-8")
+            [line] = parse_requirements(str(file), PipSession())
+        read = install_req_from_parsed_requirement(line)
+        assert (read.name, read.markers, read.extras) == ("mlimage-builder", None, set())
+        assert read.link is not None
+        assert (read.link.url, read.link.filename) == (found.url, found.filename)
+        assert read.hash_options == {"sha256": [HEX]}
