@@ -4,8 +4,8 @@ import atexit
 import errno
 import fcntl
 import os
-import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,8 +13,13 @@ from secrets import token_hex
 from threading import Lock
 from typing import IO, Final
 
+from mlimage.errors import MlimageWarning
+from mlimage.trees import remove_tree
+
 PARTIAL: Final = ".partial-"
 """How the names of unfinished files and folders begin; whoever finds an old one may delete it."""
+ASIDE: Final = ".aside-"
+"""How the names of folders begin that could not be deleted: `mlimage cache prune` tries it again."""
 TEMPORARY: Final = "mlimage-"
 """How the names of what lies in TMPDIR begin."""
 STANDARD_OUTPUT: Final = "standard output"
@@ -42,13 +47,6 @@ def need_space(folder: Path, size: int) -> None:
     disk = os.statvfs(folder)
     if disk.f_bavail * disk.f_frsize < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-
-
-@contextmanager
-def temporary_folder(name: str) -> Iterator[Path]:
-    """A folder in TMPDIR, named so for people, that is gone when the block ends."""
-    with tempfile.TemporaryDirectory(prefix=f"{TEMPORARY}{name}-") as folder, writing(folder):
-        yield Path(folder)
 
 
 NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -132,7 +130,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
             yield folder
     finally:
         os.close(descriptor)
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
         ended(folder)
 
 
@@ -156,9 +154,39 @@ def _leave_nothing() -> None:
     """Threads may still run; those that would begin something wait from now on."""
     _beginning.acquire()
     for path in _unfinished.copy():
+        remove_tree(path)
+
+
+@contextmanager
+def temporary_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
+    """A folder for this process alone, named so for people, and gone when the block ends.
+
+    Args:
+        name: what it is for, in a word.
+        parent: where; None: TMPDIR.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{name}-", dir=parent))
+    try:
+        with writing(folder):
+            yield folder
+    finally:
+        discard(folder)
+
+
+def discard(folder: Path) -> bool:
+    """Delete a folder that nobody needs, and say whether all of it went.
+
+    What cannot be deleted stops nobody: it gets a name that nobody looks at, and a warning names it.
+    """
+    left = remove_tree(folder)
+    if left is None:
+        return True
+    aside = folder
+    if not folder.name.startswith(ASIDE):
         with suppress(OSError):
-            path.unlink()
-        shutil.rmtree(path, ignore_errors=True)
+            aside = folder.rename(folder.with_name(f"{ASIDE}{folder.name.removeprefix(PARTIAL)}"))
+    warnings.warn(MlimageWarning(f"`{aside}` cannot be deleted: {left}"), stacklevel=2)
+    return False
 
 
 def _locked_folder(parent: Path) -> tuple[Path, int]:
@@ -180,7 +208,7 @@ def _remove_unless_locked(folder: Path) -> None:
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
     except BlockingIOError:
         pass
     finally:

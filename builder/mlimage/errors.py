@@ -29,6 +29,10 @@ class MlimageError(Exception):
         return f"{self.where}: {self.message}" if self.where else self.message
 
 
+class MlimageWarning(UserWarning):
+    """What a user should know though the work goes on; `warnings.warn` takes it to whoever tells them."""
+
+
 class UsageError(MlimageError):
     """The command line asks for something that cannot be."""
 

@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent.parent / "builder" / "mlimage"
 
 FOUNDATION = {
-    "errors", "digest", "document", "platforms", "signals", "process", "redact", "atomic", "progress",
-    "parallel", "resources", "cache", "refusals",
+    "errors", "digest", "document", "platforms", "signals", "process", "redact", "bounds", "trees",
+    "atomic", "progress", "parallel", "resources", "cache", "refusals",
 }  # fmt: skip
 
 ORDER = (

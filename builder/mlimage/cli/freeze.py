@@ -153,14 +153,11 @@ def freeze(
 
 
 def _drop(folder: Path, screen: "Screen") -> None:
-    import shutil
-
     from mlimage.atomic import scratch_folder
 
     if folder.exists():
         with scratch_folder(folder.parent) as scratch:
             folder.rename(scratch / folder.name)
-            shutil.rmtree(scratch / folder.name)
     screen.progress.note(f"`{folder.parent.name}` has no golden record; the next build has no model")
 
 

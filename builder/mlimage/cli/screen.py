@@ -4,10 +4,12 @@ import json
 import re
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mlimage.cli.style import clean, clean_json, is_terminal, painted, width
+from mlimage.errors import MlimageWarning
 from mlimage.redact import redact_all
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Screen:
 
             self._bars = None
             self.progress = Lines(verbose=verbose, lock=self._lock)
+        self._hear_warnings()
 
     def say(self, text: str) -> None:
         """Print a line of the result."""
@@ -54,6 +57,26 @@ class Screen:
     def warn(self, text: str) -> None:
         """Say on standard error what the user should know though the work goes on."""
         self.progress.note(f"{painted('warning:', 'yellow', sys.stderr)} {text}")
+
+    def _hear_warnings(self) -> None:
+        """Show what `warnings.warn` is told by parts of mlimage that speak to nobody."""
+        others = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, MlimageWarning):
+                self.warn(str(message))
+            else:
+                others(message, category, filename, lineno, file, line)
+
+        warnings.simplefilter("always", MlimageWarning)
+        warnings.showwarning = show
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Print a table; columns of numbers and sizes are aligned at the right, and nothing is cut off.

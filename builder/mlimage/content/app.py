@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from mlimage.bounds import shown, why_not
 from mlimage.content.entry import Entry, Kind, symlink
 from mlimage.content.ignore import Ignore, read_ignore
 from mlimage.errors import BuildError, reason_of
@@ -76,6 +77,9 @@ def _walk(folder: Path, relative: str, rules: Ignore, destination: str) -> Itera
         ignored = rules.ignores(unicodedata.normalize("NFC", path))
         if stat.S_ISDIR(mode):
             if not ignored or rules.includes_again:
+                why = why_not(path)
+                if why:
+                    raise BuildError(f"the app's `{shown(path)}` {why}")
                 yield from _walk(folder, path, rules, destination)
         elif not ignored:
             yield _entry(folder, path, mode, rules, destination)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from mlimage.bounds import ENTRIES, shown, why_not
 from mlimage.content.members import (
     DEFLATED,
     ENCRYPTED,
@@ -100,6 +101,8 @@ def read_archive(path: Path, *, origin: str) -> Archive:
         directory, start, count = _directory(descriptor, length, origin)
     finally:
         os.close(descriptor)
+    if count > ENTRIES:
+        raise refused(origin, f"has more than {ENTRIES} files")
     members = tuple(_members(directory, count, origin))
     _check_layout(members, start, origin)
     unpacked = sum(member.size for member, _ in members)
@@ -186,8 +189,9 @@ def _name(raw: bytes, flags: int, origin: str) -> str:
         raise refused(origin, f"has a file name that is not UTF-8: {raw!r}") from error
     if _UNSAFE.search(name.removesuffix("/")):
         raise refused(origin, f"has a file with the unsafe name {name!r}")
-    if len(raw) > 255 and (len(raw) > 4000 or any(len(part) > 255 for part in raw.split(b"/"))):
-        raise refused(origin, f"has a file with a name that is too long: `{name[:80]}…`")
+    why = why_not(name)
+    if why:
+        raise refused(origin, f"has `{shown(name)}`, which {why}")
     return name
 
 

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from mlimage.bounds import shown, why_not
 from mlimage.digest import Digest
 from mlimage.errors import BuildError
 
@@ -97,12 +98,16 @@ def arrange(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     equal bytes. Parents that nobody gives are folders of root with mode 0755.
 
     Raises:
-        BuildError: two inputs give one path with different content, or a parent is no folder.
+        BuildError: two inputs give one path with different content, a parent is no folder, or a path is
+            out of bounds (`mlimage.bounds`).
     """
     found: dict[str, Entry] = {}
     for entry in entries:
         other = found.get(entry.path)
         if other is None:
+            why = why_not(entry.path)
+            if why:
+                raise BuildError(f"`{entry.origin}` writes `/{shown(entry.path)}`, which {why}")
             found[entry.path] = entry
         elif not same(entry, other):
             raise BuildError(

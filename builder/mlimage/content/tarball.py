@@ -8,17 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from mlimage.bounds import ENTRIES, PATH, why_not
 from mlimage.content.entry import Entry, Kind, directory, symlink
 from mlimage.content.inflate import open_part
 from mlimage.errors import BuildError
 
 _EXTENSION: Final = 1 << 20
 """Bytes of a long name or a PAX header that are still believed."""
-_NAME: Final = 4095
-_PART: Final = 255
-"""Bytes of a path, and of a name in it, that Linux has room for (limits.h)."""
-_MEMBERS: Final = 1_000_000
-"""Debian's largest package has a tenth of it; each takes memory, and almost none when it is packed."""
 _BLOCK: Final = 512
 _KINDS: Final = {
     tarfile.CHRTYPE: "a character device",
@@ -68,8 +64,8 @@ def _entries(tar: tarfile.TarFile, path: Path, origin: str) -> Iterator[Entry]:
             raise BuildError(f"it has `{_shown(member.name)}` twice")
         entry = _entry(member, name, seen, path, origin)
         seen[name] = entry
-        if len(seen) > _MEMBERS:
-            raise BuildError(f"it has more than {_MEMBERS} files")
+        if len(seen) > ENTRIES:
+            raise BuildError(f"it has more than {ENTRIES} files")
         if entry is not None:
             yield entry
 
@@ -150,8 +146,9 @@ def relative_path(name: str) -> str:
     parts = bare.split("/")
     if any(part in ("", ".", "..") for part in parts):
         raise BuildError(f"it has the path `{name}`, which could lead outside the root")
-    if any(len(part.encode()) > _PART for part in parts):
-        raise BuildError(f"it has the name `{_shown(name)}`, which no file can have")
+    why = why_not(bare)
+    if why:
+        raise BuildError(f"its `{_shown(name)}` {why}")
     return bare
 
 
@@ -173,7 +170,7 @@ def _checked(name: str) -> str:
         encoded = name.encode()
     except UnicodeEncodeError:
         raise BuildError(f"it has the name `{_shown(name)}`, which is no UTF-8") from None
-    if b"\0" in encoded or len(encoded) > _NAME:
+    if b"\0" in encoded or len(encoded) > PATH:
         raise BuildError(f"it has the name `{_shown(name)}`, which no file can have")
     return name
 

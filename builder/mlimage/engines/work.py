@@ -1,7 +1,6 @@
 """Makes the layers that a build lacks: fetches, assembles, compiles and packs, several at once."""
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -10,7 +9,7 @@ from pathlib import Path
 from threading import BoundedSemaphore, Event
 from typing import Protocol
 
-from mlimage.atomic import scratch_folder
+from mlimage.atomic import scratch_folder, temporary_folder
 from mlimage.content.base import assemble
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
@@ -140,9 +139,9 @@ class Work:
             records = LayerRecords(self._cache.layers, self._store)
             return measured(layer.layer, name=layer.name, store=self._store, records=records)
         started = time.monotonic()
-        with tempfile.TemporaryDirectory(prefix=f"{layer.name}-", dir=scratch) as folder:
+        with temporary_folder(layer.name, scratch) as folder:
             blob = pack(
-                self._files(layer, Path(folder), base_entries),
+                self._files(layer, folder, base_entries),
                 name=layer.name,
                 compression=self._plan.compression,
                 store=self._store,

@@ -9,13 +9,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlimage.atomic import temporary_folder
 from mlimage.errors import RunError
 from mlimage.host import inside
 from mlimage.host.cgroup import limited, parent_for, was_out_of_memory
@@ -223,7 +223,7 @@ def started(
         cgroup = _entered_group(stack, request, parent)
         scratch = None
         if not request.read_only:
-            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlimage-sandbox-")))
+            scratch = stack.enter_context(temporary_folder("sandbox"))
         say(caveats(request, cgroup))
         told = settings(request, machine, root=root, scratch=scratch, cgroup=cgroup)
         theirs_control, control = os.pipe()

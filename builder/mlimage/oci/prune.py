@@ -2,17 +2,17 @@
 
 import fcntl
 import os
-import shutil
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlimage.atomic import PARTIAL, scratch_folder
+from mlimage.atomic import ASIDE, PARTIAL, discard, scratch_folder
 from mlimage.cache import Cache
 from mlimage.digest import Digest
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, MlimageWarning, reason_of
 from mlimage.oci.blobs import sweep
 from mlimage.oci.model import SealedImage
 from mlimage.oci.records import parse_record
@@ -97,27 +97,28 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
             for path in sorted(folder.glob(f"{PARTIAL}*"))
             if path.lstat().st_mtime < now - DAY
         ]
+        found += [
+            Removal(kind="set aside", path=path, size=size_of(path))
+            for path in sorted(folder.glob(f"{ASIDE}*"))
+        ]
     return PrunePlan(removals=tuple(found), names=names)
 
 
 def prune(plan: PrunePlan, store: Store, *, now: float) -> tuple[Removal, ...]:
     """Delete it; returns what went. Unpacked images that run, and files that are being written, stay.
 
-    The caller is in a block of `Cache.alone`.
-
-    Raises:
-        OSError: something cannot be deleted.
+    What cannot be deleted stays as well; a warning names it. The caller is in a block of `Cache.alone`.
     """
     if plan.names:
         store.untag(*plan.names)
     removed = []
     for removal in plan.removals:
         if removal.path.is_dir() and not removal.path.is_symlink():
-            if not _remove_folder(removal.path):
-                continue
+            gone = _remove_folder(removal.path)
         else:
-            removal.path.unlink(missing_ok=True)
-        removed.append(removal)
+            gone = _remove_file(removal.path)
+        if gone:
+            removed.append(removal)
     removed += [
         Removal(kind="unfinished", path=path, size=size)
         for path, size in sweep(store.blobs, before=now - DAY)
@@ -183,19 +184,34 @@ def _files(kind: str, paths: Iterable[Path], *, spare: Iterable[str] = ()) -> It
             yield Removal(kind=kind, path=path, size=size_of(path))
 
 
+def _remove_file(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        return _kept(path, error)
+    return True
+
+
+def _kept(path: Path, error: OSError) -> bool:
+    warnings.warn(MlimageWarning(f"`{path}` cannot be deleted: {reason_of(error)}"), stacklevel=2)
+    return False
+
+
 def _remove_folder(path: Path) -> bool:
     """Delete a folder that nobody has locked; first it loses its name, so that half of it is never found."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        return _kept(path, error)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        if not path.name.startswith(PARTIAL):
-            with scratch_folder(path.parent) as trash:
-                path.rename(trash / path.name)
-        else:
-            shutil.rmtree(path)
+        if path.name.startswith((PARTIAL, ASIDE)):
+            return discard(path)
+        with scratch_folder(path.parent) as trash:
+            path.rename(trash / path.name)
     finally:
         os.close(descriptor)
     return True

@@ -1,13 +1,13 @@
 """What the cache holds, and how much room it takes."""
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlimage.atomic import PARTIAL
+from mlimage.atomic import ASIDE, PARTIAL
 from mlimage.cache import Cache
 from mlimage.oci.store import Store
+from mlimage.trees import walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,23 +47,22 @@ def survey(cache: Cache) -> tuple[Part, ...]:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder that this user may see."""
+    """Bytes of a file, or of all files in a folder that this user may see, as long as nobody moves them."""
     if not path.is_dir() or path.is_symlink():
         return path.lstat().st_size
     size = 0
-    with suppress(FileNotFoundError, PermissionError), os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                size += size_of(Path(entry.path))
-            else:
-                with suppress(FileNotFoundError):
-                    size += entry.stat(follow_symlinks=False).st_size
+    with suppress(OSError):
+        for _, entries in walk(path):
+            for entry in entries:
+                with suppress(OSError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
     return size
 
 
 def things_in(folder: Path) -> list[Path]:
-    """What is in a folder, but for unfinished files; nothing if it is not there."""
+    """What is in a folder, but for what is unfinished or set aside; nothing if it is not there."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith(PARTIAL))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((PARTIAL, ASIDE)))
     except (FileNotFoundError, NotADirectoryError):
         return []

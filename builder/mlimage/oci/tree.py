@@ -9,15 +9,16 @@ begins empty, so what is remembered is what is there.
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mlimage.bounds import TREE, shown, why_not
 from mlimage.errors import BuildError
 from mlimage.oci.untar import Member, MemberKind
+from mlimage.trees import remove_tree
 
 WHITEOUT: Final = ".wh."
 """How the name of an entry begins that hides one of a layer below (OCI image-spec, layer.md)."""
@@ -78,6 +79,8 @@ class Tree:
         path = self._clean(member.path)
         if not path:
             return
+        if len(self._nodes) > TREE:
+            raise self._refused(member, f"is one too many: at most {TREE} files and folders are allowed")
         parent, _, name = path.rpartition("/")
         folder = self._resolved.get(parent)
         if folder is None:
@@ -86,6 +89,7 @@ class Tree:
             self._hide(folder, name)
             return
         where = f"{folder}/{name}" if folder else name
+        self._check(where, member)
         if member.kind in _DEVICES and where.startswith(_DEV):
             return
         self._make_room(where, member)
@@ -157,6 +161,7 @@ class Tree:
             candidate = f"{current}/{part}" if current else part
             node = self._nodes.get(candidate)
             if node is None:
+                self._check(candidate, member)
                 os.mkdir(self._at(candidate), 0o755)
                 os.chmod(self._at(candidate), 0o755)  # noqa: S103 - whatever the umask
                 self._nodes[candidate] = _Node(MemberKind.DIRECTORY, self._layer)
@@ -174,6 +179,12 @@ class Tree:
                 raise self._refused(member, f"lies in `/{candidate}`, which is a file")
         return current
 
+    def _check(self, where: str, member: Member) -> None:
+        """Refuse what links of the image lead deeper or farther than any path that stands in it."""
+        why = why_not(where)
+        if why:
+            raise self._refused(member, f"leads to `/{shown(where)}`, which {why}")
+
     def _make_room(self, where: str, member: Member) -> None:
         there = self._nodes.get(where)
         if there is None:
@@ -187,7 +198,9 @@ class Tree:
 
     def _remove(self, where: str, node: _Node) -> None:
         if node.kind is MemberKind.DIRECTORY:
-            shutil.rmtree(self._at(where))
+            left = remove_tree(Path(self._at(where)))
+            if left:
+                raise OSError(errno.EBUSY, str(left), self._at(where))
             below = f"{where}/"
             for path in [path for path in self._nodes if path.startswith(below)]:
                 del self._nodes[path]
@@ -261,7 +274,7 @@ class Tree:
             os.chown(self._at(where), member.uid, member.gid, follow_symlinks=False)
 
     def _refused_path(self, path: str) -> BuildError:
-        return BuildError(f"layer `{self._name}` has an entry outside of the image: {path!r}")
+        return BuildError(f"layer `{self._name}` has an entry outside of the image: {shown(path)!r}")
 
     def _refused(self, member: Member, why: str) -> BuildError:
-        return BuildError(f"`{member.path}` of layer `{self._name}` {why}")
+        return BuildError(f"`{shown(member.path)}` of layer `{self._name}` {why}")

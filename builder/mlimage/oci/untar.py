@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from mlimage.bounds import ENTRIES, PATH, shown, why_not
+
 BLOCK: Final = 512
 _PIECE: Final = 1 << 20
 _MAX_EXTENSION: Final = 1 << 20
@@ -91,9 +93,11 @@ class TarReader:
         """The members in their order.
 
         Raises:
-            TarError: it is no tar archive, ends too early, or has a kind of entry that no image has.
+            TarError: it is no tar archive, ends too early, has a kind of entry that no image has, or is
+                out of bounds (`mlimage.bounds`).
         """
         extended: dict[str, str] = {}
+        count = told = 0
         while True:
             self._skip()
             block = self._block()
@@ -102,8 +106,9 @@ class TarReader:
             kind, size = block[156:157], _number(block[124:136])
             _check(block)
             if kind in {b"x", b"g", b"L", b"K"}:
-                if size > _MAX_EXTENSION:
-                    raise TarError(f"an extended header of {size} bytes")
+                told += size
+                if told > _MAX_EXTENSION:
+                    raise TarError(f"an extended header of {told} bytes")
                 text = self._take(size)
                 if kind == b"x":
                     extended.update(_records(text))
@@ -114,6 +119,10 @@ class TarReader:
                 continue
             member = _member(block, kind, size, extended)
             extended = {}
+            told = 0
+            count += 1
+            if count > ENTRIES:
+                raise TarError(f"more than {ENTRIES} entries")
             self._left = member.size
             self._padding = -member.size % BLOCK
             yield member
@@ -172,6 +181,8 @@ def _member(block: bytes, kind: bytes, size: int, extended: dict[str, str]) -> M
     if block[257:263] == b"ustar\0" and block[345]:
         path = f"{_text(block[345:500])}/{path}"
     path = extended.get("path", path)
+    target = _device(block) if _KINDS[kind] in _DEVICES else extended.get("linkpath", _text(block[157:257]))
+    _check_bounds(path, target)
     meant = MemberKind.DIRECTORY if kind in {b"0", b"\0"} and path.endswith("/") else _KINDS[kind]
     try:
         size = int(extended["size"]) if "size" in extended else size
@@ -190,9 +201,18 @@ def _member(block: bytes, kind: bytes, size: int, extended: dict[str, str]) -> M
         gid=gid,
         size=size if meant is MemberKind.FILE else 0,
         mtime=mtime,
-        target=_device(block) if meant in _DEVICES else extended.get("linkpath", _text(block[157:257])),
+        target=target,
         capable=_CAPABILITIES in extended,
     )
+
+
+def _check_bounds(path: str, target: str) -> None:
+    why = why_not(path)
+    if why:
+        raise TarError(f"`{shown(path)}` {why}")
+    length = len(target.encode(errors="surrogateescape"))
+    if length > PATH:
+        raise TarError(f"`{shown(path)}` is a link to {length} bytes; at most {PATH} are allowed")
 
 
 def _device(block: bytes) -> str:

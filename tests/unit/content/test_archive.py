@@ -175,9 +175,22 @@ def test_a_name_with_a_nul_is_refused(tmp_path: Path) -> None:
 
 def test_long_names_are_refused(tmp_path: Path) -> None:
     write_zip(tmp_path / "x.whl", {"a" * 256: b"x"})
-    assert (
-        refusal(lambda: read(tmp_path / "x.whl")) == f"has a file with a name that is too long: `{'a' * 80}…`"
+    assert refusal(lambda: read(tmp_path / "x.whl")) == (
+        f"has `{'a' * 100}…`, which has a name of 256 bytes; at most 255 are allowed"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("a/" * 300 + "x", "lies 301 levels deep; at most 256 are allowed"),
+        ("a/" * 2047 + "xy", "has 4096 bytes; at most 4095 are allowed in a path"),
+        ("é" * 128, "has a name of 256 bytes; at most 255 are allowed"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused(name: str, why: str, tmp_path: Path) -> None:
+    write_zip(tmp_path / "x.whl", {name: b"x"})
+    assert refusal(lambda: read(tmp_path / "x.whl")) == f"has `{name[:100]}…`, which {why}"
 
 
 @pytest.mark.parametrize("flags", [0, 0x800])

@@ -116,11 +116,15 @@ HOSTILE = {
     "no UTF-8": ([member("./\udcff", b"")], "it has the name `./\\udcff`, which is no UTF-8"),
     "too long a part": (
         [member(f"./{'n' * 256}")],
-        f"it has the name `./{'n' * 198}`, which no file can have",
+        f"its `./{'n' * 198}` has a name of 256 bytes; at most 255 are allowed",
     ),
     "too long a target": (
         [link("./x", "t/" * 2048)],
         f"it has the name `{'t/' * 100}`, which no file can have",
+    ),
+    "too deep": (
+        [member("./" + "d/" * 300 + "x")],
+        f"its `./{'d/' * 99}` lies 301 levels deep; at most 256 are allowed",
     ),
     "too long": (
         [member("./" + "d/" * 3000 + "x")],
@@ -181,7 +185,7 @@ def test_a_size_that_no_disk_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_bomb_of_empty_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mlimage.content.tarball._MEMBERS", 10)
+    monkeypatch.setattr("mlimage.content.tarball.ENTRIES", 10)
     content = deb_bytes([member(f"./{number}") for number in range(10)])
     assert _refusal(tmp_path, content) == "`sample 1.0-1` is refused: it has more than 10 files"
 

@@ -124,6 +124,8 @@ def test_parents_that_nobody_wrote(tmp_path: Path) -> None:
     assert listing(root) == ["a", "a/b", "a/b/c"]
 
 
+LONG = "has 6000 bytes; at most 4095 are allowed in a path"
+DEEP = "lies 257 levels deep; at most 256 are allowed"
 NO_TAR = "layer `layer-0` of `foreign:cpu` cannot be unpacked: no octal number in a header: b'xxxxxxxxxxxx'"
 
 
@@ -171,7 +173,24 @@ def hostile() -> list[tuple[str, bytes, str]]:
         (
             "long name",
             tar_of(("d/" + "n" * 256, DIR, "")),
-            f"`d/{'n' * 256}/` of layer `layer-0` has a name or a target that no file can have",
+            f"CANNOT `d/{'n' * 98}…` has a name of 256 bytes; at most 255 are allowed",
+        ),
+        ("deep", tar_of(("a/" * 3000, DIR, "")), f"CANNOT `{'a/' * 50}…` {LONG}"),
+        ("deep, and short", tar_of(("a/" * 257, DIR, "")), f"CANNOT `{'a/' * 50}…` {DEEP}"),
+        (
+            "long target",
+            tar_of(("l", LINK, "a/" * 2048)),
+            "CANNOT `l` is a link to 4096 bytes; at most 4095 are allowed",
+        ),
+        (
+            "deep by a link",
+            tar_of(("d/" * 200, DIR, ""), ("l", LINK, "d/" * 200), ("l/" + "d/" * 57 + "x", FILE, b"1")),
+            f"`l/{'d/' * 49}…` of layer `layer-0` leads to `/{'d/' * 50}…`, which {DEEP}",
+        ),
+        (
+            "deep by a link, without an entry for its folder",
+            tar_of(("l", LINK, "d/" * 200), ("l/" + "d/" * 100 + "x", FILE, b"1")),
+            f"`l/{'d/' * 49}…` of layer `layer-0` leads to `/{'d/' * 50}…`, which {DEEP}",
         ),
         (
             "far time",
@@ -197,7 +216,8 @@ def hostile() -> list[tuple[str, bytes, str]]:
 def test_hostile_layers_are_refused(raw: bytes, said: str, tmp_path: Path) -> None:
     with pytest.raises(BuildError) as caught:
         unpack(tmp_path, raw)
-    assert str(caught.value) == said.replace("OUTSIDE", "layer `layer-0` has an entry outside of the image:")
+    said = said.replace("OUTSIDE", "layer `layer-0` has an entry outside of the image:")
+    assert str(caught.value) == said.replace("CANNOT", "layer `layer-0` of `foreign:cpu` cannot be unpacked:")
 
 
 def test_a_whiteout_of_nothing_hides_nothing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mlimage.bounds import DEPTH, TREE, shown
 from mlimage.errors import BuildError
 from mlimage.oci.tree import OPAQUE, WHITEOUT
 from mlimage.oci.untar import MemberKind, TarError
@@ -15,7 +16,6 @@ from mlimage.verify.diff.listing import Item, clean_path
 
 _AUFS: Final = ".wh..wh."
 _MAX_LINKS: Final = 40
-_MAX_NODES: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ class Overlay:
 
     def _add(self, folder: _Node, name: str, placed: Placed) -> _Node:
         self._nodes += 1
-        if self._nodes > _MAX_NODES:
+        if self._nodes > TREE:
             raise BuildError(f"layer `{self._name}` has more files and folders than images have")
         if folder.children is None:
             folder.children = {}
@@ -168,6 +168,8 @@ class Overlay:
                 continue
             node = (trail[-1].children or {}).get(part)
             if node is None:
+                if len(trail) > DEPTH:
+                    raise self._refused(item, f"leads deeper than the {DEPTH} levels that are allowed")
                 node = self._add(trail[-1], part, Placed(None, self._layer))
             if node.is_folder:
                 trail.append(node)
@@ -212,4 +214,4 @@ class Overlay:
                     del node.children[name]
 
     def _refused(self, item: Item, why: str) -> BuildError:
-        return BuildError(f"`{item.path}` of layer `{self._name}` {why}")
+        return BuildError(f"`{shown(item.path)}` of layer `{self._name}` {why}")

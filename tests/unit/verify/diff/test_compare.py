@@ -331,13 +331,16 @@ def test_a_configuration_that_is_only_written_otherwise(store: Store, tmp_path: 
             [member("l", kind=tarfile.LNKTYPE, target="../../etc/passwd")],
             "`l` of layer `layer-0` is a hard link that leads outside of the image",
         ),
-        ([member("p/" * 2100)], "layer `layer-0` cannot be read: a path of 4200 letters"),
+        (
+            [member("p/" * 2100)],
+            f"CANNOT `{'p/' * 50}…` has 4200 bytes; at most 4095 are allowed  in a path",
+        ),
     ],
 )
 def test_hostile_layers(members: Sequence[tuple[tarfile.TarInfo, bytes]], message: str, store: Store) -> None:
     with pytest.raises(BuildError) as caught:
         compare_images(found(store, tar(*members)), found(store))
-    assert str(caught.value) == message
+    assert str(caught.value) == message.replace("CANNOT", "layer `layer-0` cannot be read:")
 
 
 def test_configurations_of_any_shape() -> None:
