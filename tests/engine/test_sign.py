@@ -1,6 +1,7 @@
 """Signatures by the real `cosign`, of both versions, in Debian's own registry; all verify what one signed."""
 
 import base64
+import io
 import json
 import os
 from collections.abc import Mapping
@@ -234,7 +235,11 @@ class Pushed:
     def claim(self, content: bytes, signature: str) -> dict[str, Any]:
         """An entry, whose content the registry gets."""
         digest = Digest.of(content)
-        self.to.upload(Descriptor(media_type=MANIFEST, digest=digest, size=len(content)), content, NOTHING)
+        self.to.upload(
+            Descriptor(media_type=MANIFEST, digest=digest, size=len(content)),
+            lambda: io.BytesIO(content),
+            NOTHING,
+        )
         media_type = "application/vnd.dev.cosign.simplesigning.v1+json"
         annotations = {SIGNATURE: signature}
         return {

@@ -35,10 +35,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="session")
 def pushable(source: Store) -> SealedImage:
-    """The image: its layers are small, or large enough to be sent in parts."""
+    """The image in that store."""
+    return image_in(source)
+
+
+def image_in(store: Store) -> SealedImage:
+    """Make the image: its layers are small, or large enough to be sent in parts."""
     noise = random.Random(5)  # noqa: S311 - only to be hard to compress
     return sealed(
-        source,
+        store,
         base=[file_of_bytes("base", noise.randbytes(1_500_000), origin="t")],
         numpy=[file_of_bytes("numpy", noise.randbytes(1_200_000), origin="t")],
         app=[file_of_bytes("app", b"print()", origin="t")],

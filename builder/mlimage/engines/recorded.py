@@ -6,8 +6,9 @@ from dataclasses import replace
 from mlimage.engines.layers import BuiltLayer
 from mlimage.errors import BuildError
 from mlimage.lock.records import Record
-from mlimage.oci.blobstream import DamagedLayerError, open_layer
+from mlimage.oci.blobstream import open_layer
 from mlimage.oci.layer import repack
+from mlimage.oci.outgoing import DamagedError
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
 from mlimage.plan.model import BaseLayer, BuildPlan, Layer, LibraryLayer, PackageLayer, PulledLayer
@@ -122,7 +123,7 @@ def _unpacked(
     for layer in layers:
         try:
             found.append(work(layer))
-        except DamagedLayerError as error:
+        except DamagedError as error:
             packed.forget(layer.key)
             if failed is None:
                 failed = MispackedError(

@@ -1,16 +1,15 @@
 """An image to what other tools read: `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE`."""
 
-import hashlib
-import io
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 from mlimage.atomic import STANDARD_OUTPUT, atomic_file, writing
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.digest import Digest, canonical_json
-from mlimage.errors import BuildError, UsageError
+from mlimage.errors import UsageError
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.model import INDEX, Descriptor, SealedImage
 from mlimage.oci.store import LAYOUT, REF_NAME, Store
@@ -123,40 +122,16 @@ def _layout(image: SealedImage, store: Store, annotations: dict[str, str]) -> It
             mode=0o644,
             origin=image.name,
             size=blob.size,
-            open=_opener(blob, store),
+            open=partial(_opened, blob, image, store),
         )
+
+
+def _opened(blob: Descriptor, image: SealedImage, store: Store) -> BinaryIO:
+    return cast("BinaryIO", store.open(blob, name=image.layer_name(blob.digest)))
 
 
 def _place(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
-
-
-class _Verified(io.FileIO):
-    """A blob that is held against its digest when it was read to the end."""
-
-    def __init__(self, path: Path, digest: Digest) -> None:
-        super().__init__(path, "r")
-        self._digest = digest
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        piece = super().read(size) or b""
-        self._hash.update(piece)
-        if not piece and self._hash.hexdigest() != self._digest.hex:
-            raise BuildError(
-                f"the store's {self._digest} is damaged",
-                hint="`mlimage cache verify` removes it; then build the image again",
-            )
-        return piece
-
-
-def _opener(blob: Descriptor, store: Store) -> Callable[[], BinaryIO]:
-    def opened() -> BinaryIO:
-        if not store.holds(blob):
-            raise BuildError(f"the store lacks {blob.digest}", hint="build the image again")
-        return _Verified(store.blob(blob.digest), blob.digest)
-
-    return opened
 
 
 def _write_layout(image: SealedImage, store: Store, folder: Path, advance: Callable[[int], None]) -> None:
@@ -171,8 +146,11 @@ def _write_layout(image: SealedImage, store: Store, folder: Path, advance: Calla
     there = Store(folder)
     there.ready()
     for blob in image_blobs(image):
-        if not there.holds(blob):
-            with _opener(blob, store)() as source, there.blob_writer() as target:
+        if not there.is_sound(blob):
+            with (
+                store.open(blob, name=image.layer_name(blob.digest)) as source,
+                there.blob_writer() as target,
+            ):
                 while piece := source.read(CHUNK):
                     target.write(piece)
                     advance(len(piece))

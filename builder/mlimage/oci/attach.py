@@ -3,6 +3,7 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md#pushing-manifests-with-subject
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,7 +80,7 @@ def attach(
 def _send(destination: Destination, blob: Descriptor, content: bytes) -> int:
     if destination.has(blob):
         return 0
-    destination.upload(blob, content, NOTHING)
+    destination.upload(blob, lambda: io.BytesIO(content), NOTHING)
     return blob.size
 
 

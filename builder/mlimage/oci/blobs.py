@@ -12,6 +12,7 @@ from typing import Self
 from mlimage.atomic import NEW, PARTIAL, begun, ended, writing
 from mlimage.digest import Digest
 from mlimage.oci.model import Descriptor
+from mlimage.oci.outgoing import stamp
 
 
 class BlobWriter:
@@ -55,6 +56,7 @@ class BlobWriter:
         """Give the blob its name, which is its digest; a blob of that name is replaced by the same bytes."""
         digest = Digest.from_hex(self._hash.hexdigest())
         os.fchmod(self._stream.fileno(), 0o644)
+        stamp(self._temporary, digest)
         self._temporary.replace(self._folder / digest.hex)
         return Descriptor(media_type=media_type, digest=digest, size=self._size)
 

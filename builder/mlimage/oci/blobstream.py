@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
+from mlimage.bounds import RATIO, UNPACKED, is_bomb
 from mlimage.errors import BuildError
 from mlimage.oci.compress import zstandard
 from mlimage.oci.model import LayerBlob
+from mlimage.oci.outgoing import DamagedError
 from mlimage.oci.store import Store
 from mlimage.oci.untar import Readable
 
@@ -19,23 +21,21 @@ if TYPE_CHECKING:
 _PIECE: Final = 1 << 20
 
 
-class DamagedLayerError(BuildError):
-    """What a layer unpacks to is not what it should be."""
-
-
 class LayerStream:
     """Bytes of a layer's tar."""
 
     def __init__(
         self,
         layer: LayerBlob,
-        raw: "Hashed",
+        raw: io.RawIOBase,
         unpacked: Readable,
         errors: tuple[type[Exception], ...],
         *,
         verify: bool,
+        most: int,
     ) -> None:
         self._layer = layer
+        self._most = most
         self._content = hashlib.sha256() if verify else None
         self._raw = raw
         self._unpacked = unpacked
@@ -47,15 +47,28 @@ class LayerStream:
         try:
             piece = self._unpacked.read(size)
         except self._errors as error:
-            raise self._damaged() from error
+            self._drain()  # whose error is the truer one
+            raise DamagedError(
+                f"layer `{self._layer.name}`, {self._layer.blob.digest}, cannot be unpacked: {error}",
+                hint="the image is wrong where it comes from: push it there anew, or take another",
+            ) from error
         self._done += len(piece)
         if self._content is not None:
             self._content.update(piece)
         if self._layer.uncompressed_size and self._done > self._layer.uncompressed_size:
-            raise DamagedLayerError(
+            raise DamagedError(
                 f"layer `{self._layer.name}` unpacks to more than the {self._layer.uncompressed_size} bytes "
                 "it should have",
                 hint="do not use this image; build it again",
+            )
+        if is_bomb(packed=self._layer.blob.size, unpacked=self._done):
+            raise BuildError(
+                f"layer `{self._layer.name}` unpacks to more than {RATIO} times its "
+                f"{self._layer.blob.size} bytes"
+            )
+        if self._done > self._most:
+            raise BuildError(
+                f"layer `{self._layer.name}` is one too many: an image may unpack to {UNPACKED} bytes"
             )
         return piece
 
@@ -68,22 +81,18 @@ class LayerStream:
         """Read the rest; raises `BuildError` when the blob, or its verified tar, has another digest."""
         while self.read(_PIECE):
             pass
-        while self._raw.read(_PIECE):
-            pass
-        if self._raw.hexdigest() != self._layer.blob.digest.hex:
-            raise self._damaged()
+        self._drain()
         if self._content is not None and self._content.hexdigest() != self._layer.diff_id.hex:
-            raise DamagedLayerError(
+            raise DamagedError(
                 f"layer `{self._layer.name}`, {self._layer.blob.digest}, is not the tar that its image says: "
                 f"expected {self._layer.diff_id}, got sha256:{self._content.hexdigest()}",
                 hint="the image is wrong in its registry: push it there anew, or take another",
             )
 
-    def _damaged(self) -> DamagedLayerError:
-        return DamagedLayerError(
-            f"layer `{self._layer.name}` in the store is damaged: {self._layer.blob.digest}",
-            hint="`mlimage cache verify` removes it; then build the image again",
-        )
+    def _drain(self) -> None:
+        """Read the blob to its end, where it is held against its digest."""
+        while self._raw.read(_PIECE):
+            pass
 
 
 class Hashed(io.RawIOBase):
@@ -120,29 +129,25 @@ class Hashed(io.RawIOBase):
 
 
 @contextmanager
-def open_layer(layer: LayerBlob, store: Store, *, verify: bool = False) -> Iterator[LayerStream]:
+def open_layer(
+    layer: LayerBlob, store: Store, *, verify: bool = False, most: int = UNPACKED
+) -> Iterator[LayerStream]:
     """The tar of a layer; whoever trusts what it read calls `finish`.
 
     Args:
         layer: which.
         store: where it is.
         verify: whether its tar is held against its diff_id, too.
+        most: bytes that it may unpack to.
 
     Raises:
         BuildError: the store lacks the layer, or it is packed in a way that is not known here.
     """
-    try:
-        stream = io.FileIO(store.blob(layer.blob.digest))
-    except FileNotFoundError:
-        raise BuildError(
-            f"the store lacks layer `{layer.name}`: {layer.blob.digest}", hint="build the image again"
-        ) from None
-    with stream:
-        raw = Hashed(stream)
-        yield LayerStream(layer, raw, *_unpacker(layer, raw), verify=verify)
+    with store.open(layer.blob, name=layer.name) as raw:
+        yield LayerStream(layer, raw, *_unpacker(layer, raw), verify=verify, most=most)
 
 
-def _unpacker(layer: LayerBlob, raw: Hashed) -> tuple[Readable, tuple[type[Exception], ...]]:
+def _unpacker(layer: LayerBlob, raw: io.RawIOBase) -> tuple[Readable, tuple[type[Exception], ...]]:
     media_type = layer.blob.media_type
     if media_type.endswith((".tar.gzip", "+gzip")):
         return unpacker(raw, "gzip")

@@ -7,8 +7,7 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mlimage.digest import Digest
@@ -29,7 +28,12 @@ _FULL_HINT: Final = "its disk may be full: ask who runs it, and push again"
 _ALONE: Final = 1 << 20
 """Bytes of a blob up to which it goes in one request; what breaks then begins anew."""
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)\Z")
+_PIECE: Final = 1 << 20
 _NONE: Final[Mapping[str, str]] = {}
+
+
+Content = Callable[[], io.RawIOBase | BinaryIO]
+"""Opens the bytes of a blob anew for each attempt."""
 
 
 class Destination:
@@ -115,12 +119,12 @@ class Destination:
                 self._send("DELETE", self._location(answer), what=blob.digest)
         return False
 
-    def upload(self, blob: Descriptor, content: Path | bytes, task: Task) -> None:
+    def upload(self, blob: Descriptor, content: Content, task: Task) -> None:
         """Send a blob; a transfer that breaks goes on where the registry says that it is.
 
         Args:
             blob: what it is; the registry holds what comes against its digest.
-            content: its file, or its bytes.
+            content: opens its bytes, from the first one on; what that raises ends the upload.
             task: is told of each byte once.
 
         Raises:
@@ -247,9 +251,7 @@ class Destination:
             raise _LostError
         return have, self._location(answer, location)
 
-    def _transfer(
-        self, location: str, blob: Descriptor, content: Path | bytes, start: int, sent: "_Sent"
-    ) -> None:
+    def _transfer(self, location: str, blob: Descriptor, content: Content, start: int, sent: "_Sent") -> None:
         headers = {"Content-Type": "application/octet-stream"}
         rest = Body(open=lambda: _opened(content, start, sent), size=blob.size - start)
         if start or blob.size > _ALONE:
@@ -386,22 +388,30 @@ class _Sent:
             self.most = position
 
 
-class _Counting(io.FileIO):
-    """A file that says how far it was read."""
+class _Counting(io.RawIOBase):
+    """A stream that says how far it was read."""
 
-    def __init__(self, path: Path, start: int, sent: _Sent) -> None:
-        super().__init__(path)
-        self.seek(start)
+    def __init__(self, stream: io.RawIOBase | BinaryIO, start: int, sent: _Sent) -> None:
+        super().__init__()
+        self._stream = stream
         self._sent = sent
+        self._at = 0
+        # Passed over by reading: who verifies what is read must see all of it.
+        while self._at < start and (piece := stream.read(min(_PIECE, start - self._at))):
+            self._at += len(piece)
 
-    def read(self, size: int | None = -1, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """The next bytes."""
-        content = super().read(size)
-        self._sent.reach(self.tell())
+        content = self._stream.read(size) or b""
+        self._at += len(content)
+        self._sent.reach(self._at)
         return content
 
+    def close(self) -> None:
+        """Close the stream too."""
+        self._stream.close()
+        super().close()
 
-def _opened(content: Path | bytes, start: int, sent: _Sent) -> BinaryIO:
-    if isinstance(content, bytes):
-        return io.BytesIO(content[start:])
-    return _Counting(content, start, sent)
+
+def _opened(content: Content, start: int, sent: _Sent) -> BinaryIO:
+    return cast("BinaryIO", _Counting(content(), start, sent))

@@ -5,8 +5,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Literal, cast
 
+from mlimage.bounds import RATIO, UNSUSPICIOUS, is_bomb
 from mlimage.digest import Digest
 from mlimage.errors import BuildError
 from mlimage.oci.blobstream import Hashed, unpacker
@@ -15,10 +17,6 @@ from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.untar import Readable
 
-UNSUSPICIOUS: Final = 4 << 30
-BOMB_RATIO: Final = 200
-"""A layer is a bomb when it unpacks to more bytes than that and to more than this many times its own; those
-of base systems and packages do to 2 or 4 times."""
 _PIECE: Final = 1 << 20
 
 
@@ -112,23 +110,11 @@ def in_store(image: SealedImage, store: Store) -> FoundImage:
             name="" if layer.name == f"layer-{number}" else layer.name,
             digest=layer.blob.digest,
             size=layer.blob.size,
-            open=_opener(layer.name, layer.blob.digest, store),
+            open=partial(store.open, layer.blob, name=layer.name),
         )
         for number, layer in enumerate(image.layers)
     ]
     return found_image(store.read(image.config), layers, name=image.name, digest=image.digest)
-
-
-def _opener(name: str, digest: Digest, store: Store) -> Callable[[], io.RawIOBase]:
-    def opened() -> io.RawIOBase:
-        try:
-            return io.FileIO(store.blob(digest))
-        except FileNotFoundError:
-            raise BuildError(
-                f"the store lacks layer `{name}`: {digest}", hint="build the image again"
-            ) from None
-
-    return opened
 
 
 class TarStream:
@@ -162,13 +148,14 @@ class TarStream:
         try:
             piece = self._unpacked.read(size)
         except self._errors as error:
+            while self._raw.read(_PIECE):  # a store's error is the truer one
+                pass
             raise self._damaged() from error
         self._hash.update(piece)
         self.done += len(piece)
-        if self.done > self._unsuspicious and self.done > BOMB_RATIO * self._layer.size:
+        if is_bomb(packed=self._layer.size, unpacked=self.done, unsuspicious=self._unsuspicious):
             raise BuildError(
-                f"layer `{self._layer.name}` unpacks to more than {BOMB_RATIO} times its "
-                f"{self._layer.size} bytes"
+                f"layer `{self._layer.name}` unpacks to more than {RATIO} times its {self._layer.size} bytes"
             )
         return piece
 
@@ -194,8 +181,7 @@ class TarStream:
     def _damaged(self) -> BuildError:
         return BuildError(
             f"layer `{self._layer.name}` is damaged: it is not {self._layer.digest or self._layer.diff_id}",
-            hint="have the image written, or fetched, again; "
-            "for one of the store, `mlimage cache verify` says what is damaged",
+            hint="have the image written, or fetched, again",
         )
 
 

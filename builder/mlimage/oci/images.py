@@ -25,6 +25,7 @@ from mlimage.oci.manifests import (
     read_config,
 )
 from mlimage.oci.model import Descriptor, LayerBlob
+from mlimage.oci.outgoing import stamp
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.registry import Repository
 from mlimage.oci.store import Store
@@ -93,6 +94,7 @@ class RegistryImages:
                         self._progress.detail(f"{layer.digest} was damaged in the store and is fetched again")
                     self._repository.download(layer.digest, layer.size, to=path, task=task)
                 check_identity(layer, path)
+                stamp(path, layer.digest)
                 self._verified.add(layer)
         return path
 

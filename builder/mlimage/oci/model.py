@@ -70,6 +70,10 @@ class SealedImage:
         """Digest of the manifest: what registries name the image by."""
         return self.manifest.digest
 
+    def layer_name(self, digest: Digest) -> str | None:
+        """What people call the layer with this blob; None where the image has no such layer."""
+        return next((layer.name for layer in self.layers if layer.blob.digest == digest), None)
+
     @property
     def image_id(self) -> Digest:
         """Digest of the configuration: the same whatever compresses the layers."""

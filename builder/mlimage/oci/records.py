@@ -12,7 +12,7 @@ from mlimage.oci.store import Store
 
 @dataclass(frozen=True, slots=True)
 class LayerRecords:
-    """Records of layers, one small file each; a record counts only while the store has its blob."""
+    """Records of layers, one small file each; a record counts only while its blob is there, and sound."""
 
     folder: Path
     store: Store
@@ -23,7 +23,7 @@ class LayerRecords:
             layer = parse_record((self.folder / f"{key.hex}.json").read_bytes())
         except (OSError, ValueError):
             return None
-        return layer if self.store.holds(layer.blob) else None
+        return layer if self.store.is_sound(layer.blob) else None
 
     def put(self, key: Digest, layer: LayerBlob) -> None:
         """Record what the inputs gave."""

@@ -7,6 +7,7 @@ under a lock.
 import fcntl
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,17 +17,19 @@ from typing import Any, Final
 from mlimage.atomic import atomic_file
 from mlimage.digest import Digest, canonical_json
 from mlimage.document import DocumentError, Node, read_document
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, MlimageWarning
 from mlimage.oci.blobs import BlobWriter
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.configuration import Configuration, read_configuration
 from mlimage.oci.model import INDEX, Descriptor, SealedImage
+from mlimage.oci.outgoing import DamagedError, Outgoing, damaged, is_stamped, stamp
 from mlimage.oci.read import read_descriptor, read_entry, read_image
 
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_JSON: Final = 16 << 20
 """Bytes of the largest document that is read; registries take 4 MiB."""
+_PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,56 @@ class Store:
         return self.blob(digest).is_file()
 
     def holds(self, blob: Descriptor) -> bool:
-        """Whether the blob is there with its right size; `verify.verify` also reads it."""
+        """Whether the blob is there with its right size; `is_sound` looks closer."""
         try:
             return self.blob(blob.digest).stat().st_size == blob.size
         except FileNotFoundError:
             return False
+
+    def is_sound(self, blob: Descriptor) -> bool:
+        """Whether the blob is there, and nobody wrote into it since it was last read whole.
+
+        One that somebody wrote into is read; if it is damaged, a warning says so, and it is there no more.
+        """
+        path = self.blob(blob.digest)
+        try:
+            before = path.stat()
+            if before.st_size == blob.size:
+                if is_stamped(before, blob.digest):
+                    return True
+                if Digest.of_file(path) == blob.digest:
+                    if path.stat().st_mtime_ns == before.st_mtime_ns:
+                        stamp(path, blob.digest)
+                    return True
+        except FileNotFoundError:
+            return False
+        error = damaged(path, blob.digest, read=before)
+        warnings.warn(MlimageWarning(f"{error.message}; it is brought anew"), stacklevel=2)
+        return False
+
+    def open(self, blob: Descriptor, *, name: str | None = None) -> Outgoing:
+        """The bytes of a blob, verified: the last ones come only when all are right.
+
+        Args:
+            blob: which.
+            name: of the layer that it is, for messages.
+
+        Raises:
+            BuildError: it is not there; while it is read: it is damaged.
+        """
+        try:
+            return Outgoing(self.blob(blob.digest), blob, name=name)
+        except FileNotFoundError:
+            what = f"layer `{name}`: {blob.digest}" if name else blob.digest
+            raise BuildError(
+                f"the store lacks {what}", hint="build the image again, or pull it again"
+            ) from None
+
+    def check(self, blob: Descriptor, *, name: str | None = None) -> None:
+        """Read a blob for nothing but its digest; raises as `open` does."""
+        with self.open(blob, name=name) as stream:
+            while stream.read(_PIECE):
+                pass
 
     def blob_writer(self) -> BlobWriter:
         """A writer for a blob whose digest is not known before it is whole."""
@@ -82,12 +130,12 @@ class Store:
         except FileNotFoundError:
             raise BuildError(
                 f"the store lacks {blob.digest}",
-                hint="build the image again; `mlimage cache verify` tells what else is missing",
+                hint="build the image again, or pull it again; `mlimage cache verify` tells what else is "
+                "missing",
             ) from None
         if Digest.of(content) != blob.digest:
-            raise BuildError(
-                f"the store's {blob.digest} is damaged",
-                hint="`mlimage cache verify` removes it; then build the image again",
+            raise DamagedError(
+                f"the store's {blob.digest} is damaged", hint="build the image again, or pull it again"
             )
         return content
 

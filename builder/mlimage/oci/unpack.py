@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlimage.atomic import atomic_folder
+from mlimage.bounds import UNPACKED
 from mlimage.cache import Cache
 from mlimage.errors import BuildError
 from mlimage.oci.blobstream import open_layer
@@ -61,10 +62,10 @@ def unpack_layers(
     if next(folder.iterdir(), None) is not None:
         raise BuildError(f"`{folder}` is not empty")
     tree = Tree(folder, owners=owners)
-    sizes = []
+    sizes: list[int] = []
     for layer in layers:
         tree.begin(layer.name)
-        with open_layer(layer, store, verify=verify) as stream:
+        with open_layer(layer, store, verify=verify, most=UNPACKED - sum(sizes)) as stream:
             reader = TarReader(stream)
             try:
                 for member in reader:

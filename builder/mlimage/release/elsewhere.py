@@ -1,5 +1,6 @@
 """Layers that registries have: the one that the image goes to, and one that is a cache of layers."""
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -8,6 +9,7 @@ from mlimage.errors import FetchError, RegistryError
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.destination import Destination
 from mlimage.oci.model import EMPTY, EMPTY_CONTENT, MANIFEST, Descriptor
+from mlimage.oci.outgoing import stamp
 from mlimage.oci.registry import Repository
 from mlimage.oci.store import Store
 from mlimage.parallel import at_once, transfer
@@ -46,6 +48,7 @@ class LayerCache:
 
         def bring(blob: Descriptor, task: Task) -> None:
             self._reads.download(blob.digest, blob.size, to=self._store.blob(blob.digest), task=task)
+            stamp(self._store.blob(blob.digest), blob.digest)
             brought.add(blob.digest)
 
         def all_of_them() -> None:
@@ -73,8 +76,9 @@ class LayerCache:
         sent: list[int] = []
 
         def send(blob: Descriptor, task: Task) -> None:
-            content = EMPTY_CONTENT if blob == EMPTY else self._store.blob(blob.digest)
-            self._writes.upload(blob, content, task)
+            self._writes.upload(
+                blob, lambda: io.BytesIO(EMPTY_CONTENT) if blob == EMPTY else self._store.open(blob), task
+            )
             sent.append(blob.size)
 
         def all_of_them() -> None:

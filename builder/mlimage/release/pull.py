@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mlimage.bounds import RATIO, UNPACKED, is_bomb
+from mlimage.digest import Digest
 from mlimage.errors import BuildError, RegistryError
 from mlimage.oci.manifests import (
     Document,
@@ -16,7 +18,8 @@ from mlimage.oci.manifests import (
     read_listed,
 )
 from mlimage.oci.model import CONFIG, MANIFEST, Descriptor, SealedImage
-from mlimage.oci.read import Manifest
+from mlimage.oci.outgoing import stamp
+from mlimage.oci.read import Manifest, read_image
 from mlimage.oci.registry import Repository
 from mlimage.oci.seal import MAX_LAYERS
 from mlimage.oci.store import Store
@@ -92,6 +95,7 @@ def pull(
             raise ManifestError("was not made by mlimage")  # noqa: TRY301 - as the others are told
         if len(layers) > MAX_LAYERS:
             raise ManifestError(f"has {len(layers)} layers")  # noqa: TRY301
+        _check_sizes(document.content, config)
         tag = _tag(labels, platform)
     except NoPlatformError as error:
         raise RegistryError(f"`{name}` is not there for `{platform}`", hint=error.hint) from error
@@ -101,7 +105,7 @@ def pull(
         layer.digest: Descriptor(media_type=layer.media_type, digest=layer.digest, size=layer.size)
         for layer in layers
     }
-    missing = [blob for blob in blobs.values() if not store.holds(blob)]
+    missing = [blob for blob in blobs.values() if not store.is_sound(blob)]
     _fetch(missing, repository, store, progress, name)
     store.put(config, CONFIG)
     stored = store.put(document.content, MANIFEST)
@@ -130,6 +134,23 @@ def _chosen(first: Document, repository: Repository, name: str, wish: Wish) -> t
     return document, manifest, f"`{offer.variant}`: {why}" if offer.variant else why
 
 
+def _check_sizes(manifest: bytes, config: bytes) -> None:
+    """Refuse, before it comes, what says of itself that it unpacks to more than `mlimage.bounds` allows."""
+    said = Descriptor(media_type=MANIFEST, digest=Digest.of(manifest), size=len(manifest))
+    try:
+        image = read_image(said, manifest, config)
+    except ValueError as error:
+        raise ManifestError(f"is no image that mlimage can read: {error}") from error
+    for layer in image.layers:
+        if is_bomb(packed=layer.blob.size, unpacked=layer.uncompressed_size):
+            raise ManifestError(
+                f"has a layer `{layer.name}`, which unpacks to more than {RATIO} times its "
+                f"{layer.blob.size} bytes"
+            )
+    if sum(layer.uncompressed_size for layer in image.layers) > UNPACKED:
+        raise ManifestError(f"unpacks to more than the {UNPACKED} bytes that are allowed")
+
+
 def _tag(labels: Mapping[str, str], platform: Platform) -> ImageTag:
     role = next((each for each in ROLES if each == labels.get(ROLE)), None)
     return ImageTag(variant=labels[VARIANT], role=role, platform=platform)
@@ -140,6 +161,7 @@ def _fetch(
 ) -> None:
     def fetch(blob: Descriptor, task: Task) -> None:
         repository.download(blob.digest, blob.size, to=store.blob(blob.digest), task=task)
+        stamp(store.blob(blob.digest), blob.digest)
 
     if blobs:
         ordered = sorted(blobs, key=lambda blob: -blob.size)

@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 from mlimage.digest import Digest
-from mlimage.errors import BuildError, RegistryError
+from mlimage.errors import RegistryError
 from mlimage.oci.destination import Destination
 from mlimage.oci.model import INDEX, MANIFEST, Descriptor, SealedImage
 from mlimage.oci.store import Store
@@ -66,7 +67,7 @@ def push(
     Raises:
         RegistryError: the registry refuses, or has something else under the content tag.
         FetchError: it cannot be reached.
-        BuildError: something of an image is not in the store.
+        BuildError: something of an image is not in the store, or is damaged there.
     """
     begun = time.monotonic()
     digest = Digest.of(index)
@@ -82,7 +83,8 @@ def push(
     if known == digest:
         fates.bytes["there"] = sum(blob.size for blob in blobs.values())
     else:
-        _send_all(list(blobs.values()), destination, store, progress, title, fates)
+        names = {layer.blob.digest: layer.name for image in images for layer in image.layers}
+        _send_all(list(blobs.values()), names, destination, store, progress, title, fates)
         for image in images:
             if destination.manifest(image.digest) != image.digest:
                 destination.put_manifest(store.read(image.manifest), MANIFEST, image.digest)
@@ -112,6 +114,7 @@ class _Fates:
 
 def _send_all(
     blobs: Sequence[Descriptor],
+    names: Mapping[Digest, str],
     destination: Destination,
     store: Store,
     progress: Progress,
@@ -119,7 +122,7 @@ def _send_all(
     fates: _Fates,
 ) -> None:
     def send(blob: Descriptor, task: Task) -> None:
-        fates.add(_send(blob, destination, store, task), blob.size)
+        fates.add(_send(blob, destination, store, task, name=names.get(blob.digest)), blob.size)
 
     # The largest first, so that no thread is left alone with it at the end.
     ordered = sorted(blobs, key=lambda blob: -blob.size)
@@ -128,18 +131,14 @@ def _send_all(
         transfer(send, ordered, threads=UPLOADS, task=task)
 
 
-def _send(blob: Descriptor, destination: Destination, store: Store, task: Task) -> Fate:
+def _send(blob: Descriptor, destination: Destination, store: Store, task: Task, *, name: str | None) -> Fate:
     if destination.has(blob):
         task.advance(blob.size)
         return "there"
     if destination.mount(blob):
         task.advance(blob.size)
         return "mounted"
-    if not store.holds(blob):
-        raise BuildError(
-            f"the store lacks {blob.digest}", hint="something deleted it meanwhile; build the image again"
-        )
-    destination.upload(blob, store.blob(blob.digest), task)
+    destination.upload(blob, partial(store.open, blob, name=name), task)
     return "sent"
 
 

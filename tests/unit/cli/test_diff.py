@@ -183,7 +183,7 @@ def test_what_cannot_be_compared(
     store.blob(layer).unlink()
     assert mlimage("diff", "old", "new") == 7
     assert capsys.readouterr().err == (
-        f"error: the store lacks layer `app`: {layer}\nhint: build the image again\n"
+        f"error: the store lacks layer `app`: {layer}\nhint: build the image again, or pull it again\n"
     )
     assert mlimage("diff", "old") == 2
     assert capsys.readouterr().err == (

@@ -125,7 +125,7 @@ def test_a_damaged_store_is_named(store: Store) -> None:
     store.blob(blob.digest).write_bytes(b"x" * blob.size)
     with pytest.raises(BuildError) as caught:
         bring(daemon(client), made, store, SILENT)
-    assert str(caught.value) == f"the store's {blob.digest} is damaged"
+    assert str(caught.value) == f"layer `app` in the store is damaged: {blob.digest}"
     assert client.known == {}
 
 

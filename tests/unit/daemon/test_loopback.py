@@ -105,7 +105,7 @@ def test_a_damaged_blob_is_never_whole(store: Store, image: SealedImage) -> None
     path.write_bytes(content)
     with serving(image, store) as served, pytest.raises(http.client.IncompleteRead):
         ask(served, f"/v2/SECRET/blobs/{blob.digest}")
-    assert str(served.failure) == f"the store's {blob.digest} is damaged"
+    assert str(served.failure) == f"layer `app` in the store is damaged: {blob.digest}"
 
 
 def test_nobody_answers_afterwards(store: Store, image: SealedImage) -> None:

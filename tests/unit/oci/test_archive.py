@@ -132,11 +132,13 @@ def test_a_damaged_or_missing_blob_is_never_handed_on(
         out.write_bytes(before)
     with pytest.raises(BuildError) as caught:
         write_output(image, store, f"{kind}:{out}")
-    assert str(caught.value) == f"the store's {image.layers[0].blob.digest} is damaged"
-    path.unlink()
+    layer = image.layers[0]
+    assert str(caught.value) == f"layer `{layer.name}` in the store is damaged: {layer.blob.digest}"
+    assert caught.value.hint == "it is deleted: build the image again, or pull it again"
+    assert not path.exists()
     with pytest.raises(BuildError) as caught:
         write_output(image, store, f"{kind}:{out}")
-    assert str(caught.value) == f"the store lacks {image.layers[0].blob.digest}"
+    assert str(caught.value) == f"the store lacks layer `{layer.name}`: {layer.blob.digest}"
     if kind == "oci":
         assert Store(out).images() == ()
     else:

@@ -1,17 +1,18 @@
 """Pushes to a registry: what is sent and what is not, and what is refused."""
 
+import io
 from pathlib import Path
 
 import pytest
 
 from mlimage.digest import Digest
-from mlimage.errors import FetchError, RegistryError
+from mlimage.errors import BuildError, FetchError, RegistryError
 from mlimage.fetch import Http
-from mlimage.oci.model import Descriptor, SealedImage
+from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.release.index import content_tag
 from support.faultyregistry import faulty_registry
-from support.pushing import destination, pushed, whole
+from support.pushing import destination, image_in, pushed, whole
 from support.sealing import CREATED
 
 
@@ -84,17 +85,35 @@ def test_without_a_login(source: Store, pushable: SealedImage, quick: Http) -> N
         assert registry.blobs == {}
 
 
-def test_damaged_in_the_store(pushable: SealedImage, source: Store, quick: Http, tmp_path: Path) -> None:
+@pytest.mark.parametrize("position", [0, 700_000, -1])
+@pytest.mark.parametrize("number", [0, 2])
+def test_damaged_in_the_store(number: int, position: int, quick: Http, tmp_path: Path) -> None:
+    """One flipped bit, in a layer that goes in one request and in one that goes in parts."""
+    store = Store(tmp_path / "store")
+    image = image_in(store)
+    layer = image.layers[number]
+    path = store.blob(layer.blob.digest)
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= 0x10
+    path.write_bytes(content)
+    with faulty_registry() as registry:
+        with pytest.raises(BuildError) as caught:
+            pushed(image, store, destination(registry, quick))
+        assert str(caught.value) == f"layer `{layer.name}` in the store is damaged: {layer.blob.digest}"
+        assert caught.value.hint == "it is deleted: build the image again, or pull it again"
+        assert ("team/demo", layer.blob.digest) not in registry.blobs
+        assert image_in(store) == image
+        pushed(image, store, destination(registry, quick))
+        assert whole(registry, image)
+
+
+def test_a_registry_that_takes_it_for_something_else(
+    source: Store, pushable: SealedImage, quick: Http
+) -> None:
     blob = pushable.layers[0].blob
-    file = tmp_path / "blob"
-    file.write_bytes(b"x" * blob.size)
     with faulty_registry() as registry:
         with pytest.raises(RegistryError) as caught:
-            destination(registry, quick).upload(
-                Descriptor(media_type=blob.media_type, digest=blob.digest, size=blob.size),
-                file,
-                _Nothing(),
-            )
+            destination(registry, quick).upload(blob, lambda: io.BytesIO(bytes(blob.size)), _Nothing())
         assert str(caught.value) == (
             f"`{registry.host}` refuses `team/demo@{blob.digest}` (HTTP 400): "
             "provided digest did not match uploaded content"

@@ -110,7 +110,12 @@ class DockerEngine:
             cached=self.cached,
             platform=str(plan.platform),
         )
-        run_build(build, environ=self.environ, progress=job.progress)
+        try:
+            run_build(build, environ=self.environ, progress=job.progress)
+        except BuildError:
+            for layer in layers:  # BuildKit reads them in the store; where one is damaged, that is the cause
+                job.store.check(layer.blob, name=layer.name)
+            raise
         with job.progress.task("sorting what BuildKit built into layers"):
             output = read_output(build.output, below=len(layers))
             made = recut(plan, output, folders=_folders_of_runtime(job))
