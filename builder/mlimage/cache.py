@@ -33,6 +33,7 @@ class Cache:
     `scans/<digest>.json` secrets that were found in a layer, by the digest of its blob
     `advisories/`         what sources of advisories said last
     `unpacked/<digest>/`  root file systems of images that the sandbox runs
+    `inventories/…`       what is in each unpacked base and image, by the name of its folder
     `locks/`              files that processes lock
     ====================  =========================================================================
     """
@@ -87,6 +88,15 @@ class Cache:
     def unpacked(self) -> Path:
         """Root file systems for the sandbox."""
         return self.root / "unpacked"
+
+    @property
+    def inventories(self) -> Path:
+        """What is in unpacked trees."""
+        return self.root / "inventories"
+
+    def inventory(self, tree: Path) -> Path:
+        """Where it is noted what is in an unpacked base or image."""
+        return self.inventories / tree.name
 
     @contextmanager
     def locked(self, name: str) -> Iterator[None]:

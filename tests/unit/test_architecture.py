@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "builder" / "mlimage"
 
 FOUNDATION = {
     "errors", "digest", "document", "platforms", "signals", "process", "redact", "bounds", "trees",
-    "atomic", "progress", "parallel", "resources", "cache", "refusals",
+    "atomic", "inventory", "progress", "parallel", "resources", "cache", "refusals",
 }  # fmt: skip
 
 ORDER = (

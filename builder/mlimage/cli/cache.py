@@ -115,21 +115,29 @@ def prune(
 
 @cache.command("verify", short_help="Read all, and remove what is damaged.")
 def verify(
-    keep: Annotated[bool, typer.Option("--keep", help="Report damaged files, and leave them.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Report what is damaged, and leave it.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every file of unpacked bases and images.")
+    ] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Read every fetched file and every blob, and remove those that are not what their names say.
 
-    Ends with status 8 when it found any. What was removed is fetched or built again when it is needed.
+    Unpacked bases and images are compared with what was noted when they were unpacked: sizes, modes and
+    times of all files, and the content of those that were touched since. A tree that differs is removed.
+
+    Ends with status 8 when anything is damaged. What was removed is fetched, built or unpacked again when
+    it is needed.
 
     Examples:
       mlimage cache verify
+      mlimage cache verify --deep      read the files of unpacked trees, too
     """
     from mlimage.cache import default_cache
     from mlimage.errors import VerificationError
     from mlimage.oci.store import Store
-    from mlimage.oci.verify import to_verify
+    from mlimage.oci.verify import to_verify, trees_to_verify, verify_trees
     from mlimage.oci.verify import verify as read_all
 
     screen = Screen(json=as_json, verbose=verbose)
@@ -140,6 +148,9 @@ def verify(
         total = sum(path.stat().st_size for path in files)
         with screen.progress.task("verifying", total=total, unit="bytes") as task:
             result = read_all(files, store, remove=not keep, advance=task.advance)
+        trees = trees_to_verify(found)
+        with screen.progress.task("looking at unpacked trees", total=len(trees)) as task:
+            looked = verify_trees(trees, found, deep=deep, remove=not keep, advance=task.advance)
     if as_json:
         screen.json(
             {
@@ -148,21 +159,38 @@ def verify(
                 "damaged": [str(path) for path in result.damaged],
                 "removed": not keep,
                 "incomplete": list(result.incomplete),
+                "trees": {
+                    "checked": looked.checked,
+                    "damaged": [
+                        {"path": str(tree.path), "changes": tree.count, "first": tree.first}
+                        for tree in looked.damaged
+                    ],
+                    "unknown": [str(tree) for tree in looked.unknown],
+                },
             }
         )
     else:
         screen.say(f"read {result.checked} files, {size_text(result.size)}")
+        if trees:
+            how = "read" if deep else "looked at"
+            screen.say(f"{how} {looked.checked} unpacked {'tree' if looked.checked == 1 else 'trees'}")
+        verdict = "damaged" if keep else "damaged, removed"
         for path in result.damaged:
-            screen.say(f"damaged{'' if keep else ', removed'}: {path}")
+            screen.say(f"{verdict}: {path}")
+        for tree in looked.damaged:
+            more = f", and {tree.count - 1} more" if tree.count > 1 else ""
+            screen.say(f"{verdict}: {tree.path}: {tree.first}{more}")
+        for unknown in looked.unknown:
+            screen.say(f"not checked: {unknown}: an earlier mlimage unpacked it, and noted nothing of it")
         for name in result.incomplete:
             screen.say(f"incomplete: {name}")
-    if result.damaged or result.incomplete:
+    if result.damaged or result.incomplete or looked.damaged:
         hint = f"`mlimage build {result.incomplete[0].partition(':')[0]}`" if result.incomplete else None
-        damaged, incomplete = len(result.damaged), len(result.incomplete)
+        counts = [(len(result.damaged), "damaged file"), (len(result.incomplete), "incomplete image")]
+        if looked.damaged:
+            counts.append((len(looked.damaged), "damaged tree"))
         raise VerificationError(
-            f"{damaged} damaged {'file' if damaged == 1 else 'files'}, "
-            f"{incomplete} incomplete {'image' if incomplete == 1 else 'images'}",
-            hint=hint,
+            ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts), hint=hint
         )
 
 

@@ -21,7 +21,7 @@ from mlimage.host.ports import free_port
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import supervise
 from mlimage.oci.store import Store
-from mlimage.oci.unpack import unpacked_in_use
+from mlimage.oci.unpack import is_unpacked, unpacked_in_use
 from mlimage.progress import SILENT, Progress, Task
 
 
@@ -99,7 +99,7 @@ def _gpus(request: RunRequest, facts: Facts | None) -> tuple[tuple[dict[str, Any
 
 
 def _unpacking(request: RunRequest, cache: Cache, progress: Progress) -> AbstractContextManager[Task]:
-    if (cache.unpacked / request.image.image_id.hex).is_dir():
+    if is_unpacked(request.image, cache):
         progress = SILENT
     size = sum(layer.uncompressed_size for layer in request.image.layers)
     return progress.task(f"unpacking {request.image.name} for the sandbox", total=size, unit="bytes")

@@ -1,7 +1,7 @@
 """The unpacked base of a lock, whose interpreter resolves and compiles for the image."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from mlimage.content.entry import Entry
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.unpack import write_entries
 from mlimage.digest import Digest, canonical_json
+from mlimage.inventory import change_at_a_look, take_inventory, write_inventory
 from mlimage.lock.images import Images
 from mlimage.lock.model import BaseLock, ImageBase, ImageLayer
 from mlimage.process import Runner
@@ -44,6 +45,10 @@ def has_root(cache: Cache, base: BaseLock, *, run: Runner = process.run) -> bool
     interpreter = interpreter_of(cache, base)
     if not interpreter.root.is_dir():
         return False
+    noted = cache.inventory(interpreter.root)
+    if noted.exists() and change_at_a_look(interpreter.root, noted):
+        discard_root(cache, interpreter.root)
+        return False
     if interpreter.loader.exists() and interpreter.program.exists():
         started = run(interpreter.command("-c", "import importlib.util, json, struct"))
         if started.status == 0:
@@ -60,7 +65,7 @@ def discard_root(cache: Cache, folder: Path) -> None:
 
 def write_root(cache: Cache, base: BaseLock, entries: Sequence[Entry]) -> None:
     """Unpack the assembled base; whole, or not at all."""
-    with atomic_folder(root_folder(cache, base)) as folder:
+    with _written(cache, root_folder(cache, base)) as folder:
         write_entries(entries, folder)
 
 
@@ -70,8 +75,15 @@ def write_image_root(cache: Cache, layers: Sequence[ImageLayer], images: Images)
     Raises:
         BuildError: they cannot be unpacked.
     """
-    with atomic_folder(image_root_folder(cache, layers)) as folder:
+    with _written(cache, image_root_folder(cache, layers)) as folder:
         images.unpack(layers, folder)
+
+
+@contextmanager
+def _written(cache: Cache, root: Path) -> Iterator[Path]:
+    with atomic_folder(root) as folder:
+        yield folder
+        write_inventory(cache.inventory(root), take_inventory(folder))
 
 
 def interpreter_of(cache: Cache, base: BaseLock) -> Interpreter:

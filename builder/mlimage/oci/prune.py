@@ -78,8 +78,11 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         found += _files("advisories", _old(cache.advisories, before))
         found += _files("metadata", _old(cache.metadata, before))
         found += _files("base", _old(cache.roots, before))
-    bases = {path.name for path in things_in(cache.roots)} - {removal.path.name for removal in found}
+    going = {removal.path for removal in found}
+    bases = {path.name for path in things_in(cache.roots) if path not in going}
     found += _files("compiled modules", _old(cache.bytecode, before), spare=bases)
+    trees = {path.name for path in things_in(cache.unpacked) if path not in going} | bases
+    found += _files("inventory", _old(cache.inventories, before), spare=trees)
     for folder in (
         cache.root,
         cache.inputs,
@@ -87,6 +90,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         cache.metadata,
         cache.roots,
         cache.unpacked,
+        cache.inventories,
         cache.layers,
         cache.scans,
         cache.advisories,

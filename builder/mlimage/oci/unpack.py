@@ -2,19 +2,27 @@
 
 import fcntl
 import os
+import secrets
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from mlimage.atomic import atomic_folder
+from mlimage.atomic import PARTIAL, atomic_folder, scratch_folder
 from mlimage.bounds import UNPACKED
 from mlimage.cache import Cache
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, MlimageWarning
+from mlimage.inventory import change_at_a_look, take_inventory, write_inventory
 from mlimage.oci.blobstream import open_layer
 from mlimage.oci.model import LayerBlob, SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.tree import Tree
 from mlimage.oci.untar import TarError, TarReader
+from mlimage.plan.config import APP
+
+_FIRST: Final = (f"{APP}/", "opt/mlimage/")
+"""What people change by hand: their application, and what an image says of itself."""
 
 
 def unpack_image(
@@ -84,17 +92,39 @@ def unpack_layers(
 def unpacked(
     image: SealedImage, store: Store, cache: Cache, *, advance: Callable[[int], None] = lambda _: None
 ) -> Path:
-    """The image's root file system in the cache, unpacked if it is not yet there.
+    """The image's root file system in the cache, unpacked if it is not yet there, or was changed.
 
     What runs in it must not write to it: other runs use the same folder. Raises as `unpack_image` does.
     """
     folder = cache.unpacked / image.image_id.hex
-    if not folder.is_dir():
+    # Who cannot write to the cache runs what is there, at his own risk, as `Cache.in_use` lets him.
+    if not is_unpacked(image, cache) and not (folder.is_dir() and not os.access(folder.parent, os.W_OK)):
         with cache.locked(f"unpacked-{image.image_id.hex}"):
+            why = change_at_a_look(folder, cache.inventory(folder)) if folder.is_dir() else None
+            if why:
+                put_away(folder)
+                if cache.inventory(folder).exists():  # else it is of an earlier mlimage, which noted nothing
+                    message = f"the unpacked `{image.name}` is damaged, and is unpacked anew: {why}"
+                    warnings.warn(MlimageWarning(message), stacklevel=2)
             if not folder.is_dir():
                 with atomic_folder(folder) as partial:
                     unpack_image(image, store, partial, advance=advance)
+                    write_inventory(cache.inventory(folder), take_inventory(partial), first=_FIRST)
     return folder
+
+
+def is_unpacked(image: SealedImage, cache: Cache) -> bool:
+    """Whether the image's root file system is in the cache, and at a look as it was written."""
+    folder = cache.unpacked / image.image_id.hex
+    return folder.is_dir() and change_at_a_look(folder, cache.inventory(folder)) is None
+
+
+def put_away(tree: Path) -> None:
+    """Take its name from an unpacked tree, and delete it; what runs in it runs on, and it goes afterwards."""
+    with suppress(FileNotFoundError):
+        tree.rename(tree.with_name(f"{PARTIAL}{secrets.token_hex(8)}"))
+    with scratch_folder(tree.parent):
+        pass  # it deletes what nobody uses
 
 
 @contextmanager

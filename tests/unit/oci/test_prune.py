@@ -67,6 +67,7 @@ def test_what_no_image_needs_goes(cache: Cache, store: Store, image: SealedImage
         ("scan of a layer", f"{image.layers[0].blob.digest.hex}.json"),
         ("record of a layer", f"{Digest.of(b'key').hex}.json"),
         ("unpacked image", image.image_id.hex),
+        ("inventory", image.image_id.hex),
     ]
     assert store.images() == (second,)
     assert (tuple(cache.unpacked.iterdir()), tuple(cache.layers.iterdir())) == ((), ())
@@ -86,11 +87,23 @@ def test_everything(cache: Cache, store: Store, image: SealedImage) -> None:
     kinds = {kind for kind, _ in run(cache, store, everything=True)}
     assert kinds == {
         *("blob", "record of a layer", "unpacked image", "fetched file", "metadata", "base"),
-        *("compiled modules", "scan of a layer", "advisories"),
+        *("compiled modules", "scan of a layer", "advisories", "inventory"),
     }
     assert store.tags() == {}
     assert {part.name: part.count for part in survey(cache)} == dict.fromkeys(
-        ("inputs", "metadata", "roots", "bytecode", "layers", "scans", "store", "advisories", "unpacked"), 0
+        (
+            "inputs",
+            "metadata",
+            "roots",
+            "bytecode",
+            "layers",
+            "scans",
+            "store",
+            "advisories",
+            "unpacked",
+            "inventories",
+        ),
+        0,
     )
 
 

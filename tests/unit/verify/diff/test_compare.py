@@ -333,7 +333,7 @@ def test_a_configuration_that_is_only_written_otherwise(store: Store, tmp_path: 
         ),
         (
             [member("p/" * 2100)],
-            f"CANNOT `{'p/' * 50}…` has 4200 bytes; at most 4095 are allowed  in a path",
+            f"CANNOT `{'p/' * 50}…` has 4200 bytes; at most 4095 are allowed in a path",
         ),
     ],
 )
