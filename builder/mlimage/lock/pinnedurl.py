@@ -10,7 +10,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from mlimage import DISTRIBUTION
 from mlimage.digest import Digest
 from mlimage.errors import UsageError
-from mlimage.mirrors import Location, redact
+from mlimage.mirrors import Location
+from mlimage.redact import address
 
 EXAMPLE: Final = "--mlimage-from 'https://HOST/FILE.whl#sha256=DIGEST'"
 
@@ -95,7 +96,7 @@ _URL: Final = f"the URL of a wheel, `{EXAMPLE}`"
 
 
 def _refused(text: str, why: str, hint: str) -> UsageError:
-    return UsageError(f"--mlimage-from: `{redact(text)}` {why}", hint=hint)
+    return UsageError(f"--mlimage-from: `{address(text)}` {why}", hint=hint)
 
 
 def _is_ours(filename: str) -> bool:

@@ -1,5 +1,6 @@
 """What a registry answers that takes nothing more is its own word: status 9, and nothing about mirrors."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -60,7 +61,7 @@ def refusal(of: str, status: int, *, manifest: bool = False) -> tuple[str, Mlima
             if manifest:
                 to.put_manifest(b"{}", MANIFEST, "latest")
             else:
-                to.upload(BLOB, CONTENT, NOTHING)
+                to.upload(BLOB, lambda: io.BytesIO(CONTENT), NOTHING)
         except MlimageError as error:
             return host, error
     raise AssertionError("nothing was refused")
@@ -97,7 +98,7 @@ def test_what_a_registry_cannot_tell_of_is_sent() -> None:
     with registry("HEAD", 500) as host, Http(retry=Retry(attempts=2, sleep=lambda _: None)) as http:
         to = destination(host, http)
         assert not to.has(BLOB)
-        to.upload(BLOB, CONTENT, NOTHING)
+        to.upload(BLOB, lambda: io.BytesIO(CONTENT), NOTHING)
         assert to.has(BLOB)
 
 
