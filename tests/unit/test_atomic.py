@@ -92,8 +92,9 @@ def test_many_at_once_do_not_remove_each_other_s(tmp_path: Path) -> None:
 
 
 ENDS = """\
-import os, shutil, sys, threading
+import sys, threading
 from pathlib import Path
+from mlimage import atomic
 from mlimage.atomic import atomic_file, scratch_folder
 folder, writing = Path(sys.argv[1]), threading.Event()
 stream = atomic_file(folder / "file")
@@ -107,11 +108,11 @@ def write():
 threading.Thread(target=write, daemon=True).start()
 writing.wait()
 
-def torn(path, ignore_errors):
-    shutil.rmtree = rmtree
+def torn(path):
+    atomic.remove_tree = remove_tree
     raise KeyboardInterrupt
 
-rmtree, shutil.rmtree = shutil.rmtree, torn
+remove_tree, atomic.remove_tree = atomic.remove_tree, torn
 with scratch_folder(folder) as scratch:
     (scratch / "folder").mkdir()
     print(len(list(folder.iterdir())), flush=True)

@@ -1,8 +1,6 @@
 """The kinds of values in a spec: what each may be, said once for messages and for the JSON Schema."""
 
-import json
 import re
-import shlex
 from difflib import get_close_matches
 from typing import Annotated, Final
 
@@ -20,7 +18,7 @@ REFUSED: Final = "mlimage"
 
 _NAME: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _VARIANT: Final = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
-_ENV: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+ENV: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _ACCELERATOR: Final = r"[a-z]+"
 _DEB: Final = r"[a-z0-9][a-z0-9+.-]+"
 _FUNCTION: Final = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
@@ -47,10 +45,6 @@ _RESERVED_VARIANTS: Final = frozenset({"base", "digests"})
 _ENDS_OF_TAGS: Final = re.compile(rf"-({'|'.join(('train', 'serve', *ARCHITECTURES))})\Z")
 """What tags have behind the variant (`spec.tags`), so that no two images could have one."""
 _LOOPBACK: Final = re.compile(r"http://(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]+)?(/|\Z)")
-_SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
-_PORT: Final = re.compile(r"(\$\{?)PORT\b")
-_VARIABLE: Final = re.compile(r"\$(?:[A-Za-z_]|\{|\()")
-_SHELL: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
 
 
 def refuse(message: str, hint: str | None = None, *, offset: int = 0) -> PydanticCustomError:
@@ -141,86 +135,6 @@ def _pattern(value: str) -> str:
     return value
 
 
-def _command(value: object) -> object:
-    """A string is split as a shell splits words; no shell is there for the rest, so its signs are refused."""
-    if not isinstance(value, str):
-        if not isinstance(value, tuple):
-            raise PydanticKnownError("string_type")
-        if not value or value[0] == "":
-            raise refuse("the command is empty", "write it as `python train.py`")
-        return value
-    try:
-        words = tuple(shlex.split(value))
-    except ValueError as error:
-        reason = "a quote is not closed" if "quotation" in str(error) else str(error).lower()
-        raise refuse(f"cannot be split into words: {reason}", "write a list: `[python, train.py]`") from None
-    if not words or not words[0]:
-        raise refuse("the command is empty", "write it as `python train.py`")
-    if re.match(_ENV + "=", words[0]):
-        raise refuse(f"`{words[0]}` is not a program", "set variables under `env:`")
-    _refuse_shell(value, words)
-    return words
-
-
-def _refuse_shell(value: str, words: tuple[str, ...]) -> None:
-    """Refuse what only a shell would understand; the script of `sh -c SCRIPT` is read by one."""
-    script = _script_of(words)
-    ours = words if script is None else (*words[:script], *words[script + 1 :])
-    sign = next((word for word in ours if word in _SHELL), None) or next(
-        (word[-1] for word in ours if word.endswith((";", "&"))), None
-    )
-    variable = next(filter(None, map(_VARIABLE.search, ours)), None)
-    if sign is None and variable is None:
-        return
-    if script is not None:
-        means = "only the word after `-c` is read by the shell"
-        hint = 'put all of the script between quotes, as in `sh -c "exec python serve.py"`'
-    else:
-        means = "no shell reads the command"
-        hint = f"let a shell read it: `{_for_a_shell(value, steps=sign is not None)}`"
-    if sign is not None:
-        raise refuse(f"{means}, so `{sign}` means nothing in it", hint)
-    if variable is not None:
-        name = variable.string[variable.start() :].split()[0]
-        raise refuse(f"{means}, so `{name}` stays as it is", hint)
-
-
-def _script_of(words: tuple[str, ...]) -> int | None:
-    """Which word is the script that a shell reads: of `bash -euo pipefail -c SCRIPT ARGUMENT` the fourth."""
-    if words[0].rpartition("/")[2] not in _SHELLS:
-        return None
-    at, reads = 1, False
-    while at < len(words) and words[at].startswith(("-", "+")):
-        flags = "" if words[at].startswith("--") else words[at]
-        reads |= "c" in flags
-        at += 2 if flags.endswith(("o", "O")) else 1
-    return at if reads and at < len(words) else None
-
-
-def _for_a_shell(value: str, *, steps: bool) -> str:
-    """The command as a list that works; a single program takes the shell's place, so that it gets signals."""
-    script = _PORT.sub(r"\1MLIMAGE_PORT", value.strip())
-    if not steps and not script.startswith("exec "):
-        script = f"exec {script}"
-    return f"[sh, -c, {json.dumps(script, ensure_ascii=False)}]"
-
-
-def _shell_command(value: str) -> str:
-    if not value.strip():
-        raise refuse("the command is empty", "write what the shell runs, or remove the step")
-    words = value.split(maxsplit=1)
-    if words[0].startswith("-"):
-        raise refuse(
-            f"`{words[0]}` is not a program",
-            "options of a Dockerfile's RUN are keys here: `secrets:`, `cache:`, `network:`",
-        )
-    if words[0].upper() == "RUN" and words[1:]:
-        raise refuse("`RUN` is a word of Dockerfiles, not a program", f"write `{words[1].strip()}`")
-    if re.search(r"[\x00-\x08\x0b-\x1f]", value):
-        raise refuse("a control character in the command", "remove it")
-    return value
-
-
 def _secret(value: str) -> str:
     if not re.fullmatch(_SECRET, value):
         raise refuse(
@@ -241,7 +155,7 @@ def _cache_path(value: str) -> str:
 def _env_name(value: str) -> str:
     if not value:
         raise refuse("an empty name", "name the variable")
-    if not re.fullmatch(_ENV, value):
+    if not re.fullmatch(ENV, value):
         raise refuse(
             f"`{value}` cannot be the name of a variable", "use letters, digits and `_`, and no digit first"
         )
@@ -410,24 +324,9 @@ RequirementText = Annotated[
 RelativePath = Annotated[str, AfterValidator(_relative), WithJsonSchema({"type": "string", "minLength": 1})]
 FunctionName = Annotated[str, AfterValidator(_function), _text(_FUNCTION)]
 Pattern = Annotated[str, AfterValidator(_pattern), WithJsonSchema({"type": "string", "minLength": 1})]
-Command = Annotated[
-    tuple[str, ...],
-    BeforeValidator(_command),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ]
-        }
-    ),
-]
-ShellCommand = Annotated[
-    str, AfterValidator(_shell_command), WithJsonSchema({"type": "string", "minLength": 1})
-]
 SecretName = Annotated[str, AfterValidator(_secret), _text(_SECRET)]
 CachePath = Annotated[str, AfterValidator(_cache_path), WithJsonSchema({"type": "string", "pattern": "^/"})]
-EnvName = Annotated[str, AfterValidator(_env_name), _text(_ENV)]
+EnvName = Annotated[str, AfterValidator(_env_name), _text(ENV)]
 Environment = dict[EnvName, str]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HealthPath = Annotated[str, AfterValidator(_health), _text(r"/[!-~]*")]

@@ -6,10 +6,10 @@ from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from mlimage.spec.commands import Command, ShellCommand
 from mlimage.spec.fields import (
     AcceleratorName,
     CachePath,
-    Command,
     DebName,
     Environment,
     HealthPath,
@@ -26,7 +26,6 @@ from mlimage.spec.fields import (
     RelativePath,
     RequirementText,
     SecretName,
-    ShellCommand,
     Size,
     User,
     VariantName,

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mlimage.spec.fields import Command
+from mlimage.spec.commands import Command
 
 _COMMANDS: TypeAdapter[tuple[str, ...]] = TypeAdapter(Command)
 
