@@ -71,7 +71,7 @@ class SpecError(MlimageError):
 
 
 class LockError(MlimageError):
-    """A lock is missing, stale or unreadable."""
+    """A lock is missing, stale or unreadable, or wrong about a file that it names."""
 
     exit_status = 4
 
@@ -101,7 +101,7 @@ class VerificationError(MlimageError):
 
 
 class RegistryError(MlimageError):
-    """A registry refused, or answered wrong."""
+    """A registry refused, answered wrong, or has no space left."""
 
     exit_status = 9
 
