@@ -66,7 +66,9 @@ def refusal_of(error: BaseException, *, cgroups: Path = _CGROUP) -> Refusal | No
         error: what was raised.
         cgroups: where the kernel tells of control groups.
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and str(error) == "can't allocate lock"
+    ):
         return _memory()
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return _processes(cgroups)

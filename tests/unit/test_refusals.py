@@ -128,6 +128,11 @@ print(found.hint)
             ["no memory is left of 4194304 KiB (`ulimit -v`)", f"{GREATER} -v unlimited`"],
         ),
         (
+            "RuntimeError(\"can't allocate lock\")",
+            [f"AS={4 << 30}"],
+            ["no memory is left of 4194304 KiB (`ulimit -v`)", f"{GREATER} -v unlimited`"],
+        ),
+        (
             "OSError(12, 'Cannot allocate memory')",
             [f"AS={4 << 30}"],
             ["no memory is left of 4194304 KiB (`ulimit -v`)", f"{GREATER} -v unlimited`"],

@@ -168,6 +168,7 @@ def _resolve(
             )
         except UnresolvedError as error:
             progress.detail(error.output)
+            server.raise_defect()  # what it could not answer the resolver takes for not there
             # The resolver saw a package that is not there; that its index could not be asked is the reason.
             if server.failures:
                 raise _placed(server.failures, requirements) from error

@@ -7,6 +7,7 @@ machine cannot read it.
 
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -26,6 +27,7 @@ from mlimage.lock.metadata import index_only
 from mlimage.lock.offer import Offer
 from mlimage.lock.pages import HTML_TYPE, JSON_TYPE, as_html, as_json
 from mlimage.lock.prefetch import Prefetch
+from mlimage.refusals import refusal_of
 
 
 class SimpleIndex:
@@ -64,8 +66,12 @@ class SimpleIndex:
             with self._lock:
                 self._failures.setdefault(str(error), (_project_of(parts), error))
         except Exception as error:  # noqa: BLE001 - a thread's defect is raised when the server is closed
-            self._defects.append(error)
+            self.fail(error)
         return None
+
+    def fail(self, error: Exception) -> None:
+        """Note what kept it from an answer."""
+        self._defects.append(error)
 
     def raise_defect(self) -> None:
         """Raise what no answer should have raised."""
@@ -146,7 +152,11 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: the resolver hung up."""
+        """Say nothing where the resolver hung up; that this machine starts no thread for it is to be said."""
+        del request, client_address
+        error = sys.exception()
+        if isinstance(error, Exception) and refusal_of(error):
+            self.index.fail(error)
 
     def hang_up(self) -> None:
         """End the connections that the resolver keeps open."""
