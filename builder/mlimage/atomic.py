@@ -33,11 +33,15 @@ TAKES_NOTHING: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.
 
 @contextmanager
 def writing(place: Path | str) -> Iterator[None]:
-    """Let the error of a write say where: write(2) does not, and whose disk is full is what people ask."""
+    """Let the error of a write say where: write(2) does not, and whose disk is full is what people ask.
+
+    Of places in each other the outer counts, which is the one that people know.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in OF_WRITES and error.filename is None:
+        inside = isinstance(error.filename, str) and Path(error.filename).is_relative_to(place)
+        if error.errno in OF_WRITES and (error.filename is None or inside):
             error.filename = str(place)
         raise
 

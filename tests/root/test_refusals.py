@@ -12,10 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from mlimage.cache import Cache
+from mlimage.digest import Digest
+from mlimage.fetch import Http, NotWrittenError
 from mlimage.lock.text import write_lock
+from mlimage.oci.model import SealedImage
+from mlimage.oci.store import Store
+from mlimage.progress import NOTHING
 from mlimage.refusals import refusal_of
 from support import locks
+from support.faultyregistry import faulty_registry
 from support.offline import Offline, offline_project
+from support.pulling import pulled
+from support.pushing import destination, pushed
+from support.webserver import web_server
 
 pytestmark = pytest.mark.root
 
@@ -138,6 +148,30 @@ def test_a_cache_on_a_full_disk(machine: Machine, tiny: Offline, tmp_path: Path)
         assert machine.run("cache", "prune")[0] == 0, "which is what the hint says"
         (disk / "filler").unlink()
         assert machine.run("build") == (0, "")
+
+
+def test_a_fetch_and_a_pull_onto_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushable: SealedImage, source: Store, quick: Http
+) -> None:
+    content = os.urandom(300_000)
+    with (
+        mounted(tmp_path / "disk", "size=256k") as disk,
+        faulty_registry(rate=0) as registry,
+        web_server() as web,
+    ):
+        monkeypatch.setenv("MLIMAGE_CACHE", str(disk))
+        web.files["/file"] = content
+        to = Cache(disk).input(Digest.of(content))
+        with pytest.raises(NotWrittenError) as caught:
+            quick.download(f"{web.origin}/file", to, digest=Digest.of(content), size=None, task=NOTHING)
+        assert (str(caught.value), caught.value.hint) == (f"`{to.parent}`: {FULL}", f"free some {OF_CACHE}")
+        assert caught.value.exit_status == 11
+        pushed(pushable, source, destination(registry, quick), tags=["latest"])
+        store = Store(disk / "store")
+        with pytest.raises(NotWrittenError) as caught:
+            pulled(registry, quick, store)
+        assert (str(caught.value), caught.value.hint) == (f"`{store.blobs}`: {FULL}", f"free some {OF_CACHE}")
+        assert store.tags() == {}
 
 
 def test_a_cache_without_inodes(machine: Machine, tiny: Offline, tmp_path: Path) -> None:

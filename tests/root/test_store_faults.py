@@ -43,15 +43,17 @@ def refused(number: int) -> "pytest.RaisesExc[OSError]":
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     store = Store(small_disk / "store")
     small = sealed(store, image="small", app=[])
-    with refused(errno.ENOSPC):
+    with refused(errno.ENOSPC) as caught:
         sealed(store, image="large", app=[LARGE])
+    assert caught.value.filename == str(store.blobs)
     assert store.images() == (small,)
     for path in store.blobs.iterdir():
         assert Digest.of_file(path).hex == path.name
     elsewhere = Store(tmp_path / "store")
     large = sealed(elsewhere, image="large", app=[LARGE])
-    with refused(errno.ENOSPC):
+    with refused(errno.ENOSPC) as caught:
         unpacked(large, elsewhere, Cache(small_disk))
+    assert caught.value.filename == str(small_disk / "unpacked")
     for kind, place in (("docker-archive", small_disk / "out.tar"), ("oci", small_disk / "out")):
         with refused(errno.ENOSPC) as caught:
             write_output(large, elsewhere, f"{kind}:{place}")
