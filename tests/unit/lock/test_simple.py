@@ -1,12 +1,15 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urljoin
 
 import pytest
 from packaging.tags import parse_tag
 
+from mlimage.errors import FetchError
 from mlimage.fetch import Http
 from mlimage.lock.index import Indexes
 from mlimage.lock.simple import serve_simple
@@ -129,6 +132,27 @@ def test_a_wheel_without_metadata_is_a_failure(http: Http, web: WebServer, index
         assert http.get(url + ".metadata").status == 404
     [(project, error)] = served.failures
     assert (project, str(error)) == ("demo", f"`{WHEEL}` is no wheel: file is not a zip file")
+
+
+def test_a_connection_for_which_there_is_no_thread(
+    http: Http, indexes: Indexes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Thread.start
+
+    def refuse(thread: Thread) -> None:
+        if "process_request_thread" in thread.name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def ask() -> None:
+        with serve_simple(indexes, as_of=None, tags=TAGS, python="3.11.2") as served:
+            monkeypatch.setattr(Thread, "start", refuse)
+            with suppress(FetchError):
+                http.get(served.url + "demo/")
+            monkeypatch.undo()
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ask()
 
 
 def test_a_defect_is_not_swallowed(http: Http, indexes: Indexes, monkeypatch: pytest.MonkeyPatch) -> None:
