@@ -24,10 +24,10 @@ _AUTHORITY: Final = re.compile(
 """Where the authority of a URL begins (RFC 3986, section 3.2); JSON may have escaped the slashes."""
 _RUN: Final = re.compile(r"""(?:(?!(?<!\\)["'`>](?:[],:;.)}>\s]|\Z))\S){0,4096}""")
 """How far a URL may reach in running text: up to white space, or a quote that closes."""
-_USER_AND_COLON: Final = re.compile(r"(?!\[)[^\s/?#:@]*:(?![0-9]{1,5}(?:[/?#]|\Z))")
-"""A user with a password behind the colon, and no host with a port."""
+_USER_AND_COLON: Final = re.compile(r"(?!\[)(?:[^\s/?#:@]+:(?![0-9]{1,5}(?:[/?#]|\Z))|:)")
+"""A user with a password behind the colon; `web:8080/x@1.0` is taken for a host with a port."""
 _USER: Final = re.compile(r"(?!\[|localhost:)[^\s/?#:@.]*:")
-_HOST: Final = re.compile(r"\[|localhost\b|[^/?#@:]*\.[^/?#@:]|[^/?#@:]+:[0-9]")
+_HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|localhost\b|[^/?#@:]*\.[^/?#@:]|[^/?#@:]+:[0-9]")
 """What is certainly a host, though another `@` comes behind it."""
 _IMAGE: Final = re.compile(r"@sha(?:256|512):")
 _LOGIN: Final = re.compile(r"(/)[^\s/:@]+:[^/@]+(?=@)")
