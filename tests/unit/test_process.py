@@ -179,3 +179,8 @@ def test_all_at_once_from_another_thread(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         processes.run(shell(f"touch {tmp_path}/late"))
     assert not (tmp_path / "late").exists()
+
+
+def test_a_command_is_shown_without_credentials() -> None:
+    command = Command(argv=("pip", "--index-url=https://bob:s3 same'@acme.io/simple", "a@b", "x:1@sha256:0"))
+    assert str(command) == "pip '--index-url=https://***@acme.io/simple' a@b x:1@sha256:0"

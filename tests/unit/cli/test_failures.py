@@ -160,6 +160,23 @@ def test_defect_is_apologised_for_and_recorded(capsys: pytest.CaptureFixture[str
     assert "in _break\n    raise ZeroDivisionError(message)" in record
 
 
+def test_no_error_shows_credentials(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url, shown = "https://bob:s3same@acme.io/x", "https://***@acme.io/x"
+    assert report(FetchError(f"no {url}", where=url, hint=f"look at {url}"), ()) == 6
+    assert _said(capsys) == f"error: {shown}: no {shown}\nhint: look at {shown}\n"
+    monkeypatch.setenv("MLIMAGE_DEBUG", "1")
+    error = _raised(f"no {url}")
+    assert report(error, ("lock", f"--to={url}", "https://bob:s3 same@acme.io")) == 1
+    said = _said(capsys)
+    assert f"ZeroDivisionError: no {shown}" in said
+    (saved,) = (tmp_path / "cache" / "defects").iterdir()
+    record = saved.read_text()
+    assert record.splitlines()[1] == f"command: mlimage lock '--to={shown}' 'https://***@acme.io'"
+    assert "same" not in said + record
+
+
 def test_defect_whose_record_cannot_be_saved_is_shown(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,6 +55,43 @@ def test_json_mode_prints_nothing_but_the_value(capsys: pytest.CaptureFixture[st
     )
 
 
+URL = "https://bob:s3same@acme.io/x"
+SHOWN = "https://***@acme.io/x"
+
+
+def test_no_end_shows_credentials(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(verbose=True)
+    screen.say(f"at {URL}")
+    screen.table(URL, ("where",), [(URL,)])
+    screen.warn(URL)
+    screen.progress.note(URL)
+    screen.progress.detail(URL)
+    now = [0.0]
+    lines = Lines(verbose=False, lock=threading.RLock(), clock=lambda: now[0])
+    with lines.task(f"fetch {URL}"):
+        now[0] += 2
+        lines.show_due()
+    assert capsys.readouterr() == (
+        f"at {SHOWN}\n{SHOWN}\nwhere\n{SHOWN}\n",
+        f"warning: {SHOWN}\n{SHOWN}\n{SHOWN}\nfetch {SHOWN} …\nfetch {SHOWN}: done in 2.0 s\n",
+    )
+    Screen(json=True).json({URL: [URL, 1, {"to": "a@b"}]})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {SHOWN: [SHOWN, 1, {"to": "a@b"}]}
+
+
+def test_bars_show_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CI", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    err = _Terminal()
+    monkeypatch.setattr(sys, "stderr", err)
+    with Screen().progress.task(f"fetch {URL}") as task:
+        task.advance(1)
+    assert SHOWN in err.getvalue()
+    assert "s3same" not in err.getvalue()
+
+
 def test_verbose_shows_details(capsys: pytest.CaptureFixture[str]) -> None:
     Screen(verbose=True).progress.detail("how")
     assert capsys.readouterr() == ("", "how\n")

@@ -62,6 +62,7 @@ def test_a_revision_that_only_this_machine_has(pushable: SealedImage) -> None:
     [
         ("https://git.example/acme/churn.git", "git+https://git.example/acme/churn.git"),
         ("https://anna:s3cret@git.example:8443/churn", "git+https://git.example:8443/churn"),
+        ("https://anna:s3c/ret@git.example/churn", "git+https://git.example/churn"),
         ("https://s3cret@git.example/churn?token=s3cret#s3cret", "git+https://git.example/churn"),
         ("ssh://anna@git.example:2222/acme/churn.git", "git+ssh://git.example:2222/acme/churn.git"),
         ("git@git.example:acme/churn.git", "git+ssh://git.example/acme/churn.git"),

@@ -70,6 +70,16 @@ def test_a_password_at_each_place(place: tuple[str | int, ...]) -> None:
             assert not _has_needle(said), said
 
 
+@pytest.mark.parametrize("password", ["pw", "p/w", "p?w", "p#w", "p@w", "p w"])
+def test_no_index_and_no_place_of_data_has_a_password(password: str) -> None:
+    """Also where URLs of the web would end before it: else a spec has it, and the image."""
+    url = f"https://bob:{password}@acme.io/simple"
+    index = _errors(json.dumps(with_text(("indexes", "x", "url"), url)).encode())
+    assert "indexes.x.url: a URL with a user name or a password: secrets have no place in a spec\n" in index
+    data = _errors(json.dumps(with_text(("data", "x", "here"), f"postgresql://ml:{password}@db/x")).encode())
+    assert "data.x.here: an address with a password: secrets have no place in a spec\n" in data
+
+
 @given(place=st.sampled_from(PLACES), url=secret_urls(), around=st.sampled_from(AROUND))
 @example(place=("train", "command"), url=f"https://bob:pa${NEEDLE}@h", around="curl {}")
 @example(place=("run", 0, "command"), url=f"https://bob:pa {NEEDLE}@h", around="-{}")
