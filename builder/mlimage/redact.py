@@ -29,6 +29,7 @@ _USER_AND_COLON: Final = re.compile(r"(?!\[)(?:[^\s/?#:@]+:(?![0-9]{1,5}(?:[/?#]
 _USER: Final = re.compile(r"(?!\[|localhost:)[^\s/?#:@.]*:")
 _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|localhost\b|[^/?#@:]*\.[^/?#@:]|[^/?#@:]+:[0-9]")
 """What is certainly a host, though another `@` comes behind it."""
+_DOMAIN: Final = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?=[:/?#]|\Z)")
 _IMAGE: Final = re.compile(r"@sha(?:256|512):")
 _LOGIN: Final = re.compile(r"(/)[^\s/:@]+:[^/@]+(?=@)")
 """In the path of a folder, which a URL without its scheme is taken for."""
@@ -182,8 +183,10 @@ def _secrets_of(value: str) -> Iterator[str]:
     """What of a value may not be shown: users with their passwords, passwords, and tokens in their place."""
     for begin in _AUTHORITY.finditer(value):
         rest = value[begin.end() :]
-        # A host with a port has a dot in most URLs, and a user has none.
-        end = rest.rfind("@") if _USER.match(rest) else _end(rest)
+        end = _end(rest)
+        # A user has no dot, and a host with a port mostly has one: rather too much is hidden than too little.
+        if _USER.match(rest) and not (end >= 0 and _DOMAIN.match(rest, end + 1)):
+            end = rest.rfind("@")
         if end >= 0 and _is_secret(value, begin.start(), rest[:end]) and not _IMAGE.match(rest, end):
             yield rest[:end]
             yield rest[:end].partition(":")[2]

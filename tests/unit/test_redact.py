@@ -149,6 +149,11 @@ def test_a_url_in_a_text(url: str) -> None:
         ("`$ecret@acme.io` stays", "https://bob:pa$ecret@acme.io", "`***@acme.io` stays"),
         ("`-https://bob:pass` is", "-https://bob:pass word@acme.io", "`-https://***` is"),
         ("`PA-SECRET`", "https://bob:pa-secret@acme.io", "`***`"),
+        (
+            "`x @ git+https://bob:pw@acme.io/x@v1` names a place",
+            "x @ git+https://bob:pw@acme.io/x@v1",
+            "`x @ git+https://***@acme.io/x@v1` names a place",
+        ),
         ("the password of `x`", "https://bob:password@acme.io", "the password of `x`"),
     ],
 )
