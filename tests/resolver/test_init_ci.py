@@ -178,6 +178,16 @@ def test_a_wheel_that_no_index_has(project: Path, web: WebServer, world: Callabl
     assert not (project / "lockfiles/mlimage-archive.txt").exists()
 
 
+def test_a_wheel_that_needs_nothing(project: Path, web: WebServer, world: Callable[..., str]) -> None:
+    world("lib", "1.0")
+    made = wheel(project, "mlimage-builder", "0.2.0")
+    web.files[f"/dist/{made.name}"] = made.read_bytes()
+    url, digest = f"{web.origin}/dist/{made.name}", digest_of(made.read_bytes())
+    assert run("init", "--ci", "github", "--mlimage-from", f"{url}#{digest.replace(':', '=')}") == 0
+    text = (project / "lockfiles/mlimage.txt").read_text()
+    assert text.endswith(f"--only-binary :all:\nmlimage-builder @ {url} \\\n    --hash={digest}\n")
+
+
 def test_an_archive_is_built_of_locked_wheels(
     project: Path, web: WebServer, world: Callable[..., str]
 ) -> None:

@@ -103,7 +103,7 @@ def lock_itself(
             run=run,
         )
     except MlimageError as error:
-        if error.where == asked[0].where:
+        if error.where in {item.where for item in asked}:
             error.where = None  # there is no spec, and advice about one is of no use
         if isinstance(error, ResolveError):
             error.hint = (
