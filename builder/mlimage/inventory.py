@@ -20,7 +20,7 @@ from mlimage.atomic import write_atomically
 from mlimage.trees import Descent, walk
 
 _FORMAT: Final = 1
-_CHOSEN: Final = 256
+_CHOSEN: Final = 128
 """Entries of the first line: to look at them takes half a millisecond."""
 _MOUNT_POINTS: Final = frozenset({"etc/hosts", "etc/resolv.conf"})
 """Files that the sandbox mounts over; it makes empty ones where an image has none."""

@@ -23,7 +23,7 @@ class LayerRecords:
             layer = parse_record((self.folder / f"{key.hex}.json").read_bytes())
         except (OSError, ValueError):
             return None
-        return layer if self.store.is_sound(layer.blob) else None
+        return layer if self.store.is_sound(layer.blob, name=layer.name) else None
 
     def put(self, key: Digest, layer: LayerBlob) -> None:
         """Record what the inputs gave."""

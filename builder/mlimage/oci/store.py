@@ -58,10 +58,11 @@ class Store:
         except FileNotFoundError:
             return False
 
-    def is_sound(self, blob: Descriptor) -> bool:
+    def is_sound(self, blob: Descriptor, *, name: str | None = None) -> bool:
         """Whether the blob is there, and nobody wrote into it since it was last read whole.
 
-        One that somebody wrote into is read; if it is damaged, a warning says so, and it is there no more.
+        One that somebody wrote into is read; if it is damaged, a warning says so, with the name of the layer
+        that it is, and it is there no more.
         """
         path = self.blob(blob.digest)
         try:
@@ -75,7 +76,7 @@ class Store:
                     return True
         except FileNotFoundError:
             return False
-        error = damaged(path, blob.digest, read=before)
+        error = damaged(path, blob.digest, name=name, read=before)
         warnings.warn(MlimageWarning(f"{error.message}; it is brought anew"), stacklevel=2)
         return False
 

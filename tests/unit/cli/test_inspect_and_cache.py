@@ -8,6 +8,7 @@ from mlimage.cli import main
 from mlimage.content.entry import file_of_bytes
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
+from mlimage.oci.unpack import unpacked
 from support.sealing import sealed
 
 METADATA = file_of_bytes(
@@ -165,3 +166,30 @@ def test_cache_verify(image: SealedImage, cache: Cache, capsys: pytest.CaptureFi
     shown = capsys.readouterr()
     assert shown.out.splitlines()[1:] == [f"damaged, removed: {path}", "incomplete: demo:cpu"]
     assert shown.err == "error: 1 damaged file, 1 incomplete image\nhint: `mlimage build demo`\n"
+
+
+def test_cache_verify_looks_at_unpacked_trees(
+    image: SealedImage, cache: Cache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(cache.store)
+    tree = unpacked(image, store, cache)
+    (cache.roots / "old/usr").mkdir(parents=True)
+    assert mlimage("cache", "verify", "--deep") == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "read 1 unpacked tree",
+        f"not checked: {cache.roots}/old: an earlier mlimage unpacked it, and noted nothing of it",
+    ]
+    (tree / "app/x").write_bytes(b"2")
+    (tree / "app/y").write_bytes(b"2")
+    assert mlimage("cache", "verify", "--keep", "--json") == 8
+    found = json.loads(capsys.readouterr().out)["trees"]
+    assert (found["checked"], found["unknown"]) == (1, [f"{cache.roots}/old"])
+    assert [(each["path"], each["changes"]) for each in found["damaged"]] == [(str(tree), 2)]
+    assert mlimage("cache", "verify") == 8
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1] == "looked at 1 unpacked tree"
+    assert shown.out.splitlines()[2].startswith(f"damaged, removed: {tree}: `/app/")
+    assert shown.out.splitlines()[2].endswith(", and 1 more")
+    assert shown.err == "error: 0 damaged files, 0 incomplete images, 1 damaged tree\n"
+    assert not tree.exists()
+    assert (unpacked(image, store, cache) / "app/x").read_bytes() == b"1"

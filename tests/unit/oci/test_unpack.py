@@ -1,13 +1,16 @@
+import gzip
 import os
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from mlimage.atomic import PARTIAL
+from mlimage.atomic import PARTIAL, scratch_folder
+from mlimage.bounds import UNPACKED, is_bomb
 from mlimage.cache import Cache
 from mlimage.content.entry import MTIME, directory, file_of_bytes, symlink
-from mlimage.errors import BuildError
+from mlimage.errors import BuildError, MlimageWarning
 from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpack_image, unpacked, unpacked_in_use
@@ -282,3 +285,90 @@ def test_unpacked_once_and_kept(tmp_path: Path) -> None:
         inode = folder.stat().st_ino
     assert unpacked(image, store, cache).stat().st_ino == inode
     assert not list(cache.unpacked.glob(f"{PARTIAL}*"))
+
+
+def test_a_tree_out_of_bounds_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Nothing of it stays, and what another mlimage left of one goes with the next good image."""
+    store = Store(tmp_path / "store")
+    cache = Cache(tmp_path / "cache")
+    deep = foreign(store, tar_of(("a/" * 3000, DIR, "")))
+    with pytest.raises(BuildError):
+        unpacked(deep, store, cache)
+    assert list(cache.unpacked.iterdir()) == []
+    at = cache.unpacked / f"{PARTIAL}x"
+    at.mkdir()
+    descriptor = os.open(at, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("a", dir_fd=descriptor)
+        below = os.open("a", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = below
+    os.close(descriptor)
+    good = sealed(store, app=[file_of_bytes("x", b"1", origin="app")])
+    assert [path.name for path in unpacked(good, store, cache).parent.iterdir()] == [good.image_id.hex]
+
+
+def test_too_many_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("untar.ENTRIES", "tree.TREE"):
+        monkeypatch.setattr(f"mlimage.oci.{name}", 10)
+    eleven = tar_of(*((str(number), FILE, b"") for number in range(11)))
+    with pytest.raises(BuildError) as caught:
+        unpack(tmp_path, eleven)
+    assert str(caught.value) == ("layer `layer-0` of `foreign:cpu` cannot be unpacked: more than 10 entries")
+    (tmp_path / "other").mkdir()
+    with pytest.raises(BuildError) as caught:
+        unpack(tmp_path / "other", *(tar_of((f"{layer}/a/b", FILE, b"")) for layer in "abcde"))
+    assert str(caught.value) == (
+        "`e/a/b` of layer `layer-4` is one too many: at most 10 files and folders are allowed"
+    )
+
+
+def test_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all layers together, and of one that is packed as only bombs are."""
+    layers = [tar_of(("x", FILE, os.urandom(20_000))), tar_of(("y", FILE, os.urandom(20_000)))]
+    monkeypatch.setattr("mlimage.oci.unpack.UNPACKED", 50_000)
+    with pytest.raises(BuildError) as caught:
+        unpack(tmp_path, *layers)
+    assert str(caught.value) == (f"layer `layer-1` is one too many: an image may unpack to {UNPACKED} bytes")
+    monkeypatch.undo()
+    (tmp_path / "other").mkdir()
+    monkeypatch.setattr("mlimage.oci.blobstream.is_bomb", partial(is_bomb, unsuspicious=1 << 20))
+    zeros = tar_of(("x", FILE, bytes(40 << 20)))
+    size = len(gzip.compress(zeros, mtime=0))
+    with pytest.raises(BuildError) as caught:
+        unpack(tmp_path / "other", zeros)
+    assert str(caught.value) == f"layer `layer-0` unpacks to more than 200 times its {size} bytes"
+
+
+def test_an_endless_extended_header(tmp_path: Path) -> None:
+    """Each record is small, and no entry ever comes."""
+    header = tar_of(("x" * 200, FILE, b""))[:1024]
+    with pytest.raises(BuildError) as caught:
+        unpack(tmp_path, header * 50_000)
+    assert str(caught.value) == (
+        "layer `layer-0` of `foreign:cpu` cannot be unpacked: an extended header of 1048740 bytes"
+    )
+
+
+@pytest.mark.parametrize("noted", ["now", "never"])
+def test_a_tree_that_was_changed_is_unpacked_anew(noted: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    cache = Cache(tmp_path / "cache")
+    image = sealed(store, app=[file_of_bytes("app/x", b"1", origin="app")])
+    folder = unpacked(image, store, cache)
+    with unpacked_in_use(image, store, cache) as running:
+        descriptor = os.open(running, os.O_RDONLY)
+        (folder / "app/x").write_bytes(b"evil")
+        if noted == "now":
+            said = "the unpacked `demo:cpu` is damaged, and is unpacked anew: `/app/x` was changed"
+            with pytest.warns(MlimageWarning, match=said):
+                assert unpacked(image, store, cache) == folder
+        else:  # of an earlier mlimage
+            cache.inventory(folder).unlink()
+            assert unpacked(image, store, cache) == folder
+        assert (folder / "app/x").read_bytes() == b"1"
+        assert os.stat("app/x", dir_fd=descriptor).st_size == 4, "what runs in the old one runs on"
+        os.close(descriptor)
+    with scratch_folder(cache.unpacked):
+        pass
+    assert [path.name for path in cache.unpacked.iterdir()] == [folder.name]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from mlimage.content.entry import Entry, file_of_bytes
 from mlimage.digest import Digest, canonical_json
-from mlimage.errors import FetchError, RegistryError, UsageError
+from mlimage.errors import FetchError, MlimageWarning, RegistryError, UsageError
 from mlimage.fetch import Http
+from mlimage.oci.config import LAYER_SIZE
 from mlimage.oci.model import INDEX, MANIFEST, SealedImage
 from mlimage.oci.registry import MAX_DOCUMENT
+from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
 from mlimage.progress import SILENT
 from mlimage.release.index import Member, index_of
@@ -21,7 +24,7 @@ from mlimage.spec.tags import ImageTag
 from support.faultyregistry import FaultyRegistry, faulty_registry
 from support.pulling import pulled
 from support.pushing import destination, pushed
-from support.sealing import sealed
+from support.sealing import packed, plan_of, sealed
 
 
 @pytest.fixture
@@ -231,3 +234,53 @@ def test_an_index_without_end(
         pulled(registry, quick, store)
     assert str(caught.value) == message.replace("HOST", registry.host)
     assert store.tags() == {}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ([5 << 30], "has a layer `app`, which unpacks to more than 200 times its {size} bytes"),
+        ([4 << 30] * 129, f"unpacks to more than the {512 << 30} bytes that are allowed"),
+    ],
+)
+def test_what_says_that_it_is_a_bomb_does_not_come(
+    sizes: list[int], said: str, quick: Http, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlimage.release.pull.MAX_LAYERS", 1000)
+    monkeypatch.setattr("mlimage.oci.seal.MAX_LAYERS", 1000)
+    source = Store(tmp_path / "source")
+    names = ["app", *map(str, range(len(sizes) - 1))]
+    layer = packed(source, "app", [file_of_bytes("x", b"1", origin="t")])
+    layers = [
+        replace(layer, name=name, uncompressed_size=size) for name, size in zip(names, sizes, strict=True)
+    ]
+    image = seal(plan_of(names), layers, source)
+    with faulty_registry() as made:
+        pushed(image, source, destination(made, quick), tags=["latest"])
+        with pytest.raises(RegistryError) as caught:
+            pulled(made, quick, store)
+    assert str(caught.value) == f"`demo` {said.format(size=layer.blob.size)}"
+    assert not store.has(layer.blob.digest)
+
+
+@pytest.mark.parametrize("size", [[], {}, 1, "-1", "1.5", "x", "9" * 5000])
+def test_a_size_that_is_none(
+    size: object, registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
+) -> None:
+    content = json.loads(registry.manifests["team/demo", pushable.digest][1])
+    content["layers"][0]["annotations"][LAYER_SIZE] = size
+    registry.manifests["team/demo", "latest"] = (MANIFEST, json.dumps(content).encode())
+    with pytest.raises(RegistryError) as caught:
+        pulled(registry, quick, store)
+    assert str(caught.value).startswith("`demo` is no image that mlimage can read: ")
+
+
+def test_damage_in_the_store_is_mended(
+    registry: FaultyRegistry, quick: Http, store: Store, pushable: SealedImage
+) -> None:
+    pulled(registry, quick, store)
+    layer = pushable.layers[0]
+    store.blob(layer.blob.digest).write_bytes(bytes(layer.blob.size))
+    with pytest.warns(MlimageWarning, match="is damaged; it is brought anew"):
+        assert pulled(registry, quick, store).fetched == layer.blob.size
+    store.check(layer.blob)
