@@ -1,7 +1,7 @@
 """What trees that come from outside may be, and no reader of one believes more than that.
 
-They are packages, layers and archives of whoever made them. What is out of bounds is refused by name, before
-anything of it is written; the status is that of the boundary where it came in.
+They are packages, layers and archives of whoever made them. What is out of bounds is refused by name, and
+nothing of it stays; the status is that of the boundary where it came in.
 """
 
 from typing import Final

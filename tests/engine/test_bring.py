@@ -170,7 +170,7 @@ def test_a_damaged_layer_leaves_nothing(daemon: Daemon, store: Store) -> None:
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(BuildError) as caught:
         bring(daemon, image, store, SILENT)
-    assert str(caught.value) == f"the store's {blob.digest} is damaged"
+    assert str(caught.value) == f"layer `{image.layers[0].name}` in the store is damaged: {blob.digest}"
     assert references(daemon, image) == set()
     path.write_bytes(whole)
     assert bring(daemon, image, store, SILENT).identity == image.digest
