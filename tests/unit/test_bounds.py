@@ -59,6 +59,6 @@ def test_the_documents_say_the_same() -> None:
     found = re.findall(r"^\| .* \| ([\d,]+)(?: \w+)* \|$", table, re.MULTILINE)
     assert [int(number.replace(",", "")) for number in found] == [
         *(bounds.PATH, bounds.NAME, bounds.DEPTH, bounds.ENTRIES, bounds.TREE),
-        bounds.UNPACKED >> 30,
+        *(bounds.UNPACKED >> 30, bounds.RATIO),
     ]
-    assert f"more than {bounds.UNSUSPICIOUS >> 30} GiB unpacks to | {bounds.RATIO} times its own |" in table
+    assert f"more than {bounds.UNSUSPICIOUS >> 30} GiB unpacks to" in table

@@ -129,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(piece)
                 self.server.served.count(moved=len(piece))
         except BuildError as error:
-            self.server.served.failure = error
+            # An engine asks again, and then what was damaged is not there any more.
+            self.server.served.failure = self.server.served.failure or error
             self.close_connection = True  # before the announced length: nobody takes it for whole
 
 
