@@ -22,7 +22,7 @@ class Project:
         self.app = root / "images" / IMAGE / "app/digits"
         self.model = root / f"models/{IMAGE}/model.npz"
         self.record = root / f"lockfiles/{IMAGE}/golden"
-        self._env = {**os.environ, **mirrors_of_wheels(IMAGE), "MLIMAGE_CACHE": str(cache.root)}
+        self.environ = {**os.environ, **mirrors_of_wheels(IMAGE), "MLIMAGE_CACHE": str(cache.root)}
 
     def copy(self, root: Path, cache: Cache) -> "Project":
         """The same project elsewhere, to be changed; its images have the same names, and so another cache."""
@@ -32,7 +32,7 @@ class Project:
 
     def type(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [MLIMAGE, *words], cwd=self.root, env=self._env, capture_output=True, text=True, check=False
+            [MLIMAGE, *words], cwd=self.root, env=self.environ, capture_output=True, text=True, check=False
         )
 
     def done(self, *words: str) -> str:
