@@ -1,6 +1,7 @@
-"""`kill -9` of a push and of a pull: nothing half-made has a name, and the next run does what is left."""
+"""`kill -9` and Ctrl-C of a push and a pull: nothing half-made has a name, the next run does what is left."""
 
 import json
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ import pytest
 from mlimage.atomic import PARTIAL
 from mlimage.cache import Cache
 from mlimage.oci.store import Store
+from support.building import MLIMAGE
+from support.interrupting import running
 from support.registries import OwnRegistry, own_registry
 from support.relay import Relay, relay
 from support.steps import Steps
@@ -41,6 +44,15 @@ def killed(person: Steps, wire: Relay, *arguments: str) -> None:
         process.kill()
         assert process.wait() == -9
         wire.release()
+
+
+def interrupted(person: Steps, wire: Relay, folder: Path, *arguments: str) -> None:
+    """Run mlimage until the wire has stopped, and let an impatient person end it: it waits for no server."""
+    environ = {**person.environ, "MLIMAGE_CACHE": str(person.cache.root)}
+    with running((MLIMAGE, *arguments), folder=person.root, environ=environ, temporary=folder) as run:
+        run.until(wire.stopped.is_set)
+        run.end(signal.SIGINT, signal.SIGTERM, places=[person.cache.root])
+    wire.release()
 
 
 def size_of(folder: Path) -> int:
@@ -95,6 +107,24 @@ def test_a_push_once_the_blobs_are_there(
         assert wire.sent - already < LOST
     assert pushed["bytes"] == {"sent": 0, "mounted": 0, "there": sum(wanted.values())}
     whole(built_steps, registry, pushed, tmp_path)
+
+
+def test_a_transfer_that_is_interrupted(built_steps: Steps, registry: OwnRegistry, tmp_path: Path) -> None:
+    size = sum(blobs(built_steps).values())
+    with relay(registry.port, sent_most=size // 2) as wire:
+        push = ("push", "--to", f"{wire.host}/team", "--tag", "latest")
+        interrupted(built_steps, wire, tmp_path / "push", *push)
+        assert registry.tags("team/steps") == []
+        [pushed] = result(built_steps, *push)
+    whole(built_steps, registry, pushed, tmp_path)
+    laptop = replace(built_steps, cache=Cache(tmp_path / "other"))
+    laptop.cache.root.mkdir()
+    with relay(registry.port, got_most=size // 4) as wire:
+        pull = ("pull", f"{wire.host}/team/steps:latest", "--variant", "cpu")
+        interrupted(laptop, wire, tmp_path / "pull", *pull)
+        assert result(laptop, "inspect") == []
+        result(laptop, *pull)
+    assert list(laptop.cache.root.rglob(f"{PARTIAL}*")) == []
 
 
 def whole(person: Steps, registry: OwnRegistry, pushed: Any, folder: Path) -> None:
