@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from mlimage.cli import _run
 from mlimage.cli.failures import report
 from mlimage.errors import FetchError, LockError, MlimageError, Problem, SpecError
-from mlimage.signals import Signalled
+from mlimage.signals import Signalled, Taker
 
 
 @pytest.fixture(autouse=True)
@@ -201,3 +202,16 @@ def test_debug_shows_the_traceback_of_every_error(
 def test_control_characters_of_names_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     report(MlimageError("bad file `\x1b[2J\u202egnp.exe\r`"), ())
     assert _said(capsys) == "error: bad file `\\x1b[2J\\u202egnp.exe\\r`\n"
+
+
+@pytest.mark.parametrize("arguments", [("no-such-verb",), ("inspect", "no-such-image")])
+def test_what_was_signalled_has_not_failed(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever somebody made of the signal, or of what it broke."""
+    taker = Taker()
+    assert _run(arguments, taker) == 2
+    capsys.readouterr()
+    taker.number = signal.SIGTERM
+    assert _run(arguments, taker) == 143
+    assert _said(capsys) == "terminated\n"
