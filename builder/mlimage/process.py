@@ -126,6 +126,8 @@ class Processes:
     def run(self, command: Command) -> Completed:
         """As `run`; once they are ended it raises `StoppedError`."""
         own = get_ident()
+        if self._ended:
+            raise StoppedError
 
         def started(kill: Callable[[], None]) -> None:
             with self._lock:

@@ -147,7 +147,7 @@ def test_what_is_run_is_killed_with_the_caller(again: Callable[[float], None], t
 
 
 def test_what_is_alone_takes_with_it_what_it_started(again: Callable[[float], None], tmp_path: Path) -> None:
-    script = f"sleep 600 & echo $! > {tmp_path}/child; ps -o sid= -p $$ > {tmp_path}/session; wait"
+    script = f"sleep 600 & echo $! > {tmp_path}/child; cut -d' ' -f6 /proc/$$/stat > {tmp_path}/session; wait"
     again(0.5)
     with pytest.raises(KeyboardInterrupt):
         run(Command(argv=("/bin/sh", "-c", script), inherit=True, alone=True))
