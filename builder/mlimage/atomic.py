@@ -156,7 +156,7 @@ def ended(path: Path) -> None:
 @atexit.register
 def _leave_nothing() -> None:
     """Threads may still run; those that would begin something wait from now on."""
-    _beginning.acquire()
+    _beginning.acquire(timeout=1)
     for path in _unfinished.copy():
         remove_tree(path)
 

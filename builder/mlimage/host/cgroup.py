@@ -59,9 +59,7 @@ def parent_for(limits: Limits, own: str, mount: Path = MOUNT) -> Path | None:
 @contextmanager
 def limited(limits: Limits, parent: Path) -> Iterator[Path]:
     """A group with these limits, removed with everything that still runs in it; raises `OSError`."""
-    for left in parent.glob(
-        "mlimage-[0-9]*-[0-9]*"
-    ):  # of a process that was killed; the kernel keeps what is in use
+    for left in parent.glob("mlimage-[0-9]*-[0-9]*"):  # by a process that was killed; one in use stays
         if not Path("/proc", left.name.split("-")[1]).exists():
             with suppress(OSError):
                 left.rmdir()
