@@ -36,6 +36,10 @@ class ManifestError(ValueError):
     """A document is not what it should be, or has what a base cannot have; the message says it."""
 
 
+class UnreadableError(ManifestError):
+    """A document is damaged, or odd: no tool would do better with it."""
+
+
 class NoPlatformError(ManifestError):
     """The image is not there for a platform."""
 
@@ -80,11 +84,11 @@ def read(document: Document) -> Manifest | tuple[Entry, ...]:
             raise ManifestError("is an index and a manifest at once")
         if kind in INDEXES or (kind not in ACCEPTED and lists):
             return read_index(node)
-        if not (node.get("config").there and node.get("layers").there):
+        if kind not in ACCEPTED and not (node.get("config").there and node.get("layers").there):
             raise ManifestError(f"is no image: the registry calls it `{kind}`")
         found = read_any_manifest(node)
     except DocumentError as error:
-        raise ManifestError(f"has a manifest that cannot be read: {error}") from error
+        raise UnreadableError(f"has a manifest that cannot be read: {error}") from error
     for layer in found.layers:
         _check_layer(layer)
     if found.config.media_type not in _CONFIGS:
@@ -117,7 +121,7 @@ def read_listed(document: Document) -> tuple[Document, Manifest]:
     """The manifest that an index says a document is; raises `ManifestError` where it is none."""
     found = read(document)
     if not isinstance(found, Manifest):
-        raise ManifestError(f"lists an index as a manifest: {document.digest}")
+        raise UnreadableError(f"lists an index as a manifest: {document.digest}")
     return document, found
 
 
@@ -126,7 +130,7 @@ def all_of(entries: tuple[Entry, ...], fetch: Callable[[Digest], Document]) -> t
     try:
         return flattened(entries, lambda digest: fetch(digest).content)
     except DocumentError as error:
-        raise ManifestError(f"has an index that cannot be read: {error}") from error
+        raise UnreadableError(f"has an index that cannot be read: {error}") from error
 
 
 def read_config(content: bytes, platform: Platform) -> Configuration:
@@ -139,7 +143,7 @@ def read_config(content: bytes, platform: Platform) -> Configuration:
     try:
         found = read_configuration(content)
     except DocumentError as error:
-        raise ManifestError(f"has a configuration that cannot be read: {error}") from error
+        raise UnreadableError(f"has a configuration that cannot be read: {error}") from error
     if (found.os, found.architecture) != (platform.os, platform.architecture):
         raise NoPlatformError([found.platform] if found.platform else [])
     return found
@@ -148,7 +152,7 @@ def read_config(content: bytes, platform: Platform) -> Configuration:
 def layers_of(manifest: Manifest, config: Configuration) -> tuple[ImageLayer, ...]:
     """The layers with all that is known; raises `ManifestError` when the two do not fit each other."""
     if len(manifest.layers) != len(config.diff_ids):
-        raise ManifestError(
+        raise UnreadableError(
             f"has {len(manifest.layers)} layers in its manifest, "
             f"and {len(config.diff_ids)} in its configuration"
         )

@@ -11,6 +11,7 @@ from mlimage.oci.manifests import (
     Document,
     ManifestError,
     NoPlatformError,
+    UnreadableError,
     all_of,
     layers_of,
     read,
@@ -31,6 +32,7 @@ from mlimage.release.offers import Wish, choose, offers_of
 from mlimage.release.signature import PublicKey
 from mlimage.release.signed import Signed, signed
 from mlimage.spec.tags import ROLES, ImageTag
+from mlimage.spec.variants import is_variant
 
 DOWNLOADS: Final = 4
 """Layers on their way at once."""
@@ -99,6 +101,8 @@ def pull(
         tag = _tag(labels, platform)
     except NoPlatformError as error:
         raise RegistryError(f"`{name}` is not there for `{platform}`", hint=error.hint) from error
+    except UnreadableError as error:
+        raise RegistryError(f"`{name}` {error}", hint="push it again with what made it") from error
     except ManifestError as error:
         raise RegistryError(f"`{name}` {error}", hint="`docker pull` takes images of any kind") from error
     blobs = {
@@ -152,6 +156,8 @@ def _check_sizes(manifest: bytes, config: bytes) -> None:
 
 
 def _tag(labels: Mapping[str, str], platform: Platform) -> ImageTag:
+    if not is_variant(labels[VARIANT]):
+        raise UnreadableError(f"has the label `{VARIANT}`, which is not the name of a variant")
     role = next((each for each in ROLES if each == labels.get(ROLE)), None)
     return ImageTag(variant=labels[VARIANT], role=role, platform=platform)
 

@@ -12,12 +12,13 @@ from mlimage.platforms import ARCHITECTURES, PLATFORMS, Platform
 from mlimage.redact import userinfo
 from mlimage.spec.registry import is_reference
 from mlimage.spec.requirements import check_requirement
+from mlimage.spec.variants import NAME as VARIANT
+from mlimage.spec.variants import is_variant
 
 REFUSED: Final = "mlimage"
 """Type of the pydantic errors that carry a message and a hint of ours."""
 
 _NAME: Final = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-_VARIANT: Final = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 ENV: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _ACCELERATOR: Final = r"[a-z]+"
 _DEB: Final = r"[a-z0-9][a-z0-9+.-]+"
@@ -176,7 +177,7 @@ def _health(value: str) -> str:
 
 
 def _variant(value: str) -> str:
-    if not re.fullmatch(_VARIANT, value) or len(value) > 64:
+    if not is_variant(value):
         raise refuse(
             f"`{value}` cannot be the name of a variant",
             "use lower-case letters and digits, as `cpu` or `cuda12`",
@@ -330,7 +331,7 @@ EnvName = Annotated[str, AfterValidator(_env_name), _text(ENV)]
 Environment = dict[EnvName, str]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HealthPath = Annotated[str, AfterValidator(_health), _text(r"/[!-~]*")]
-VariantName = Annotated[str, AfterValidator(_variant), _text(_VARIANT, maxLength=64)]
+VariantName = Annotated[str, AfterValidator(_variant), _text(VARIANT, maxLength=64)]
 AcceleratorName = Annotated[str, AfterValidator(_accelerator), _text(_ACCELERATOR, maxLength=32)]
 IndexName = Annotated[str, AfterValidator(_index), _text(_INDEX)]
 IndexUrl = Annotated[str, AfterValidator(_url), _text(_URL, format="uri")]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
 
@@ -10,6 +10,13 @@ if TYPE_CHECKING:
     from mlimage.spec.model import ImageSpec, Index
 
 CPU = "cpu"
+NAME: Final = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+"""Pattern of the name of a variant, which has up to 64 letters."""
+
+
+def is_variant(text: str) -> bool:
+    """Whether a variant can have this name."""
+    return bool(re.fullmatch(NAME, text)) and len(text) <= 64
 
 
 def accelerator_of(spec: "ImageSpec", variant: str) -> str:

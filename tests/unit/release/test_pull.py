@@ -13,7 +13,7 @@ from mlimage.digest import Digest, canonical_json
 from mlimage.errors import FetchError, MlimageWarning, RegistryError, UsageError
 from mlimage.fetch import Http
 from mlimage.oci.config import LAYER_SIZE
-from mlimage.oci.model import INDEX, MANIFEST, SealedImage
+from mlimage.oci.model import CONFIG, INDEX, MANIFEST, SealedImage
 from mlimage.oci.registry import MAX_DOCUMENT
 from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
@@ -284,3 +284,42 @@ def test_damage_in_the_store_is_mended(
     with pytest.warns(MlimageWarning, match="is damaged; it is brought anew"):
         assert pulled(registry, quick, store).fetched == layer.blob.size
     store.check(layer.blob)
+
+
+def odd(registry: FaultyRegistry, **run: Any) -> None:
+    """An image whose configuration says this, under the tag `latest`."""
+    content = canonical_json(
+        {"os": "linux", "architecture": "amd64", "config": run, "rootfs": {"diff_ids": []}}
+    )
+    registry.blobs["team/demo", Digest.of(content)] = content
+    config = {"mediaType": CONFIG, "digest": Digest.of(content), "size": len(content)}
+    named(
+        registry, canonical_json({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []})
+    )
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        (
+            {"Env": ["A", 5, None]},
+            "has a configuration that cannot be read: `config.Env[1]` is a number, not text",
+        ),
+        (
+            {"Labels": {"dev.mlimage.variant": "\x1b[2Jcpu"}},
+            "has the label `dev.mlimage.variant`, which is not the name of a variant",
+        ),
+        (
+            {"Labels": {"dev.mlimage.variant": "../x"}},
+            "has the label `dev.mlimage.variant`, which is not the name of a variant",
+        ),
+    ],
+)
+def test_an_odd_configuration(
+    run: dict[str, Any], message: str, registry: FaultyRegistry, quick: Http, store: Store
+) -> None:
+    odd(registry, **run)
+    with pytest.raises(RegistryError) as caught:
+        pulled(registry, quick, store)
+    assert (str(caught.value), caught.value.hint) == (f"`demo` {message}", "push it again with what made it")
+    assert store.tags() == {}
