@@ -59,7 +59,7 @@ def load_spec(folder: Path, *, shown: str) -> LoadedSpec:
     root, problems = read_yaml(content, path=path)
     files = named_files(root, folder, shown=shown)
     spec, more = _judge(root, path=path, folder=folder.name)
-    everything = (*problems, *more, *files.problems)
+    everything = (*problems, *_elsewhere((*more, *files.problems), problems))
     if spec is None or everything:
         raise SpecError(_redacted(everything, root))
     return LoadedSpec(
@@ -84,8 +84,14 @@ def parse_spec(content: bytes, *, path: str, folder: str) -> ImageSpec:
     root, problems = read_yaml(content, path=path)
     spec, more = _judge(root, path=path, folder=folder)
     if spec is None or problems or more:
-        raise SpecError(_redacted((*problems, *more), root))
+        raise SpecError(_redacted((*problems, *_elsewhere(more, problems)), root))
     return spec
+
+
+def _elsewhere(more: Iterable[Problem], known: Iterable[Problem]) -> Iterator[Problem]:
+    """Those of other places: what is no text, for instance, is no name and no path either."""
+    places = {(problem.path, problem.line, problem.column) for problem in known}
+    return (problem for problem in more if (problem.path, problem.line, problem.column) not in places)
 
 
 def _redacted(problems: Iterable[Problem], root: Mapping) -> Iterator[Problem]:

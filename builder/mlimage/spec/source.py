@@ -218,6 +218,8 @@ def _syntax(error: yaml.YAMLError, text: str, path: str) -> Problem:
         opened = error.context_mark  # type: ignore[attr-defined]  # a scanner's error has it
         line, column = opened.line + 1, opened.column + 1
         reason, hint = "a name is missing behind `*` or `&`", "text that begins with `*` or `&` needs quotes"
+    elif "escape" in reason or "hexdec" in reason:
+        hint = "in double quotes a backslash begins an escape: write two, or use single quotes"
     elif "quoted scalar" in str(getattr(error, "context", "")):
         opened = error.context_mark  # type: ignore[attr-defined]  # a scanner's error has it
         line, column = opened.line + 1, opened.column + 1

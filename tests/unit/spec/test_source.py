@@ -145,6 +145,26 @@ def test_a_control_character_is_named_with_its_place(written: str, named: str, l
     assert str(found.value).startswith("x\N{REPLACEMENT CHARACTER}")
 
 
+@pytest.mark.parametrize("escape", [r"\d", r"\ud800", r"\x1"])
+def test_an_escape_that_is_none(escape: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        read_yaml(f'a: b\nc: "x{escape}"\n'.encode(), path="x.yaml", loader=yaml.CSafeLoader)
+    [problem] = caught.value.problems
+    assert (problem.line, problem.hint) == (
+        2,
+        "in double quotes a backslash begins an escape: write two, or use single quotes",
+    )
+
+
+def test_a_control_character_is_told_once() -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_spec(b'name: x\nenv: {"A\\e": "1"}\napp: {source: "a\\0"}\n', path="x.yaml", folder="x")
+    assert [str(problem) for problem in caught.value.problems if problem.line > 1] == [
+        "x.yaml:2:7: the control character U+001B is not text",
+        "x.yaml:3:15: the control character U+0000 is not text",
+    ]
+
+
 @pytest.mark.parametrize("where", ['name: "x\\0"', '"x\\e": 1', 'env: {A: "\\0"}', 'labels: {"a\\u202e": b}'])
 def test_a_spec_with_a_control_character(where: str) -> None:
     with pytest.raises(SpecError) as caught:
