@@ -144,8 +144,10 @@ def read_config(content: bytes, platform: Platform) -> Configuration:
         found = read_configuration(content)
     except DocumentError as error:
         raise UnreadableError(f"has a configuration that cannot be read: {error}") from error
+    if not (found.os and found.architecture):
+        raise UnreadableError("has a configuration that names no platform")
     if (found.os, found.architecture) != (platform.os, platform.architecture):
-        raise NoPlatformError([found.platform] if found.platform else [])
+        raise NoPlatformError([found.platform])
     return found
 
 

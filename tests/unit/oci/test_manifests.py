@@ -171,6 +171,7 @@ def test_what_is_no_base(content: bytes, media_type: str, message: str) -> None:
     [
         (b"null", f"{NO_CONFIG} the document is null"),
         (b"{}", f"{NO_CONFIG} `rootfs.diff_ids` is missing"),
+        (b'{"os": "linux", "rootfs": {"diff_ids": []}}', "has a configuration that names no platform"),
         (
             b'{"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": ["md5:0"]}}',
             f"{NO_CONFIG} `rootfs.diff_ids[0]` is not a SHA-256 digest: 'md5:0'",
