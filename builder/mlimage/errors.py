@@ -120,4 +120,5 @@ class FindingError(MlimageError):
 
 def reason_of(error: OSError) -> str:
     """Why the machine refused, in the grammar of messages: `permission denied`."""
-    return (error.strerror or str(error)).lower()
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

@@ -16,6 +16,7 @@ from typing import Final
 from mlimage.atomic import PARTIAL, STANDARD_OUTPUT, TEMPORARY
 from mlimage.cache import default_cache
 from mlimage.errors import MlimageError
+from mlimage.regular import UnfitFileError
 
 EXHAUSTED: Final = frozenset({
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN,
@@ -74,6 +75,11 @@ def refusal_of(error: BaseException, *, cgroups: Path = _CGROUP) -> Refusal | No
         return _processes(cgroups)
     if not isinstance(error, OSError):
         return None
+    if isinstance(error, UnfitFileError):
+        return Refusal(
+            what=f"`{_final(os.fsdecode(error.filename))}` cannot be read: {error.strerror}",
+            hint="put a regular file there",
+        )
     if isinstance(error, FileNotFoundError) and str(error.strerror).startswith("No usable temporary"):
         return Refusal(
             what="there is no folder for temporary files: each is full, or cannot be written",

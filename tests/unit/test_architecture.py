@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent.parent / "builder" / "mlimage"
 
 FOUNDATION = {
     "errors", "digest", "document", "platforms", "signals", "process", "redact", "bounds", "trees",
-    "atomic", "inventory", "progress", "parallel", "resources", "cache", "refusals",
+    "regular", "atomic", "inventory", "progress", "parallel", "resources", "cache", "refusals",
 }  # fmt: skip
 
 ORDER = (

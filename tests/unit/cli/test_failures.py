@@ -11,6 +11,7 @@ import typer
 from mlimage.cli import _run
 from mlimage.cli.failures import report
 from mlimage.errors import FetchError, LockError, MlimageError, Problem, SpecError
+from mlimage.regular import UnfitFileError
 from mlimage.signals import Signalled, Taker
 
 
@@ -215,3 +216,12 @@ def test_what_was_signalled_has_not_failed(
     taker.number = signal.SIGTERM
     assert _run(arguments, taker) == 143
     assert _said(capsys) == "terminated\n"
+
+
+def test_what_is_no_file_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody said it better."""
+    assert report(UnfitFileError("it is a named pipe, not a regular file", "models/x"), ()) == 11
+    assert _said(capsys) == (
+        "error: `models/x` cannot be read: it is a named pipe, not a regular file\n"
+        "hint: put a regular file there\n"
+    )
