@@ -1,5 +1,7 @@
 """What is in the images of some locks: packages in the names by which advisories know them."""
 
+import errno
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,14 +15,19 @@ from packaging.version import Version
 from mlimage.audit.model import Found, Gap, Subject
 from mlimage.cache import Cache
 from mlimage.content.deb import read_control
+from mlimage.content.rootfs import inside
 from mlimage.errors import FetchError
 from mlimage.lock.inputs import Inputs
 from mlimage.lock.model import AssembledBase, Deb, ImageBase, Lock
 from mlimage.lock.root import root_folder
 from mlimage.parallel import at_once
 from mlimage.progress import Progress
+from mlimage.regular import read_file
 from mlimage.spec.suites import PYTHON_OF_SUITE
 
+_DPKG: Final = "var/lib/dpkg"
+_LARGEST: Final = 256 << 20
+"""Bytes of dpkg's list of a whole distribution, and more."""
 _SOURCE: Final = re.compile(r"(?P<name>\S+)(?: \((?P<version>[^)]+)\))?")
 _DIST_INFO: Final = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)\.dist-info\Z")
 _CODENAME: Final = re.compile(r"""^VERSION_CODENAME=["']?([a-z]+)""", re.MULTILINE)
@@ -137,23 +144,32 @@ def debian_subject(package: str, version: str, source: str, suite: str) -> Subje
 def suite_of(root: Path) -> str:
     """The Debian suite of an unpacked image, or what it is instead."""
     text = ""
-    for path in (root / "etc/os-release", root / "usr/lib/os-release"):
+    for path in ("etc/os-release", "usr/lib/os-release"):
         with suppress(OSError):
-            text = text or path.read_text(encoding="utf-8", errors="replace")
+            text = text or _text(root, path)
     system, codename = _SYSTEM.search(text), _CODENAME.search(text)
     if system is None or system[1] != "debian":
         return system[1] if system else "unknown"
     return codename[1] if codename else "debian"
 
 
+def _text(root: Path, path: str) -> str:
+    """The text of a file of an image, whose links lead to nothing of this machine."""
+    place = inside(root, path)
+    if place is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+    return read_file(place, _LARGEST).decode(errors="replace")
+
+
 def debs_of(root: Path, suite: str) -> Iterator[tuple[str, Subject]]:
     """The installed Debian packages of an unpacked image: name, and what it is for the tracker."""
-    folder = root / "var/lib/dpkg"
-    files = [folder / "status", *sorted((folder / "status.d").glob("*"))]
-    for path in files:
-        if path.suffix == ".md5sums" or not path.is_file():
+    parts = inside(root, f"{_DPKG}/status.d")
+    names = sorted(path.name for path in parts.glob("*")) if parts else []
+    for path in (f"{_DPKG}/status", *(f"{_DPKG}/status.d/{name}" for name in names)):
+        place = inside(root, path)
+        if path.endswith(".md5sums") or place is None or not place.is_file():
             continue
-        for paragraph in path.read_text(encoding="utf-8", errors="replace").split("\n\n"):
+        for paragraph in _text(root, path).split("\n\n"):
             fields = dict(_fields(paragraph.splitlines()))
             state = fields.get("Status", "installed").split()[-1:]
             if {"Package", "Version"} <= fields.keys() and state == ["installed"]:

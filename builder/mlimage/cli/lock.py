@@ -219,9 +219,11 @@ def _by_image(
 
 def _places(project: "Project", name: str) -> "Mapping[str, str]":
     from mlimage.lock.base import package_places
+    from mlimage.regular import read_file
+    from mlimage.spec.text import MOST_BYTES
 
     file = project.spec_file(name)
-    return package_places(file.read_bytes(), f"images/{name}/{file.name}")
+    return package_places(read_file(file, MOST_BYTES, follow=True), f"images/{name}/{file.name}")
 
 
 def _previous(folder: Path, tag: "ImageTag", screen: "Screen") -> "Lock | None":

@@ -14,6 +14,7 @@ from mlimage.bounds import shown, why_not
 from mlimage.content.entry import Entry, Kind, symlink
 from mlimage.content.ignore import Ignore, read_ignore
 from mlimage.errors import BuildError, reason_of
+from mlimage.regular import opened
 
 ALWAYS_IGNORED: Final = (
     "**/__pycache__",
@@ -100,7 +101,7 @@ def _entry(folder: Path, path: str, mode: int, rules: Ignore, destination: str) 
             hint="remove it, or add it to `app.ignore`",
         )
     try:
-        with source.open("rb") as stream:
+        with opened(source) as stream:
             found = os.fstat(stream.fileno())
     except OSError as error:
         raise BuildError(f"cannot read the app's `{path}`: {reason_of(error)}") from error
@@ -135,7 +136,7 @@ def _target(folder: Path, path: str, rules: Ignore) -> str:
 
 def _open(source: Path, path: str, size: int, modified: int) -> BinaryIO:
     try:
-        raw = source.open("rb", buffering=0)
+        raw = opened(source).detach()
     except OSError as error:
         raise BuildError(f"cannot read the app's `{path}`: {reason_of(error)}") from error
     watched = _Watched(raw, path, size, modified)
@@ -150,7 +151,7 @@ def _open(source: Path, path: str, size: int, modified: int) -> BinaryIO:
 class _Watched(io.RawIOBase):
     """A file that must keep the size and the time with which it was found until its last byte is read."""
 
-    def __init__(self, raw: io.FileIO, path: str, size: int, modified: int) -> None:
+    def __init__(self, raw: io.RawIOBase, path: str, size: int, modified: int) -> None:
         self._raw = raw
         self._path = path
         self._found = (size, modified)

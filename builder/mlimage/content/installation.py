@@ -10,11 +10,14 @@ from mlimage.content.elf import MACHINES, Program, read_program
 from mlimage.content.rootfs import inside
 from mlimage.errors import ResolveError
 from mlimage.platforms import Platform
+from mlimage.regular import opened, read_file
 
 _PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/python/bin", "/opt/conda/bin")
 """Where python is looked for behind the image's own PATH."""
 _OURS: Final = ("opt/venv", "opt/mlimage")
 """What mlimage puts into every image; what a base has there would show through."""
+_LARGEST: Final = 256 << 20
+"""Bytes of a program or library; that of python has some 30 MB."""
 _PYTHON: Final = re.compile(r"python3\.[0-9]+")
 _GLIBC: Final = re.compile(rb"GNU C Library [^\n]*release version ([0-9]+\.[0-9]+)")
 _MUSL_HINT: Final = (
@@ -109,11 +112,18 @@ def read_versions(root: Path, program: str, python: str, platform: Platform) -> 
     return version, glibc
 
 
+def _bytes(place: Path) -> bytes:
+    try:
+        return read_file(place, _LARGEST)
+    except OSError:  # a folder, or nothing that a program of the base reads, either
+        return b""
+
+
 def _said(form: re.Pattern[bytes], root: Path, files: Iterable[str]) -> str | None:
     """What the form finds in the first of the files that has it once."""
     for file in files:
         place = inside(root, file)
-        found: set[bytes] = set(form.findall(place.read_bytes())) if place and place.is_file() else set()
+        found: set[bytes] = set(form.findall(_bytes(place))) if place else set()
         if len(found) == 1:
             return found.pop().decode()
     return None
@@ -145,7 +155,7 @@ def library_folders(root: Path, program: Path, platform: Platform) -> tuple[Path
 
 def _program(path: Path) -> Program | None:
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             return read_program(stream)
     except OSError:
         return None

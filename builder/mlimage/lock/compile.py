@@ -13,7 +13,7 @@ from typing import Final
 
 from mlimage.errors import ResolveError
 from mlimage.lock.explain import explain
-from mlimage.lock.resolver import Pin, Question, UnresolvedError, parse_pins, write_question
+from mlimage.lock.resolver import Pin, Question, UnresolvedError, parse_pins, read_answer, write_question
 from mlimage.lock.unfulfilled import Situation
 from mlimage.process import Runner
 
@@ -77,7 +77,7 @@ class PipCompile:
         done = run(command)
         if done.status != 0:
             raise UnresolvedError(done)
-        return parse_pins(question.output.read_text(), resolver=self.name)
+        return parse_pins(read_answer(question), resolver=self.name)
 
     def explain(self, output: str, situation: Situation) -> ResolveError:
         """The error for what it wrote when there was no answer."""

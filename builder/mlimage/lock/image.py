@@ -11,7 +11,7 @@ from packaging.version import Version
 from mlimage.content.installation import find_library, find_python, read_versions
 from mlimage.content.interpreter import Interpreter
 from mlimage.content.rootfs import inside
-from mlimage.errors import BuildError, MlimageError, ResolveError
+from mlimage.errors import BuildError, MlimageError, ResolveError, reason_of
 from mlimage.lock.apt import unknown
 from mlimage.lock.base import IMAGE_PLACE, opened_apt
 from mlimage.lock.compile import OLDEST_PYTHON
@@ -28,8 +28,11 @@ from mlimage.lock.sources import Sources
 from mlimage.parallel import transfer
 from mlimage.process import Runner
 from mlimage.progress import Progress, Task
+from mlimage.regular import read_file
 from mlimage.spec.suites import PYTHON_OF_SUITE
 
+_LARGEST: Final = 256 << 20
+"""Bytes of dpkg's list of a whole distribution, and more."""
 _FETCHES: Final = 4
 _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
@@ -225,7 +228,7 @@ def _missing_debs(
             "the base image has no dpkg that could install `base.packages`",
             hint="take an image that has, or one with these packages in it",
         )
-    installed = status.read_text(errors="replace")
+    installed = _text(status)
     with opened_apt(suite, wanted.platform, sources=sources, run=run) as apt:
         missing = unknown(wanted.packages, apt.names())
         if missing:
@@ -242,7 +245,7 @@ def _missing_debs(
 def _suite(root: Path) -> str:
     """The Debian suite that the image is of, which its `os-release` tells (os-release(5))."""
     place = inside(root, "etc/os-release") or inside(root, "usr/lib/os-release")
-    text = place.read_text(errors="replace") if place else ""
+    text = _text(place) if place else ""
     fields = dict(re.findall(r"^([A-Z_]+)=(.*)$", text, re.MULTILINE))
     values = {name: _unquoted(value) for name, value in fields.items()}
     suite = values.get("VERSION_CODENAME", "")
@@ -254,6 +257,17 @@ def _suite(root: Path) -> str:
             hint="take an image that has these packages in it",
         )
     return suite
+
+
+def _text(place: Path) -> str:
+    """A file of the base, which somebody else made."""
+    try:
+        return read_file(place, _LARGEST).decode(errors="replace")
+    except OSError as error:
+        raise ResolveError(
+            f"the base image has a file that cannot be read: `{place.name}`: {reason_of(error)}",
+            hint="take another image",
+        ) from error
 
 
 def _unquoted(text: str) -> str:

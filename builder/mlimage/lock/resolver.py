@@ -15,9 +15,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
-from mlimage.errors import ResolveError
+from mlimage.errors import ResolveError, reason_of
 from mlimage.lock.unfulfilled import Situation
 from mlimage.process import Completed, Runner
+from mlimage.regular import read_file
 from mlimage.spec.requirements import exact_version
 
 INPUT: Final = "spec.in"
@@ -29,6 +30,9 @@ OUTPUT: Final = "spec.txt"
 
 CONSTRAINTS: Final = "constraints.txt"
 """Name of the file with the versions that other variants have."""
+
+_LARGEST: Final = 64 << 20
+"""Bytes of an answer; a package has some fifty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +132,18 @@ def write_question(question: Question, seeds: Mapping[str, Version]) -> None:
 def pinned(versions: Mapping[str, Version]) -> str:
     """Versions as requirements, one to a line."""
     return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
+
+
+def read_answer(question: Question) -> str:
+    """What a resolver wrote into its file; raises `ResolveError` where that is none.
+
+    It is run by the image's python, which of a base from a registry somebody else made.
+    """
+    try:
+        return read_file(question.output, _LARGEST).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8"
+        raise ResolveError(f"the resolver's answer cannot be read: {why}") from error
 
 
 def parse_pins(text: str, *, resolver: str) -> tuple[Pin, ...]:

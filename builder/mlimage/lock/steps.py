@@ -8,8 +8,11 @@ from typing import Final
 
 from mlimage.atomic import write_atomically
 from mlimage.digest import Digest
-from mlimage.errors import LockError
+from mlimage.errors import LockError, reason_of
+from mlimage.regular import read_file
 
+_LARGEST: Final = 256 << 20
+"""Bytes; a line has some 120, and images have a few hundred thousand files at most."""
 _HEADER: Final = """\
 # What the steps of the build left in the image, file by file. Written by `mlimage build {image} --record`.
 # Each line has what is there (mode, owner, digest of a file), a tab, and the path.
@@ -69,11 +72,17 @@ def read_steps(folder: Path, tag: str) -> tuple[StepsRecord, ...]:
     """
     path = steps_file(folder, tag)
     try:
-        text = path.read_bytes().decode()
+        text = read_file(path, _LARGEST).decode()
     except FileNotFoundError:
         return ()
     except UnicodeDecodeError:
         raise _unreadable(path, 1, folder) from None
+    except OSError as error:
+        raise LockError(
+            f"cannot be read: {reason_of(error)}",
+            where=f"lockfiles/{folder.name}/{path.name}",
+            hint=f"remove it; `mlimage build {folder.name} --record` writes it anew",
+        ) from error
     sections: list[tuple[re.Match[str], list[tuple[str, str]]]] = []
     for number, line in enumerate(text.split("\n"), 1):
         begun = _SECTION.fullmatch(line)

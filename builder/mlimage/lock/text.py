@@ -18,6 +18,7 @@ from mlimage.lock.model import Lock
 from mlimage.lock.reader import check_format, parse_base, parse_variant
 from mlimage.lock.toml import difference, read_table, read_text, shown
 from mlimage.lock.writer import base_file, render_lock, requirements_file
+from mlimage.regular import read_file
 from mlimage.signals import deferred
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.tags import ROLES, ImageTag, lock_tags
@@ -33,7 +34,7 @@ def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
     `kill -9` between two names is seen when it is read.
     """
     texts = {folder / name: text.encode() for name, text in render_lock(lock).items()}
-    written = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text]
+    written = [path for path, text in texts.items() if not _has(path, text)]
     with deferred(), ExitStack() as stack:  # which gives the names in the reverse of this order
         for path in reversed(written):
             stream = stack.enter_context(atomic_file(path))
@@ -47,6 +48,13 @@ def write_lock(folder: Path, lock: Lock) -> tuple[Path, ...]:
         if left.stat().st_mtime < time.time() - _ABANDONED:
             left.unlink(missing_ok=True)
     return tuple(written)
+
+
+def _has(path: Path, text: bytes) -> bool:
+    try:
+        return read_file(path, len(text)) == text
+    except OSError:  # what cannot be read is written anew, in place of a link, too
+        return False
 
 
 def read_others(folder: Path, loaded: LoadedSpec, lock: Lock) -> Mapping[ImageTag, Lock]:

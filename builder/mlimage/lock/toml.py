@@ -9,9 +9,14 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from mlimage.digest import Digest
 from mlimage.errors import LockError, reason_of
+from mlimage.regular import read_file
+
+LARGEST: Final = 64 << 20
+"""Bytes of a lock file; the largest of an example has 100 kB."""
 
 Value = str | int | datetime | Sequence[str]
 
@@ -210,7 +215,7 @@ def read_table(path: Path) -> Table:
 def read_text(path: Path) -> str:
     """The text of a lock file; raises `LockError` if it cannot be had or was left in the midst of a merge."""
     try:
-        text = path.read_bytes().decode()
+        text = read_file(path, LARGEST).decode()
     except FileNotFoundError:
         raise LockError(
             f"`{shown(path)}` is missing", hint="run `mlimage lock` and commit what it writes"
@@ -220,7 +225,11 @@ def read_text(path: Path) -> str:
             "not a lock file: it is not UTF-8", where=shown(path), hint="run `mlimage lock`"
         ) from error
     except OSError as error:
-        raise LockError(f"cannot be read: {reason_of(error)}", where=shown(path)) from error
+        raise LockError(
+            f"cannot be read: {reason_of(error)}",
+            where=shown(path),
+            hint="restore it from version control, or remove it and run `mlimage lock`",
+        ) from error
     for number, line in enumerate(text.splitlines(), 1):
         if line.startswith(("<<<<<<< ", ">>>>>>> ")):
             raise LockError(

@@ -26,6 +26,7 @@ from mlimage.lock.resolver import (
     UnresolvedError,
     parse_pins,
     pinned,
+    read_answer,
     write_question,
 )
 from mlimage.lock.unfulfilled import Situation
@@ -108,7 +109,7 @@ class Uv:
             (question.scratch / _HELD).write_text(pinned(held))
             done = run(self.command(question))
             if done.status == 0:
-                return parse_pins(question.output.read_text(), resolver=self.name)
+                return parse_pins(read_answer(question), resolver=self.name)
             blamed = held.keys() & {canonicalize_name(name) for name in _NAME.findall(done.errors)}
             if not blamed:
                 raise UnresolvedError(done)

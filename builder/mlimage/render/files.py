@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from difflib import unified_diff
 from pathlib import Path
+from typing import Final
 
 from mlimage.atomic import write_atomically
+from mlimage.regular import UnfitFileError, read_file
+
+_LARGEST: Final = 16 << 20
+"""Bytes of a file that was rendered."""
 
 
 def write(files: Sequence[tuple[str, str]], project: Path) -> frozenset[str]:
@@ -43,6 +48,6 @@ def compare(files: Sequence[tuple[str, str]], project: Path) -> dict[str, str]:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_bytes().decode(errors="replace")
-    except FileNotFoundError:
+        return read_file(path, _LARGEST).decode(errors="replace")
+    except (FileNotFoundError, UnfitFileError):  # what is no file is not as it should be, and written anew
         return None

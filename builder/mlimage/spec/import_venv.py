@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import compat32
 from pathlib import Path
+from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mlimage.errors import UsageError, reason_of
+from mlimage.regular import read_file
 from mlimage.spec.accelerated import is_of_accelerator
 from mlimage.spec.collected import Collected
 from mlimage.spec.import_indexes import pytorch_wheel
@@ -19,6 +21,8 @@ from mlimage.spec.imported import Imported
 
 _TOOLS = frozenset({"pip", "setuptools", "wheel", "uv", "distribute"})
 _SITES = ("lib/python3.*/site-packages", "lib64/python3.*/site-packages", "Lib/site-packages")
+_LARGEST: Final = 16 << 20
+"""Bytes of what a package says of itself: with a long description, some hundred kB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +114,7 @@ def _take(installed: list[Installed], collected: Collected) -> None:
 def _configuration(file: Path) -> dict[str, str]:
     """What `pyvenv.cfg` says; nothing where there is none."""
     try:
-        text = file.read_text(encoding="utf-8", errors="replace")
+        text = read_file(file, _LARGEST, follow=True).decode(errors="replace")
     except OSError:
         return {}
     pairs = (line.partition("=") for line in text.splitlines())
@@ -176,7 +180,9 @@ def _read(info: Path) -> Installed | None:
         return Installed(name=linked, version="", needs=frozenset(), requested=True, place="a folder")
     file = info / "METADATA" if info.suffix == ".dist-info" else info / "PKG-INFO" if info.is_dir() else info
     try:
-        metadata = BytesParser(policy=compat32).parsebytes(file.read_bytes(), headersonly=True)
+        metadata = BytesParser(policy=compat32).parsebytes(
+            read_file(file, _LARGEST, follow=True), headersonly=True
+        )
     except OSError:
         return None
     name, version = metadata.get("Name"), metadata.get("Version")
@@ -204,13 +210,13 @@ def _needs(texts: Iterable[str]) -> Iterable[str]:
 def _place(info: Path) -> str:
     """Where a package came from, when that is no index (PEP 610: `direct_url.json`)."""
     try:
-        if (info / "INSTALLER").read_text().strip() == "conda":
+        if read_file(info / "INSTALLER", _LARGEST, follow=True).decode().strip() == "conda":
             # It names the folder on the machine that built conda's package.
             return ""
     except (OSError, UnicodeDecodeError):
         pass
     try:
-        origin = json.loads((info / "direct_url.json").read_bytes())
+        origin = json.loads(read_file(info / "direct_url.json", _LARGEST, follow=True))
     except (OSError, ValueError, RecursionError):
         return ""
     if not isinstance(origin, dict):

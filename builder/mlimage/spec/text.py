@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.errors import Problem, reason_of
+from mlimage.regular import opened
 
 MOST_BYTES: Final = 1_000_000
 """No spec and no list of requirements that a person wrote is larger."""
@@ -35,9 +36,12 @@ def without_control(text: str) -> str:
 
 
 def read_bytes(file: Path, *, path: str) -> tuple[bytes, Problem | None]:
-    """The bytes of a file, or the problem that keeps them from us; `path` is how messages call it."""
+    """The bytes of a file, or the problem that keeps them from us; `path` is how messages call it.
+
+    A link to a regular file is one: people keep a file in one place, and what is in it is seen.
+    """
     try:
-        with file.open("rb") as stream:
+        with opened(file, follow=True) as stream:
             content = stream.read(MOST_BYTES + 1)
     except OSError as error:
         return b"", _problem(path, 1, 1, f"cannot be read: {reason_of(error)}", None)

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from mlimage.errors import UsageError, reason_of
+from mlimage.regular import read_limited
 from mlimage.runtime.fingerprint import SCHEMA as FINGERPRINT
 from mlimage.runtime.probe.measure import SCHEMA as PROBE
 from mlimage.runtime.probe.record import RecordError, parse_record
 
+_LARGEST: Final = 256 << 20
+"""Bytes of a record; that of a probe has some hundred kB."""
 _MAKE_PROBE: Final = "`mlimage probe IMAGE --save FILE` makes one"
 _MAKE_FINGERPRINT: Final = "`mlimage fingerprint IMAGE --json > FILE` makes one, and a probe's record will do"
 _PARTS: Final = ("python", "libc", "packages", "cpu", "limits", "env")
@@ -65,7 +68,9 @@ def _native(said: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _content(path: Path) -> bytes:
+    """All of it, though it be a pipe: the user names it, as in `--against <(ssh there mlimage …)`."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as stream:
+            return read_limited(stream, _LARGEST, path)
     except OSError as error:
         raise UsageError(f"cannot read `{path}`: {reason_of(error)}", hint="name a file") from error

@@ -20,6 +20,7 @@ from mlimage.progress import SILENT
 from support.advisories import debian, python
 from support.debs import control_of, deb_bytes
 from support.locks import base, image_base, lock, on_image, package
+from support.unfit import watchdog
 
 STATUS = """\
 Package: libc6
@@ -181,3 +182,22 @@ def test_what_a_base_is(tmp_path: Path, text: str, suite: str) -> None:
     (tmp_path / "usr/lib").mkdir(parents=True)
     (tmp_path / "usr/lib/os-release").write_text(text)
     assert suite_of(tmp_path) == suite
+
+
+def test_a_base_image_whose_links_lead_to_files_of_this_machine(tmp_path: Path) -> None:
+    """They are of the image: `/dev/zero` of this machine has no end."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "usr/lib").mkdir(parents=True)
+    (root / "var/lib/dpkg").mkdir(parents=True)
+    (root / "etc/os-release").symlink_to("/dev/zero")
+    (root / "usr/lib/os-release").symlink_to("/etc/os-release")
+    (root / "var/lib/dpkg/status").symlink_to("/dev/zero")
+    (root / "var/lib/dpkg/status.d").symlink_to("/var/lib/dpkg")
+    with watchdog():
+        assert suite_of(root) == "unknown"
+        assert list(debs_of(root, "bookworm")) == []
+    (root / "etc/os-release").unlink()
+    (root / "etc/os-release").symlink_to("/usr/lib/debian")
+    (root / "usr/lib/debian").write_text("ID=debian\nVERSION_CODENAME=bookworm\n")
+    assert suite_of(root) == "bookworm"

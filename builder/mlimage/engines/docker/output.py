@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from mlimage.content.entry import Entry, Kind
 from mlimage.digest import Digest
@@ -15,7 +15,11 @@ from mlimage.errors import BuildError
 from mlimage.oci.compress import zstandard
 from mlimage.oci.model import LAYER
 from mlimage.oci.untar import Member, MemberKind, TarError, TarReader
+from mlimage.regular import read_file
 from mlimage.render.instructions import normal
+
+_LARGEST: Final = 16 << 20
+"""Bytes of an index, manifest or configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +135,7 @@ class _Slice(io.RawIOBase):
 
 
 def _json(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_bytes())
+    value: dict[str, Any] = json.loads(read_file(path, _LARGEST))
     return value
 
 
