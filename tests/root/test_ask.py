@@ -50,6 +50,8 @@ def test_an_answer(status: int, tmp_path: Path, capfd: pytest.CaptureFixture[str
     [
         ("exit 3", RunError, "the probe of `demo:cpu` ended with status 3"),
         ("echo hello", RunError, "the probe of `demo:cpu` gave no JSON"),
+        ("echo [1]", RunError, "the probe of `demo:cpu` gave no JSON"),
+        ("cat /dev/zero", RunError, "the probe of `demo:cpu` wrote more than 64 MiB to standard output"),
         ("sleep 60", RunError, "`demo:cpu` did not end within 5 s, and was ended"),
         (
             "kill -ILL $$",

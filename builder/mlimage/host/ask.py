@@ -2,7 +2,6 @@
 
 import json
 import signal
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -11,17 +10,22 @@ from mlimage.cache import Cache
 from mlimage.errors import RunError, VerificationError
 from mlimage.host.choose import Choice
 from mlimage.host.launch import launch
+from mlimage.host.output import Head, kept_by
 from mlimage.host.request import RunRequest
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.platforms import native_platform
 from mlimage.progress import Progress
+from mlimage.regular import shown_limit
 
 SINCE: Final = {"fingerprint": 2, "probe": 2, "record": 2, "verify": 3}
 """The version of the runtime that brought each word, `content/runtime.py`."""
 FAILED: Final = 8
 """Exit status of a word whose answer is that something is wrong."""
 _FAULTS: Final = (signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGABRT)
+LARGEST: Final = 64 << 20
+"""Bytes of an answer; that of a probe has some hundred kB."""
+_PRINTS: Final = "something in the image writes to standard output when Python starts"
 _STILL: Final = "`mlimage inspect` and `mlimage diff` still work with it"
 
 
@@ -91,10 +95,20 @@ def ask(
         heard.append(line)
         say(line)
 
-    with tempfile.TemporaryFile() as output:
-        status = launch(quiet, choice, store=store, cache=cache, progress=progress, say=hear, output=output)
-        output.seek(0)
-        content = output.read()
+    head, status = Head(LARGEST), 0
+    try:
+        with kept_by(head) as output:
+            status = launch(
+                quiet, choice, store=store, cache=cache, progress=progress, say=hear, output=output
+            )
+    except BrokenPipeError:  # of what brings the output of a container engine here
+        if not head.full:
+            raise
+    if head.full:
+        raise RunError(
+            f"the {word} of `{request.image.name}` wrote more than {shown_limit(LARGEST)} to standard output",
+            hint=_PRINTS,
+        )
     fault = next((number for number in _FAULTS if status == 128 + number), None)
     if fault is not None:
         raise VerificationError(
@@ -105,16 +119,18 @@ def ask(
     if status not in {0, FAILED}:
         raise unanswered(word, request.image.name, status, heard)
     try:
-        said = json.loads(content)
-        if not isinstance(said, dict):
-            raise ValueError("no object")  # noqa: TRY301, TRY004 - what was said is wrong, not the program
+        said = _object(head.content)
     except (ValueError, RecursionError) as error:
-        raise RunError(
-            f"the {word} of `{request.image.name}` gave no JSON",
-            hint="something in the image writes to standard output when Python starts",
-        ) from error
+        raise RunError(f"the {word} of `{request.image.name}` gave no JSON", hint=_PRINTS) from error
     here = choice.daemon.facts.platform if choice.daemon else native_platform()
     return Answer(status=status, said=said, emulated=request.image.platform != here)
+
+
+def _object(content: bytes | bytearray) -> dict[str, Any]:
+    said = json.loads(content)
+    if not isinstance(said, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - what was read is wrong, not the program
+    return said
 
 
 def unanswered(word: str, image: str, status: int, heard: Sequence[str]) -> RunError:

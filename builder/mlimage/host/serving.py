@@ -1,14 +1,14 @@
 """A server for as long as something is done with it."""
 
-import tempfile
 from collections.abc import Callable
-from typing import BinaryIO, Final
+from typing import Final
 
 from mlimage.cache import Cache
 from mlimage.errors import RunError
 from mlimage.host.choose import Choice
 from mlimage.host.contract import Contract
 from mlimage.host.launch import launch
+from mlimage.host.output import Tail, kept_by
 from mlimage.host.request import Port, RunRequest
 from mlimage.oci.store import Store
 from mlimage.progress import Progress
@@ -40,8 +40,9 @@ def serve_for(
     Raises:
         RunError: it cannot be run, is not healthy in time, or ends before the work is done.
     """
-    with tempfile.TemporaryFile() as output:
-        try:
+    tail = Tail(_TAIL)
+    try:
+        with kept_by(tail) as output:
             launch(
                 request,
                 choice,
@@ -52,13 +53,7 @@ def serve_for(
                 output=output,
                 meanwhile=work,
             )
-        except RunError:
-            for line in _last_lines(output):
-                progress.note(line)
-            raise
-
-
-def _last_lines(output: BinaryIO) -> list[str]:
-    size = output.seek(0, 2)
-    output.seek(max(0, size - _TAIL))
-    return output.read().decode(errors="replace").splitlines()
+    except RunError:
+        for line in tail.content.decode(errors="replace").splitlines():
+            progress.note(line)
+        raise
