@@ -62,6 +62,30 @@ def test_what_changed_since_is_refused_by_the_next_build(trained: Project) -> No
         ],
     )
     (record / "frozen/model.npz").write_bytes(content)
+    manifest = record / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(text.replace("1e-05", "0.99"))
+    assert trained.refused("build", IMAGE, "--engine", "direct") == (
+        7,
+        [
+            (
+                f"error: `lockfiles/{IMAGE}/golden/manifest.json` is not the one that was recorded: "
+                "`manifest.sha256` has another digest"
+            ),
+            f"hint: take the whole folder from version control, or `mlimage freeze {IMAGE}` records anew",
+        ],
+    )
+    manifest.unlink()
+    status, (error, _) = trained.refused("build", IMAGE, "--engine", "direct")
+    assert (status, error) == (
+        7,
+        (
+            f"error: the golden record in `lockfiles/{IMAGE}/golden` is not whole: it has no "
+            "`manifest.json`, so that nobody knows what the rest is"
+        ),
+    )
+    manifest.write_text(text)
+    assert trained.build() == frozen
     case = record / "cases/0001/outputs/output.npy"
     case.unlink()
     assert trained.refused("build", IMAGE, "--engine", "direct") == (

@@ -29,7 +29,22 @@ from support.sealing import plan_of
 
 Event = dict[str, Any]
 
-PROGRAMS = ("cat", "env", "id", "kill", "ls", "sh", "sleep", "stat", "touch", "head", "nproc")
+PROGRAMS = (
+    "cat",
+    "env",
+    "id",
+    "kill",
+    "ls",
+    "sh",
+    "sleep",
+    "stat",
+    "touch",
+    "head",
+    "nproc",
+    "ln",
+    "mkfifo",
+    "truncate",
+)
 
 ROLES = Roles(
     roles={

@@ -82,10 +82,12 @@ def freeze(
     from mlimage.platforms import host_platform
     from mlimage.runtime.places import CASES
     from mlimage.spec.project import find_project
-    from mlimage.verify.freeze import cases_in, keep
     from mlimage.verify.freeze import freeze as frozen_by
+    from mlimage.verify.freeze import keep
+    from mlimage.verify.models import need_models
     from mlimage.verify.overshadowed import overshadowed
     from mlimage.verify.parity.serving import sender, with_answers
+    from mlimage.verify.requests import requests_in
 
     screen = Screen(json=json, verbose=verbose)
     found = find_project(project)
@@ -112,17 +114,18 @@ def freeze(
         raise UsageError(
             f"there is no folder `models/{image}`", hint=f"train first: `mlimage run {image} train`"
         )
-    cases = cases_in(
+    requests = requests_in(
         found.image_folder(image) / spec.golden.cases,
         place / CASES,
         shown=f"images/{image}/{spec.golden.cases}",
     )
+    need_models(place, spec.golden)
     choice = choose(runtime, os.environ)
     screen.progress.detail(choice.why)
     frozen = frozen_by(
         request,
         spec.golden,
-        cases,
+        requests,
         run=lambda each: launch(
             shut_in(each, timeout),
             choice,
@@ -155,7 +158,7 @@ def freeze(
 def _drop(folder: Path, screen: "Screen") -> None:
     from mlimage.atomic import scratch_folder
 
-    if folder.exists():
+    if os.path.lexists(folder):  # whatever lies there
         with scratch_folder(folder.parent) as scratch:
             folder.rename(scratch / folder.name)
     screen.progress.note(f"`{folder.parent.name}` has no golden record; the next build has no model")

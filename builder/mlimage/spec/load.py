@@ -11,6 +11,7 @@ from mlimage.redact import redact_quoted
 from mlimage.spec.checks import check_rules, check_values
 from mlimage.spec.explain import explain, place, walk
 from mlimage.spec.files import NamedFiles, Template, named_files
+from mlimage.spec.frozen import GoldenManifest
 from mlimage.spec.model import ImageSpec
 from mlimage.spec.nodes import Mapping, Sequence, at, plain, texts
 from mlimage.spec.nodes import Path as Steps
@@ -32,14 +33,14 @@ class LoadedSpec:
         ignore: patterns of files that stay out of the app layer, as in a `.dockerignore`, relative to
             `app.source`.
         template: the template of its Dockerfiles, where it names one.
-        golden: the manifest of its golden record, None where there is none.
+        manifest: that of its golden record, None where there is none.
     """
 
     spec: ImageSpec
     requirements: tuple[SpecRequirement, ...]
     ignore: tuple[str, ...]
     template: Template | None = None
-    golden: bytes | None = None
+    manifest: GoldenManifest | None = None
 
 
 def load_spec(folder: Path, *, shown: str) -> LoadedSpec:

@@ -55,13 +55,13 @@ class Project:
         """
         if not self.spec_file(name).is_file():
             raise self._no_such_image(name)
+        from mlimage.spec.frozen import read_manifest
         from mlimage.spec.load import load_spec
 
         loaded = load_spec(self.image_folder(name), shown=f"images/{name}")
-        manifest = self.golden_folder(name) / "manifest.json"
-        if loaded.spec.golden is None or not manifest.is_file():
+        if loaded.spec.golden is None:
             return loaded
-        return replace(loaded, golden=manifest.read_bytes())
+        return replace(loaded, manifest=read_manifest(self.lock_folder(name)))
 
     def select(
         self,
@@ -111,7 +111,8 @@ class Project:
         file = self.root / "images" / name / _FILE
         if _FOLDER_NAME.match(name) and (file.exists() or file.is_symlink()):
             return UsageError(
-                f"`images/{name}/{_FILE}` is no file", hint="it is a folder, or a link that leads nowhere"
+                f"`images/{name}/{_FILE}` is no file",
+                hint="it is a folder, a named pipe or a device, or a link that leads to no file",
             )
         names = self.names()
         near = get_close_matches(name.lower().rstrip("/").rpartition("/")[2], names, n=1)

@@ -1,26 +1,29 @@
 """Golden records of a built image: computed several times in fresh processes, kept where all agree."""
 
-import hashlib
-import shutil
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from mlimage.atomic import scratch_folder, temporary_folder
-from mlimage.errors import RunError, UsageError, VerificationError, reason_of
+from mlimage.atomic import scratch_folder, temporary_folder, write_atomically
+from mlimage.errors import RunError, VerificationError
 from mlimage.host.request import Mount, RunRequest
 from mlimage.plan.golden import FROZEN
 from mlimage.runtime.golden.compare import STAGES, TIERS, compare_arrays, tolerances, worst
-from mlimage.runtime.golden.failure import GoldenError
-from mlimage.runtime.golden.record import Record, files_of_model, read_golden, write_golden
+from mlimage.runtime.golden.record import MANIFEST, Record, files_of_model, write_golden
 from mlimage.signals import deferred
+from mlimage.spec.frozen import DIGEST, digest_line
 from mlimage.spec.golden import Golden
+from mlimage.verify.models import take_model
 from mlimage.verify.parity.words import told
+from mlimage.verify.requests import Request
+from mlimage.verify.returned import returned_record
 
 _INSIDE: Final = "/data/golden"
 """Where the image finds the requests and puts the record."""
+_RECORD: Final = "record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,58 +95,25 @@ def _hint(stage: str, take: Take) -> str:
     return f"the {what} draws random numbers, or reads a clock or the network: leave that out"
 
 
-def cases_in(chosen: Path, trained: Path, *, shown: str) -> tuple[Path, ...]:
-    """The files of the requests, by name.
-
-    Args:
-        chosen: the folder that the spec names; it need not be there where training kept some.
-        trained: the folder where training keeps requests; it need not be there.
-        shown: what the first one is called in messages.
-
-    Raises:
-        UsageError: there are none, or two of one name.
-    """
-    hint = "put requests there, a file each: `zero.json`, `empty.csv`"
-    kept = _files_in(trained) if trained.is_dir() else []
-    try:
-        own = _files_in(chosen)
-    except OSError as error:
-        if not (kept and isinstance(error, FileNotFoundError)):
-            raise UsageError(f"`{shown}`: {reason_of(error)}", hint=hint) from error
-        own = []
-    if not own + kept:
-        raise UsageError(f"`{shown}` has no requests", hint=hint)
-    twice = {path.name for path in own} & {path.name for path in kept}
-    if twice:
-        raise UsageError(
-            f"`{shown}` has a request `{min(twice)}`, and training kept one of that name",
-            hint="give one of them another name",
-        )
-    return tuple(sorted((*own, *kept), key=lambda path: path.name))
-
-
-def _files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
-
-
 def freeze(
-    request: RunRequest, golden: Golden, cases: Sequence[Path], *, run: Callable[[RunRequest], int]
+    request: RunRequest, golden: Golden, requests: Sequence[Request], *, run: Callable[[RunRequest], int]
 ) -> Frozen:
     """Compute the record in the image, each time in a process of its own.
 
     Args:
         request: a run of the image, with its folder of models.
         golden: what the spec says.
-        cases: files of the requests.
+        requests: what is computed.
         run: runs a request, and gives its exit status.
 
     Raises:
-        RunError: the image could not compute it; its own lines said why.
+        RunError: the image could not compute it, and its own lines said why; or what it wrote is no record
+            of these requests.
         VerificationError: it did not compute the same each time.
     """
     records = []
     for take in (Take(what=""), *TAKES):
-        with _exchange(cases) as folder:
+        with _exchange(requests) as folder:
             status = run(
                 replace(
                     request,
@@ -157,30 +127,26 @@ def freeze(
                     f"the cases could not be computed in `{request.image.name}` (status {status})",
                     hint="its last lines above say why",
                 )
-            try:
-                records.append(read_golden(str(folder / "record")))
-            except GoldenError as error:
-                raise RunError(str(error)) from error
+            records.append(returned_record(folder, _RECORD, golden, requests, image=request.image.name))
     return agree(records, TAKES)
 
 
 def _arguments(golden: Golden) -> tuple[str, ...]:
     calls = ("--preprocess", golden.preprocess, "--predict", golden.predict, "--model", golden.model)
     state = (word for path in golden.state for word in ("--state", path))
-    return ("--cases", f"{_INSIDE}/cases", "--to", f"{_INSIDE}/record", *calls, *state)
+    return ("--cases", f"{_INSIDE}/cases", "--to", f"{_INSIDE}/{_RECORD}", *calls, *state)
 
 
 @contextmanager
-def _exchange(cases: Sequence[Path]) -> Iterator[Path]:
+def _exchange(requests: Sequence[Request]) -> Iterator[Path]:
     """A folder with the requests and an empty one for the record, for whatever user the image runs as."""
     with temporary_folder("golden") as folder:
         folder.chmod(0o755)
         (folder / "cases").mkdir(mode=0o755)
-        for case in cases:
-            shutil.copyfile(case, folder / "cases" / case.name)
-            (folder / "cases" / case.name).chmod(0o644)
-        (folder / "record").mkdir()
-        (folder / "record").chmod(0o777)
+        for each in requests:
+            write_atomically(folder / "cases" / each.name, each.content)
+        (folder / _RECORD).mkdir()
+        (folder / _RECORD).chmod(0o777)
         yield folder
 
 
@@ -200,21 +166,11 @@ def keep(frozen: Frozen, folder: Path, *, models: Path) -> None:
         made = scratch / "golden"
         made.mkdir()
         write_golden(frozen.record, str(made))
-        for path in files_of_model(frozen.record):
-            place = made / FROZEN / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(models / path, place)
-        check_models(frozen.record, made / FROZEN)
+        (made / DIGEST).write_text(digest_line((made / MANIFEST).read_bytes()))
+        for path, digest in files_of_model(frozen.record).items():
+            take_model(models, path, made / FROZEN / path, digest)
         made.chmod(0o755)
         with deferred():  # or neither record is there
-            if folder.exists():
+            if os.path.lexists(folder):
                 folder.rename(scratch / "before")
             made.rename(folder)
-
-
-def check_models(record: Record, folder: Path) -> None:
-    """Raises `RunError` where a file of model or state is not what was recorded."""
-    for path, digest in files_of_model(record).items():
-        with (folder / path).open("rb") as stream:
-            if hashlib.file_digest(stream, "sha256").hexdigest() != digest:
-                raise RunError(f"`{path}` has changed while it was recorded", hint="end the training first")

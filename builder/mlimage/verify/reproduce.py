@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.cache import Cache
+from mlimage.digest import Digest
 from mlimage.engines.build import build_image
 from mlimage.engines.layers import Engine
-from mlimage.errors import SpecError, VerificationError
+from mlimage.errors import SpecError, VerificationError, reason_of
 from mlimage.lock.inputs import Inputs
 from mlimage.lock.text import read_lock
 from mlimage.oci.model import SealedImage
@@ -17,12 +18,14 @@ from mlimage.oci.unpack import unpack_layers
 from mlimage.plan.config import APP
 from mlimage.plan.decide import plan
 from mlimage.plan.golden import FOLDER as GOLDEN_FOLDER
-from mlimage.plan.golden import FROZEN, MODELS
+from mlimage.plan.golden import FROZEN, LABEL, MODELS
 from mlimage.plan.golden import NAME as GOLDEN
 from mlimage.plan.model import BuildPlan
 from mlimage.plan.recipe import FOLDER, LOCK, SPEC
 from mlimage.plan.recipe import NAME as RECIPE
 from mlimage.progress import Progress
+from mlimage.regular import read_inside
+from mlimage.spec.frozen import DIGEST, LARGEST, MANIFEST, digest_line
 from mlimage.spec.load import LoadedSpec, parse_spec
 from mlimage.spec.model import ImageSpec
 from mlimage.spec.project import Project
@@ -74,12 +77,13 @@ def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
     wanted = [layer for layer in image.layers if layer.name in {RECIPE, _APP, GOLDEN}]
     unpack_layers(wanted, store, taken, of=image.name, owners=False, verify=True)
     said = _inside(taken, FOLDER, image.name)
-    spec = _spec(_inside(taken, f"{FOLDER}/{SPEC}", image.name).read_bytes(), image.name, name, variant)
+    spec = _spec(_read(taken, f"{FOLDER}/{SPEC}", image.name), image.name, name, variant)
     _inside(taken, f"{FOLDER}/{LOCK}", image.name).rename(_parent(project.lock_folder(name)))
     said.rename(_parent(project.image_folder(name)))
     if GOLDEN in layers:
         _inside(taken, GOLDEN_FOLDER, image.name).rename(project.golden_folder(name))
         _inside(taken, MODELS, image.name).rename(project.golden_folder(name) / FROZEN)
+        _hold(project.golden_folder(name), labels.get(LABEL), image.name)
     _inside(taken, APP, image.name).rename(_parent(project.image_folder(name) / spec.app.source))
     # What was left out of the application is not in the image, and what is in it was meant to be.
     loaded = replace(project.load(name), ignore=("!**",))
@@ -127,6 +131,21 @@ def _spec(content: bytes, image: str, name: str, variant: str) -> ImageSpec:
     if variant not in spec.variants:
         raise _damaged(image, f"there is no variant `{variant}`")
     return spec
+
+
+def _hold(folder: Path, label: str | None, image: str) -> None:
+    """Hold the record by the digest that the image names, as the project did that it was built from."""
+    manifest = _read(folder, MANIFEST, image)
+    if Digest.of(manifest) != label:
+        raise _damaged(image, f"its label `{LABEL}` is not the digest of its golden record")
+    (folder / DIGEST).write_text(digest_line(manifest))
+
+
+def _read(folder: Path, path: str, image: str) -> bytes:
+    try:
+        return read_inside(folder, path, LARGEST)
+    except OSError as error:
+        raise _damaged(image, f"`{path}`: {reason_of(error)}") from error
 
 
 def _inside(folder: Path, path: str, image: str) -> Path:

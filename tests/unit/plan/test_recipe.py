@@ -28,7 +28,7 @@ def laid_out(project: Project, name: str, tag: ImageTag, folder: Path) -> Projec
     shutil.copytree(
         project.image_folder(name) / loaded.spec.app.source, made.image_folder(name) / loaded.spec.app.source
     )
-    if loaded.golden is not None:
+    if loaded.manifest is not None:
         # It is a layer of its own.
         shutil.copytree(project.golden_folder(name), made.golden_folder(name))
     for path, content in recipe_files(loaded, lock):

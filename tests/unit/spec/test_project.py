@@ -72,7 +72,7 @@ def test_names_and_places(tmp_path: Path) -> None:
         (
             "dangling",
             "`images/dangling/mlimage.yaml` is no file",
-            "it is a folder, or a link that leads nowhere",
+            "it is a folder, a named pipe or a device, or a link that leads to no file",
         ),
     ],
 )

@@ -1,15 +1,14 @@
 """Which records of several processes are one golden record."""
 
 import struct
-from pathlib import Path
 
 import pytest
 
-from mlimage.errors import UsageError, VerificationError
+from mlimage.errors import VerificationError
 from mlimage.runtime.golden.compare import TIERS
 from mlimage.runtime.golden.record import ONE, Case, Record
 from mlimage.runtime.probe.operation import Values, doubles
-from mlimage.verify.freeze import TAKES, agree, cases_in
+from mlimage.verify.freeze import TAKES, agree
 
 
 def record(outputs: float = 1.0, features: float = 1.0) -> Record:
@@ -88,47 +87,3 @@ def test_what_nobody_could_verify_is_refused(at: int, other: Record, message: st
     with pytest.raises(VerificationError) as caught:
         agree(records, TAKES)
     assert (caught.value.message, caught.value.hint) == (message, hint)
-
-
-def test_requests_are_files(tmp_path: Path) -> None:
-    for name in ("b.json", "a.csv", ".hidden"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder").mkdir()
-    assert [path.name for path in cases_in(tmp_path, tmp_path / "none", shown="images/x/golden")] == [
-        "a.csv",
-        "b.json",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("empty", "`images/x/golden` has no requests"),
-        ("absent", "`images/x/golden`: no such file or directory"),
-    ],
-)
-def test_no_requests(tmp_path: Path, name: str, message: str) -> None:
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError) as caught:
-        cases_in(tmp_path / name, tmp_path / "none", shown="images/x/golden")
-    assert caught.value.message == message
-
-
-def test_requests_that_training_kept(tmp_path: Path) -> None:
-    chosen, kept = tmp_path / "chosen", tmp_path / "kept"
-    kept.mkdir()
-    (kept / "undecided.json").touch()
-    assert cases_in(chosen, kept, shown="images/x/golden") == (kept / "undecided.json",)
-    chosen.mkdir()
-    (chosen / "zero.json").touch()
-    (chosen / "a.json").touch()
-    found = cases_in(chosen, kept, shown="images/x/golden")
-    assert found == (chosen / "a.json", kept / "undecided.json", chosen / "zero.json")
-    (kept / "zero.json").touch()
-    with pytest.raises(UsageError) as caught:
-        cases_in(chosen, kept, shown="images/x/golden")
-    assert (
-        caught.value.message
-        == "`images/x/golden` has a request `zero.json`, and training kept one of that name"
-    )
-    assert caught.value.hint == "give one of them another name"

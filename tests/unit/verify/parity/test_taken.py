@@ -67,3 +67,21 @@ def test_a_newer_one_and_a_damaged_one(store: Store, tmp_path: Path) -> None:
         with pytest.raises(VerificationError) as caught:
             taken_record(frozen(store, changed), store, folder)
         assert caught.value.message == f"the golden record of `demo:cpu` cannot be used: {why}"
+
+
+def test_one_that_is_larger_than_records_are(store: Store, tmp_path: Path) -> None:
+    files = files_of(golden())
+    image, size = frozen(store, files), sum(map(len, files.values()))
+
+    def taken(folder: str, **limits: int) -> object:
+        (tmp_path / folder).mkdir()
+        return taken_record(image, store, tmp_path / folder, **limits)
+
+    assert taken("whole", most=len(files), largest=size) == golden()
+    for limits, why in (
+        ({"most": len(files) - 1}, f"it has more than {len(files) - 1} files"),
+        ({"largest": size - 1}, f"it is larger than {size - 1:,} bytes"),
+    ):
+        with pytest.raises(VerificationError) as caught:
+            taken(next(iter(limits)), **limits)
+        assert caught.value.message == f"the golden record of `demo:cpu` cannot be used: {why}"
