@@ -142,7 +142,7 @@ def test_a_cache_on_a_full_disk(machine: Machine, tiny: Offline, tmp_path: Path)
         status, said = machine.run("build")
         assert (status, said) == (
             11,
-            f"error: `{cache}/store/blobs/sha256`: {FULL}\nhint: free some {OF_CACHE}",
+            f"error: `{cache}`: {FULL}\nhint: free some {OF_CACHE}",
         )
         fill(disk)
         assert machine.run("cache", "prune")[0] == 0, "which is what the hint says"
@@ -234,7 +234,7 @@ def test_what_has_to_write_says_so(machine: Machine, tiny: Offline) -> None:
 def test_files_that_may_not_be_as_large(machine: Machine, tiny: Offline) -> None:
     status, said = machine.run("build", prefix=["prlimit", "--fsize=1000000"])
     assert (status, said) == refused(
-        f"`{tiny.cache.root}/store/blobs/sha256`: {LARGER}", "raise the limit: `ulimit -f unlimited`"
+        f"`{tiny.cache.root}`: {LARGER}", "raise the limit: `ulimit -f unlimited`"
     )
 
 
