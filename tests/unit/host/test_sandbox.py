@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from mlimage.daemon.connect import Daemon
 from mlimage.errors import RunError
-from mlimage.host.cgroup import files, parent_for
+from mlimage.host.cgroup import files, limited, parent_for
 from mlimage.host.choose import Choice, choose
 from mlimage.host.contract import User
 from mlimage.host.inside.settings import Bind, Settings
@@ -177,3 +178,13 @@ def test_why_a_machine_refuses() -> None:
 
     assert explain_refusal(PERSON, runner) == "unshare: unshare failed: not permitted"
     assert explain_refusal(PERSON, missing) == "`unshare` (util-linux) is not on this machine"
+
+
+def test_groups_of_killed_processes_go(tmp_path: Path) -> None:
+    own = f"mlimage-{os.getpid()}-1"
+    for name in ("mlimage-4194305-1", own, "mlimage-tests", "other"):  # above the kernel's largest number
+        (tmp_path / name).mkdir()
+    with limited(Limits(), tmp_path) as group:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+            [group.name, own, "mlimage-tests", "other"]
+        )
