@@ -267,7 +267,8 @@ def test_records(tmp_path: Path) -> None:
     path = store.blob(layer.blob.digest)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    with pytest.warns(MlimageWarning, match="is damaged; it is brought anew"):
+    said = f"layer `app` in the store is damaged: {layer.blob.digest}; it is brought anew"
+    with pytest.warns(MlimageWarning, match=said):
         assert records.get(key) is None, "the blob has another size"
     assert not path.exists()
     assert records.get(key) is None, "the blob is gone"
