@@ -1,6 +1,7 @@
 """Pulls from a registry: only what is missing, verified, and nothing that is no image of mlimage."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -272,7 +273,9 @@ def test_a_size_that_is_none(
     registry.manifests["team/demo", "latest"] = (MANIFEST, json.dumps(content).encode())
     with pytest.raises(RegistryError) as caught:
         pulled(registry, quick, store)
-    assert str(caught.value).startswith("`demo` is no image that mlimage can read: ")
+    assert re.match(
+        r"`demo` (is no image that mlimage can read|has a manifest that cannot be read): ", str(caught.value)
+    )
 
 
 def test_damage_in_the_store_is_mended(
