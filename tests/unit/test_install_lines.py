@@ -13,7 +13,7 @@ from mlimage.render.instructions import _STRICT
 from support.machine import ROOT
 
 PLACES = ("builder", "templates", "docs", "images", "tests/golden/workflows", ".github", ".ci")
-FILES = ("README.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")
+FILES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "pyproject.toml")
 OTHERS = frozenset({Requirement(ZSTANDARD).name})
 """What else is named, each a thing that mlimage looks for."""
 
