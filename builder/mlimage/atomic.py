@@ -14,6 +14,7 @@ from threading import Lock
 from typing import IO, Final
 
 from mlimage.errors import MlimageWarning
+from mlimage.signals import deferred
 from mlimage.trees import remove_tree
 
 PARTIAL: Final = ".partial-"
@@ -174,7 +175,8 @@ def temporary_folder(name: str, parent: Path | None = None) -> Iterator[Path]:
         with writing(folder):
             yield folder
     finally:
-        discard(folder)
+        with deferred():
+            discard(folder)
 
 
 def discard(folder: Path) -> bool:
