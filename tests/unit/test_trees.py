@@ -126,7 +126,7 @@ def test_any_tree(paths: list[list[str]], memory: Path) -> None:
     top = memory / "top"
     top.mkdir()
     for number, parts in enumerate(paths):
-        path = top.joinpath(*(f"{part}." for part in parts))
+        path = top.joinpath(*(f"{part}_" for part in parts))  # not `.` or `..`
         with suppress(OSError):  # a name of too many bytes, or a file in the way
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bytes(number))
