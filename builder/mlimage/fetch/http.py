@@ -367,8 +367,8 @@ class Http:
                 host = urlsplit(bare).hostname or "?"
                 exchange = Exchange(host, answer=network.timeouts.answer, window=self._window)
                 with (
+                    opened(body, exchange) as stream,  # what is passed over of a body takes no server's time
                     exchange.limit,
-                    opened(body, exchange) as stream,
                     session.request(
                         method or ("GET" if form is None else "POST"),
                         bare,

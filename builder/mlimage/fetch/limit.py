@@ -10,7 +10,8 @@ import os
 import socket
 import threading
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -22,14 +23,16 @@ class Limit:
     """How long one exchange may take; connections that its thread makes in the `with` block are held to it.
 
     Args:
-        seconds: that it may take; none until `allow` says some.
+        seconds: that it may take from the block's beginning, and again from when it is connected; no limit
+            until `allow` says some.
         why: what is wrong when it takes longer.
     """
 
     def __init__(self, seconds: float = math.inf, why: "Failure | None" = None) -> None:
-        self.until = time.monotonic() + seconds
+        self.until = math.inf
         self.late = False
         self.why = why
+        self._first = seconds, why
         self._lock = threading.Lock()
         self._held = ExitStack()
         self._sockets: list[socket.socket] = []
@@ -37,6 +40,7 @@ class Limit:
 
     def __enter__(self) -> Self:
         self._outer, _mine.limit = _current(), self
+        self.begin()
         _watchdog.watch(self)
         return self
 
@@ -48,6 +52,10 @@ class Limit:
         with self._lock:
             self._sockets.clear()
             self._held.close()
+
+    def begin(self) -> None:
+        """Let it take from now on what it may take at first."""
+        self.allow(*self._first)
 
     def allow(self, seconds: float, why: "Failure | None" = None) -> None:
         """Let it take so many seconds from now on, unless it is late already."""
@@ -86,6 +94,21 @@ def hold(connected: socket.socket) -> None:
     limit = _current()
     if limit is not None:
         limit.hold(connected)
+
+
+@contextmanager
+def connecting() -> Iterator[None]:
+    """Begin the time of the exchange that this thread is in, if there is one, when the block ends.
+
+    A name may have many addresses of which some do not answer, and each one that is tried has a time limit of
+    its own.
+    """
+    limit = _current()
+    if limit is not None:
+        limit.rest()
+    yield
+    if limit is not None:
+        limit.begin()
 
 
 def check() -> None:

@@ -7,12 +7,13 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from mlimage.fetch.limit import check, hold
+from mlimage.fetch.limit import check, connecting, hold
 
 
 class _Plain(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        made = super()._new_conn()
+        with connecting():
+            made = super()._new_conn()
         hold(made)  # before anything is said: a proxy, or a TLS handshake, may be slow, too
         return made
 

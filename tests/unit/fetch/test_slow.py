@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -339,3 +340,40 @@ def test_a_server_that_answers_slowly_after_it_took_everything(http: Http) -> No
     with raw_server(behave) as server, pytest.raises(FetchError) as caught:
         sent(http, server.url, 1 << 20)
     assert str(caught.value) == f"`{server.url}` cannot be sent to: {LATE}"
+
+
+def test_the_time_of_a_server_begins_when_it_is_connected(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name may have several addresses, and those that were tried before did not answer."""
+    found = socket.getaddrinfo
+
+    def slowly_found(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.6)
+        return found(*args, **kwargs)
+
+    def behave(talk: Talk) -> None:
+        talk.heard()
+        talk.say(OK, b"Content-Length: 2\r\n\r\nhi")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly_found)
+    with raw_server(behave) as server:
+        assert http.get(server.url).body == b"hi"
+
+
+def test_a_body_may_take_long_to_open(http: Http) -> None:
+    """What a registry has of a large blob is read and hashed before the rest of it is sent."""
+
+    def slowly_opened() -> io.BytesIO:
+        time.sleep(0.6)
+        return io.BytesIO(b"body")
+
+    def behave(talk: Talk) -> None:
+        heard = b""
+        while not heard.endswith(b"body") and (piece := talk.connection.recv(4096)):
+            heard += piece
+        talk.say(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server(behave) as server:
+        answer = http.send("PUT", server.url, body=Body(open=slowly_opened, size=4), attempts=1)
+    assert answer.status == 201
