@@ -67,13 +67,13 @@ class Store:
         path = self.blob(blob.digest)
         try:
             before = path.stat()
-            if before.st_size == blob.size:
-                if is_stamped(before, blob.digest):
-                    return True
-                if Digest.of_file(path) == blob.digest:
-                    if path.stat().st_mtime_ns == before.st_mtime_ns:
-                        stamp(path, blob.digest)
-                    return True
+            right = before.st_size == blob.size
+            if right and is_stamped(before, blob.digest):
+                return True
+            if Digest.of_file(path) == blob.digest:
+                if path.stat().st_mtime_ns == before.st_mtime_ns:
+                    stamp(path, blob.digest)
+                return right  # else who says that it has another size is wrong, and the blob is not damaged
         except FileNotFoundError:
             return False
         error = damaged(path, blob.digest, name=name, read=before)

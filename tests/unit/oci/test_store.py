@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -144,6 +145,13 @@ def test_putting_repairs_a_damaged_blob(tmp_path: Path) -> None:
     store.blob(blob.digest).write_bytes(b"evil")
     assert store.put(b"good", LAYER) == blob
     assert store.read(blob) == b"good"
+
+
+def test_a_wrong_size_that_somebody_else_says_damages_no_blob(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    blob = store.put(b"content", LAYER)
+    assert not store.is_sound(replace(blob, size=3))
+    assert store.is_sound(blob)
 
 
 def test_a_writer_that_is_left_early_leaves_nothing(tmp_path: Path) -> None:
