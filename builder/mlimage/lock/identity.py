@@ -4,6 +4,7 @@ A digest says which bytes, and not whose. What a lock says of them besides goes 
 keys of layers, so a layer is made of a file only after it was held against that.
 """
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +17,11 @@ _HINT: Final = (
     "lock files are not edited by hand: restore the folder from version control, "
     "or delete it and run `mlimage lock`"
 )
-_MAGIC: Final = {b"\x1f\x8b": "+gzip", b"\x28\xb5\x2f\xfd": "+zstd"}
-"""How compressed layers begin (RFC 1952, RFC 8878), and how their media types end."""
+_MAGIC: Final = {
+    re.compile(rb"\x1f\x8b"): "+gzip",
+    re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"): "+zstd",
+}
+"""How compressed layers begin (RFC 1952; RFC 8878, which may skip frames), and how their media types end."""
 
 
 def check_identity(item: Deb | LockedPackage | ImageLayer, path: Path) -> None:
@@ -67,7 +71,7 @@ def _check_wheel(package: LockedPackage, path: Path) -> None:
 def _check_layer(layer: ImageLayer, path: Path) -> None:
     with path.open("rb") as stream:
         begin = stream.read(4)
-    packed = next((kind for magic, kind in _MAGIC.items() if begin.startswith(magic)), "")
+    packed = next((kind for magic, kind in _MAGIC.items() if magic.match(begin)), "")
     if not layer.media_type.endswith(packed or ".tar"):
         raise LockError(
             f"the lock says that {_title(layer)} is `{layer.media_type}`, and it is not", hint=_HINT

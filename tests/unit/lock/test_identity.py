@@ -98,7 +98,14 @@ def test_a_wheel_that_is_another(change: dict[str, object], message: str, tmp_pa
 
 @pytest.mark.parametrize("kind", ["", "+gzip", "+zstd"])
 @pytest.mark.parametrize(
-    ("begin", "own"), [(b"etc/", ""), (b"\x1f\x8b", "+gzip"), (b"\x28\xb5\x2f\xfd", "+zstd")]
+    ("begin", "own"),
+    [
+        (b"etc/", ""),
+        (b"\x1f\x8b", "+gzip"),
+        (b"\x28\xb5\x2f\xfd", "+zstd"),
+        (b"\x50\x2a\x4d\x18", "+zstd"),
+        (b"\x5f\x2a\x4d\x18", "+zstd"),
+    ],
 )
 def test_how_a_layer_is_packed(begin: bytes, own: str, kind: str, tmp_path: Path) -> None:
     layer, path = a_layer(tmp_path, begin, kind)
