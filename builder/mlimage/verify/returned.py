@@ -1,9 +1,9 @@
 """The record that an image hands back: copied with limits, as from a stranger, and held to what was asked."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mlimage.atomic import temporary_folder
 from mlimage.errors import RunError, reason_of
 from mlimage.plan.golden import LARGEST_FILE, LARGEST_RECORD, MOST_FILES
 from mlimage.plan.manifest import fault_of
@@ -30,10 +30,10 @@ def returned_record(
     Raises:
         RunError: it is no record, not one of this, or something that cannot be read, a link or a named pipe.
     """
-    with tempfile.TemporaryDirectory(prefix="mlimage-golden-") as own:
-        _copy(folder, name, Path(own), image)
+    with temporary_folder("golden") as own:
+        _copy(folder, name, own, image)
         try:
-            record = read_golden(own)
+            record = read_golden(str(own))
             manifest = files_of(record)[MANIFEST]
         except GoldenError as error:
             raise _refused(image, str(error).removeprefix(f"{own}/")) from error

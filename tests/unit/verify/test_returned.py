@@ -1,7 +1,9 @@
 """What an image hands back is taken only where it is a record, and that of what was asked."""
 
 import os
+import resource
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,6 +72,19 @@ def refused(folder: Path) -> str:
 def test_a_record(folder: Path) -> None:
     (folder / "record/more.txt").touch()
     assert returned(folder) == RECORD
+
+
+def test_a_disk_that_cannot_take_the_copy_is_named(folder: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # as a full disk
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            returned(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    place = Path(str(caught.value.filename))
+    assert (place.parent, place.name[:15]) == (Path(tempfile.gettempdir()), "mlimage-golden-")
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("path", ["record/manifest.json", "record/cases/0001/raw.bin"])
