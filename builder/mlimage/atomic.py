@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from threading import Lock
+from threading import RLock
 from typing import IO, Final
 
 from mlimage.errors import MlimageWarning
@@ -59,7 +59,7 @@ NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 _unfinished: Final[set[Path]] = set()
 """Goes with the process: what a thread is writing at its end, or what a signal has kept from going before."""
-_beginning: Final = Lock()
+_beginning: Final = RLock()
 
 
 @contextmanager
@@ -157,6 +157,7 @@ def ended(path: Path) -> None:
 @atexit.register
 def _leave_nothing() -> None:
     """Threads may still run; those that would begin something wait from now on."""
+    # This one may: what was registered before this is called after it.
     _beginning.acquire(timeout=1)
     for path in _unfinished.copy():
         remove_tree(path)

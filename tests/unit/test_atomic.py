@@ -129,3 +129,20 @@ def test_the_process_takes_with_it_what_threads_and_signals_left(tmp_path: Path)
     )
     assert (done.stdout, done.stderr.splitlines()[-1]) == ("2\n", "KeyboardInterrupt")
     assert names(tmp_path) == []
+
+
+ENDS_LATE = """\
+import atexit, sys
+from pathlib import Path
+
+@atexit.register
+def late():
+    atomic.write_atomically(Path(sys.argv[1], "late"), b"whole")
+
+from mlimage import atomic
+"""
+
+
+def test_who_is_called_at_the_very_end_may_write(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", ENDS_LATE, str(tmp_path)], check=True, timeout=60)
+    assert (names(tmp_path), (tmp_path / "late").read_bytes()) == (["late"], b"whole")
