@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mlimage.cli.style import clean, painted
 from mlimage.errors import MlimageError, SpecError
-from mlimage.redact import redact
 from mlimage.signals import Signalled
 
 if TYPE_CHECKING:
@@ -244,6 +243,7 @@ def _record(error: BaseException, arguments: Sequence[str]) -> str:
 
     from mlimage import __version__
     from mlimage.process import Command
+    from mlimage.redact import redact
 
     text = "\n".join(
         (

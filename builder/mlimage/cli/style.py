@@ -5,8 +5,6 @@ import re
 import unicodedata
 from typing import Final, TextIO
 
-from mlimage.redact import redact
-
 _COLOURS: Final = {"red": "31", "yellow": "33", "cyan": "36", "bold": "1"}
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _OWN: Final = re.compile(r"(\x1b\[[0-9;]*m)")
@@ -32,6 +30,8 @@ def clean(text: str) -> str:
 
     A name in an archive cannot play with them. Line feeds, tabs and the colours of `painted` stay.
     """
+    from mlimage.redact import redact  # `--help` goes without its many expressions
+
     parts = _OWN.split(redact(text))
     return "".join(part if _OWN.fullmatch(part) else _CONTROL.sub(_escaped, part) for part in parts)
 
