@@ -14,7 +14,7 @@ from mlimage.plan.model import AppLayer, BuildPlan, GoldenLayer
 from mlimage.regular import UnfitFileError, listing, opened_below, opened_inside, pieces, shown_limit
 from mlimage.runtime.golden.failure import GoldenError
 from mlimage.runtime.golden.record import MANIFEST, Record, files_of_model, paths_of, read_golden
-from mlimage.spec.frozen import DIGEST
+from mlimage.spec.frozen import DIGEST, is_hidden
 
 _ORIGIN = "golden record"
 _MOST = 1_000_000
@@ -123,11 +123,10 @@ def _look(place: Path, plan: BuildPlan) -> dict[str, int]:
 
 
 def _need_nothing_else(record: Record, found: Iterable[str], place: Path, plan: BuildPlan) -> None:
-    """What the manifest does not name is of another record; files that begin with a dot are of nobody's."""
+    """What the manifest does not name is of another record, unless it is hidden."""
     known = {DIGEST, *paths_of(record), *(normpath(f"{FROZEN}/{path}") for path in files_of_model(record))}
     for path in found:
-        hidden = any(part.startswith(".") for part in path.split("/"))
-        if path not in known and not hidden:
+        if path not in known and not is_hidden(path):
             raise BuildError(
                 f"the golden record has a file that its manifest does not name: `{place / path}`",
                 hint=f"remove it, or take the whole folder from version control; {_again(plan)}",

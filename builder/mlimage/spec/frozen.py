@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.errors import reason_of
-from mlimage.regular import read_inside
+from mlimage.regular import listing, read_inside
 
 FOLDER: Final = "golden"
 """Of the record, in the image's folder of locks."""
@@ -16,6 +16,8 @@ DIGEST: Final = "manifest.sha256"
 """What `sha256sum manifest.json` writes; in the project only."""
 LARGEST: Final = 16 << 20
 """Bytes of a manifest; that of a hundred requests has some 50 kB."""
+_LEFT: Final = 1000
+"""Files that are looked at where there is no manifest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +46,18 @@ def digest_line(manifest: bytes) -> str:
 
 
 def read_manifest(lock_folder: Path) -> GoldenManifest | None:
-    """What there is of a golden record; None where there is no folder, or nothing in it.
+    """What there is of a golden record; None where there is no folder, or nothing in it that counts.
 
     Args:
         lock_folder: the image's folder of locks.
     """
-    folder = lock_folder / FOLDER
-    if not os.path.lexists(folder) or _is_empty(folder):
+    if not os.path.lexists(lock_folder / FOLDER):
         return None
     try:
         content = read_inside(lock_folder, f"{FOLDER}/{MANIFEST}", LARGEST)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and _is_empty(lock_folder):
+            return None
         return GoldenManifest(problem=_problem(MANIFEST, error))
     try:
         digest = read_inside(lock_folder, f"{FOLDER}/{DIGEST}", 1 << 10).decode("ascii", "replace")
@@ -65,9 +68,17 @@ def read_manifest(lock_folder: Path) -> GoldenManifest | None:
     return GoldenManifest(content=content, digest=digest)
 
 
-def _is_empty(folder: Path) -> bool:
-    """Git keeps no empty folders, and other tools leave them."""
-    return folder.is_dir() and not folder.is_symlink() and next(folder.iterdir(), None) is None
+def is_hidden(path: str) -> bool:
+    """Whether a file is nobody's: a part of its path begins with a dot, as in `.DS_Store`."""
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _is_empty(lock_folder: Path) -> bool:
+    """Git keeps no empty folders, and other tools leave them, some with hidden files."""
+    try:
+        return all(map(is_hidden, listing(lock_folder, FOLDER, most=_LEFT)))
+    except OSError:
+        return False
 
 
 def _problem(name: str, error: OSError) -> str:

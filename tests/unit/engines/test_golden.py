@@ -1,7 +1,8 @@
 """What of a golden record goes into an image: all of it, as it was recorded, or nothing."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,6 +113,22 @@ def test_no_record(project: Path) -> None:
     assert read_manifest(project / "lockfiles/none") is None
     (project / "lockfiles/y/golden").mkdir(parents=True)
     assert read_manifest(project / "lockfiles/y") is None
+    # A file manager has been there, and git has taken all else to another branch.
+    (project / "lockfiles/y/golden/cases/.cache").mkdir(parents=True)
+    for left in (".DS_Store", "cases/.DS_Store", "cases/.cache/x"):
+        (project / "lockfiles/y/golden" / left).touch()
+        assert read_manifest(project / "lockfiles/y") is None
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo])
+@pytest.mark.parametrize("left", ["cases/0001/raw.bin", "frozen/model.npz", "x"])
+def test_what_is_left_of_a_record(left: str, make: Callable[[Path], None], project: Path) -> None:
+    place = project / "lockfiles/y/golden" / left
+    place.parent.mkdir(parents=True)
+    make(place)
+    manifest = read_manifest(project / "lockfiles/y")
+    assert manifest
+    assert manifest.problem == "it has no `manifest.json`, so that nobody knows what the rest is"
 
 
 @pytest.mark.parametrize(
