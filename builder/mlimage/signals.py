@@ -82,13 +82,15 @@ _takers: Final[list[Taker]] = []
 
 @contextmanager
 def raised(*, last: bool) -> Iterator[Taker]:
-    """Raise signals as `Signalled` while the block runs, in the main thread; one that is ignored stays so.
+    """Raise signals as `Signalled` while the block runs, in the main thread.
+
+    One that is ignored stays so, and one that is not Python's own to handle, as in R, keeps its handler.
 
     Args:
         last: whether the process ends with the block. Its status stands then, and signals change it no more.
     """
     taker = Taker()
-    numbers = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    numbers = [number for number in ENDING if signal.getsignal(number) not in (signal.SIG_IGN, None)]
     _takers.append(taker)
     before = {number: signal.signal(number, taker.take) for number in numbers}
     try:

@@ -127,6 +127,16 @@ def test_what_is_ignored_stays_so_and_handlers_come_back() -> None:
     assert [signal.getsignal(number) for number in ENDING] == before
 
 
+def test_handlers_of_a_program_that_has_python_in_it_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = signal.getsignal
+    with monkeypatch.context() as patched:
+        # What Python says of a handler that it has not set, and cannot set back.
+        patched.setattr(signal, "getsignal", lambda _number: None)
+        with raised(last=False):
+            assert known(signal.SIGTERM) is signal.SIG_DFL
+    assert known(signal.SIGTERM) is signal.SIG_DFL
+
+
 PROGRAM = """\
 import os, signal, time
 from mlimage import signals
