@@ -254,8 +254,8 @@ def started(
             with deferred():
                 sandbox.close()
                 _end(process)
-            if request.tty:
-                _take_terminal_back()
+                if request.tty:
+                    _take_terminal_back()
 
 
 def _entered_group(stack: ExitStack, request: RunRequest, parent: Path | None) -> Path | None:
