@@ -31,6 +31,11 @@ _HOST: Final = re.compile(r"\[[0-9A-Fa-f:.]+\]|localhost\b|[^/?#@:]*\.[^/?#@:]|[
 """What is certainly a host, though another `@` comes behind it."""
 _DOMAIN: Final = re.compile(r"(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}(?=[:/?#]|\Z)")
 _IMAGE: Final = re.compile(r"@sha(?:256|512):")
+_LOGIN_WITH_SPACE: Final = re.compile(
+    r"(?!\[)(?:[^\s/?#:@.]*:(?![0-9]{1,5}(?:[/?#]|\Z))|[^\s/?#:@]+:(?!\s|\Z|[0-9]{1,5}(?:[\s/?#,;.)]|\Z)))"
+)
+"""A user with a password that may have white space. A host in a sentence has a dot: `https://a.io: b@c`."""
+_QUOTE_BEFORE: Final = re.compile(r"[\"'`][A-Za-z][A-Za-z0-9+.-]*\Z")
 _LOGIN: Final = re.compile(r"(/)[^\s/:@]+:[^/@]+(?=@)")
 """In the path of a folder, which a URL without its scheme is taken for."""
 _EXAMPLE: Final = re.compile(r"(?:NAME|USER|USERNAME)?:?(?:PASSWORD|TOKEN)?")
@@ -159,7 +164,7 @@ def _reach(text: str, begin: re.Match[str]) -> str:
     """As much of the text as may be of the URL; between our backticks a password may have white space."""
     run = _RUN.match(text, begin.end())
     reach = run[0] if run else ""
-    if "@" not in reach and _USER_AND_COLON.match(reach) and text.count("`", 0, begin.start()) % 2:
+    if "@" not in reach and _LOGIN_WITH_SPACE.match(reach) and text.count("`", 0, begin.start()) % 2:
         return text[begin.end() :].partition("`")[0]
     return reach
 
@@ -182,7 +187,7 @@ def _is_secret(text: str, colon: int, said: str) -> bool:
 def _secrets_of(value: str) -> Iterator[str]:
     """What of a value may not be shown: users with their passwords, passwords, and tokens in their place."""
     for begin in _AUTHORITY.finditer(value):
-        rest = value[begin.end() :]
+        rest = _rest_of_url(value, begin)
         end = _end(rest)
         # A user has no dot, and a host with a port mostly has one: rather too much is hidden than too little.
         if _USER.match(rest) and not (end >= 0 and _DOMAIN.match(rest, end + 1)):
@@ -190,6 +195,15 @@ def _secrets_of(value: str) -> Iterator[str]:
         if end >= 0 and _is_secret(value, begin.start(), rest[:end]) and not _IMAGE.match(rest, end):
             yield rest[:end]
             yield rest[:end].partition(":")[2]
+
+
+def _rest_of_url(value: str, begin: re.Match[str]) -> str:
+    """What of a value may be of the URL: an honest sentence, or JSON, goes on behind one."""
+    rest = value[begin.end() :]
+    quoted = _QUOTE_BEFORE.search(value[max(0, begin.start() - 32) : begin.start()])
+    if quoted:
+        rest = rest.partition(quoted[0][0])[0]
+    return rest if _LOGIN_WITH_SPACE.match(rest) else re.split(r"\s", rest, maxsplit=1)[0]
 
 
 def _forms(secret: str) -> list[str]:

@@ -155,6 +155,17 @@ def test_a_url_in_a_text(url: str) -> None:
             "`x @ git+https://***@acme.io/x@v1` names a place",
         ),
         ("the password of `x`", "https://bob:password@acme.io", "the password of `x`"),
+        *(
+            (f"`{value}`: `docs` and `questions`", value, f"`{value}`: `docs` and `questions`")
+            for value in (
+                "docs https://docs.acme.io, questions: ml@acme.io",
+                "docs https://docs.acme.io: questions to ml@acme.io",
+                "docs https://docs.acme.io:8443, questions: ml@acme.io",
+                "docs https://docs.acme.io (questions: root@web)",
+                '{"docs": "https://docs.acme.io", "questions": "ml@acme.io"}',
+                '{"docs":"https://docs.acme.io","questions":"ml@acme.io"}',
+            )
+        ),
     ],
 )
 def test_pieces_of_a_value(text: str, value: str, shown: str) -> None:
