@@ -169,7 +169,7 @@ def _inside(value: Any) -> Iterator[Any]:
 
 
 def _too_deep() -> DocumentError:
-    return DocumentError(f"the document has lists and objects in each other, more than {MAX_DEPTH}")
+    return DocumentError(f"the document is nested more than {MAX_DEPTH} levels deep")
 
 
 def _mended(value: Any) -> Any:

@@ -127,7 +127,7 @@ def _of_place(error: OSError) -> Refusal | None:
 def _words(number: int, owner: _Owner, path: str | None) -> tuple[str, str] | None:
     match number:
         case errno.ENOSPC if path is not None and _lacks_inodes(path):
-            return "the disk has no more inodes, so it takes no more files", _MORE_ROOM[owner].replace(
+            return "the disk has no inodes left for more files", _MORE_ROOM[owner].replace(
                 "free some", "delete files", 1
             )
         case errno.ENOSPC:
@@ -205,7 +205,9 @@ def _lacks_inodes(path: str) -> bool:
 def _large_files(owner: _Owner) -> tuple[str, str]:
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit == resource.RLIM_INFINITY:
-        return "the file system takes no file as large", _MORE_ROOM[owner].replace("free some, or ", "", 1)
+        return "the file system does not support files this large", _MORE_ROOM[owner].replace(
+            "free some, or ", "", 1
+        )
     return f"no file may be larger than {limit} bytes (`ulimit -f`)", "raise the limit: `ulimit -f unlimited`"
 
 
@@ -213,10 +215,10 @@ def _open_files() -> Refusal:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = _ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(max(_ENOUGH_FILES, soft * 2), hard)
     return Refusal(
-        what=f"too many files are open: {soft} may be (`ulimit -n`)",
+        what=f"too many files are open: the limit is {soft} (`ulimit -n`)",
         hint=f"raise the limit: `ulimit -n {enough}`"
         if enough > soft
-        else f"let root raise the limit of {hard} that you have (`ulimit -Hn`)",
+        else f"ask root to raise your hard limit of {hard} (`ulimit -Hn`)",
     )
 
 
@@ -225,14 +227,14 @@ def _processes(cgroups: Path) -> Refusal:
     what = "no more processes and threads can be started"
     if (pids := _full_group(cgroups)) is not None:
         return Refusal(
-            what=f"{what}: the control group may have {pids} (pids.max)",
+            what=f"{what}: the limit of the control group is {pids} (pids.max)",
             hint="give it more (`docker run --pids-limit`, systemd's TasksMax)",
         )
     soft, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if soft != resource.RLIM_INFINITY and os.geteuid() != 0:
         return Refusal(
-            what=f"{what}: you may have {soft} (`ulimit -u`)",
-            hint="end other programs of yours, or let root raise the limit",
+            what=f"{what}: your limit is {soft} (`ulimit -u`)",
+            hint="end other programs of yours, or ask root to raise the limit",
         )
     memory, _ = resource.getrlimit(resource.RLIMIT_AS)
     if memory != resource.RLIM_INFINITY:
@@ -247,7 +249,7 @@ def _memory() -> Refusal:
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
         return Refusal(
-            what=f"no memory is left of {soft >> 10} KiB (`ulimit -v`)",
+            what=f"the memory limit of {soft >> 10} KiB is used up (`ulimit -v`)",
             hint="raise the limit: `ulimit -v unlimited`",
         )
     return Refusal(what="no memory is left on this machine", hint="end other programs")

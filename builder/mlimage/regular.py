@@ -195,7 +195,7 @@ def _entered(name: str, path: str, parent: int) -> int:
 
 def _walked(folder: int, below: str, path: str) -> Iterator[tuple[str, int | None]]:
     if below.count("/") > _DEEPEST:
-        raise UnfitFileError(f"it has folders in folders, more than {_DEEPEST}", path)
+        raise UnfitFileError(f"it has more than {_DEEPEST} levels of folders", path)
     with os.scandir(folder) as entries:
         for entry in entries:
             place = f"{below}{entry.name}"

@@ -80,7 +80,7 @@ def test_what_changed_since_is_refused_by_the_next_build(trained: Project) -> No
     assert (status, error) == (
         7,
         (
-            f"error: the golden record in `lockfiles/{IMAGE}/golden` is not whole: it has no "
+            f"error: the golden record in `lockfiles/{IMAGE}/golden` is incomplete: it has no "
             "`manifest.json`, so that nobody knows what the rest is"
         ),
     )

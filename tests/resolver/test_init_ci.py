@@ -230,7 +230,7 @@ def test_something_else_at_the_url(
     assert capsys.readouterr().err.endswith(
         f"error: `{made.name}` from `{url}` has another hash: expected sha256:{'0' * 64}, "
         f"got {digest_of(made.read_bytes())}\n"
-        "hint: is it the digest that `sha256sum` prints for your own copy of the file?\n"
+        "hint: compare it with the digest that `sha256sum` prints for your own copy of the file\n"
     )
     assert not (project.parent / ".github").exists()
     assert list((project / "lockfiles").iterdir()) == []

@@ -29,7 +29,7 @@ def test_a_full_registry(tmp_path: Path, pushable: SealedImage, source: Store, q
                 pushed(pushable, source, to)
             assert caught.value.exit_status == 9
             assert caught.value.message.startswith(f"`{registry.host}` fails at `team/demo@sha256:")
-            assert caught.value.hint == "its disk may be full: ask who runs it, and push again"
+            assert caught.value.hint == "its disk may be full: ask its operator, and push again"
             assert registry.tags("team/demo") == []
             subprocess.run(["mount", "-o", "remount,size=20m", storage], check=True)
             pushed(pushable, source, to)

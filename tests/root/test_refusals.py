@@ -31,7 +31,7 @@ pytestmark = pytest.mark.root
 
 FULL = "no space is left on the disk"
 LARGER = "no file may be larger than 1000000 bytes (`ulimit -f`)"
-INODES = "the disk has no more inodes, so it takes no more files"
+INODES = "the disk has no inodes left for more files"
 OF_CACHE = "(`mlimage cache prune`), or set MLIMAGE_CACHE to a folder on another disk"
 OF_PROJECT = "free some there, or work in a folder on another disk"
 LARGE = {"three/large.bin": os.urandom(2_000_000)}
@@ -241,7 +241,7 @@ def test_files_that_may_not_be_as_large(machine: Machine, tiny: Offline) -> None
 def test_too_many_open_files(machine: Machine) -> None:
     status, said = machine.run("build", prefix=["prlimit", "--nofile=14:14"])
     assert status == 11
-    assert "too many files are open: 14 may be (`ulimit -n`)" in said
+    assert "too many files are open: the limit is 14 (`ulimit -n`)" in said
 
 
 def test_too_many_processes(machine: Machine) -> None:
@@ -258,8 +258,8 @@ def test_too_many_processes(machine: Machine) -> None:
     ]
     status, said = machine.run("build", prefix=somebody)
     assert (status, said) == refused(
-        "no more processes and threads can be started: you may have 1 (`ulimit -u`)",
-        "end other programs of yours, or let root raise the limit",
+        "no more processes and threads can be started: your limit is 1 (`ulimit -u`)",
+        "end other programs of yours, or ask root to raise the limit",
     )
 
 

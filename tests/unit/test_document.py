@@ -45,9 +45,9 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         (b"[1e999]", "the document has a number that is out of range"),
         (b"[1" + b"0" * 5000 + b"]", "the document has a number that is out of range"),
         (b"null", "the document is null"),
-        (b"[" * 101 + b"]" * 101, "the document has lists and objects in each other, more than 100"),
-        (b"[" * 99_999, "the document has lists and objects in each other, more than 100"),
-        (b'{"a":' * 99_999, "the document has lists and objects in each other, more than 100"),
+        (b"[" * 101 + b"]" * 101, "the document is nested more than 100 levels deep"),
+        (b"[" * 99_999, "the document is nested more than 100 levels deep"),
+        (b'{"a":' * 99_999, "the document is nested more than 100 levels deep"),
     ],
 )
 def test_what_is_no_document(content: bytes, message: str) -> None:

@@ -118,24 +118,24 @@ print(found.hint)
             "OSError(24, 'x', '/p/a')",
             ["NOFILE=64"],
             [
-                "too many files are open: 64 may be (`ulimit -n`)",
-                "let root raise the limit of 64 that you have (`ulimit -Hn`)",
+                "too many files are open: the limit is 64 (`ulimit -n`)",
+                "ask root to raise your hard limit of 64 (`ulimit -Hn`)",
             ],
         ),
         (
             "MemoryError()",
             [f"AS={4 << 30}"],
-            ["no memory is left of 4194304 KiB (`ulimit -v`)", f"{GREATER} -v unlimited`"],
+            ["the memory limit of 4194304 KiB is used up (`ulimit -v`)", f"{GREATER} -v unlimited`"],
         ),
         (
             "RuntimeError(\"can't allocate lock\")",
             [f"AS={4 << 30}"],
-            ["no memory is left of 4194304 KiB (`ulimit -v`)", f"{GREATER} -v unlimited`"],
+            ["the memory limit of 4194304 KiB is used up (`ulimit -v`)", f"{GREATER} -v unlimited`"],
         ),
         (
             "OSError(12, 'Cannot allocate memory')",
             [f"AS={4 << 30}"],
-            ["no memory is left of 4194304 KiB (`ulimit -v`)", f"{GREATER} -v unlimited`"],
+            ["the memory limit of 4194304 KiB is used up (`ulimit -v`)", f"{GREATER} -v unlimited`"],
         ),
     ],
 )  # fmt: skip
@@ -155,7 +155,7 @@ def test_a_full_control_group(tmp_path: Path) -> None:
     (group / "pids.max").write_text("50\n")
     (group / "pids.current").write_text("48\n")
     assert refusal_of(error, cgroups=tmp_path) == Refusal(
-        what="no more processes and threads can be started: the control group may have 50 (pids.max)",
+        what="no more processes and threads can be started: the limit of the control group is 50 (pids.max)",
         hint="give it more (`docker run --pids-limit`, systemd's TasksMax)",
     )
     for limit, now in (("max", "48"), ("500", "48")):

@@ -185,7 +185,7 @@ def test_a_listing_that_goes_too_deep(tmp_path: Path) -> None:
     (tmp_path / "record" / Path(*["d"] * 100)).mkdir(parents=True)
     with pytest.raises(UnfitFileError) as caught:
         listing(tmp_path, "record", most=1000)
-    assert caught.value.strerror == "it has folders in folders, more than 32"
+    assert caught.value.strerror == "it has more than 32 levels of folders"
 
 
 def test_a_link_in_place_of_the_listed_folder(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def verify(
             more = f", and {tree.count - 1} more" if tree.count > 1 else ""
             screen.say(f"{verdict}: {tree.path}: {tree.first}{more}")
         for unknown in looked.unknown:
-            screen.say(f"not checked: {unknown}: an earlier mlimage unpacked it, and noted nothing of it")
+            screen.say(f"not checked: {unknown}: an earlier mlimage unpacked it, without an inventory")
         for name in result.incomplete:
             screen.say(f"incomplete: {name}")
     if result.damaged or result.incomplete or looked.damaged:

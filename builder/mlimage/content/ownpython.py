@@ -41,5 +41,7 @@ def own_python() -> OwnPython:
     platform = native_platform()
     if platform is None:
         known = " or ".join(f"`{each}`" for each in PLATFORMS)
-        raise UsageError("python of this machine cannot be locked for", hint=f"use a machine that is {known}")
+        raise UsageError(
+            "mlimage cannot be locked for the python of this machine", hint=f"use a machine that is {known}"
+        )
     return OwnPython(root=Path("/"), python=f"{sys.version_info[0]}.{sys.version_info[1]}", platform=platform)

@@ -194,7 +194,7 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
             case socket.gaierror() | u.NameResolutionError():
                 reason = f"the name `{host}` is not known (DNS)"
             case TimeoutError() if "handshake" in str(cause):  # as OpenSSL's module says it
-                return slow(f"TLS with `{host}` does not begin within {timeouts.connect:g} seconds")
+                return slow(f"the TLS handshake with `{host}` takes more than {timeouts.connect:g} seconds")
             case r.ReadTimeout() | u.ReadTimeoutError() | TimeoutError():
                 return slow(f"`{host}` sent nothing for {timeouts.read:g} seconds")
             case ConnectionRefusedError():
@@ -209,7 +209,7 @@ def of_exception(error: BaseException, url: str, timeouts: Timeouts) -> Failure:
                     f"the connection broke after {cause.partial} of {cause.partial + cause.expected} bytes"
                 )
             case http.client.HTTPException() if not isinstance(cause, http.client.RemoteDisconnected):
-                reason = f"`{host}` does not answer as HTTP wants it ({_odd(cause)})"
+                reason = f"`{host}` sends an answer that is not valid HTTP ({_odd(cause)})"
             case OSError() if cause.errno is not None and not isinstance(cause, r.RequestException):
                 reason = f"no connection to `{host}` ({(cause.strerror or '').lower()})"
             case r.InvalidProxyURL():

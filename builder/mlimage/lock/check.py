@@ -180,7 +180,7 @@ def contradictions(loaded: LoadedSpec, lock: Lock) -> tuple[str, ...]:
         index = bound.get(pin.name, "default")
         if pin.index != index:
             lines.append(f"`{pin.name}` is locked from the index `{pin.index}`, and must come from `{index}`")
-    lines += [f"`{name}` is locked, which the python of the base cannot install" for name in _unfit(lock)]
+    lines += [f"`{name}` is locked, but the python of the base cannot install it" for name in _unfit(lock)]
     return (*lines, *_contradictions_of_base(lock.base, lock.wanted))
 
 

@@ -145,7 +145,9 @@ def _fetched(source: PinnedUrl, http: Http, cache: Cache, progress: Progress) ->
             try:
                 fetch_input(http, cache, source.url, digest=source.sha256, size=None, task=task)
             except ReplacedError as error:
-                error.hint = "is it the digest that `sha256sum` prints for your own copy of the file?"
+                error.hint = (
+                    "compare it with the digest that `sha256sum` prints for your own copy of the file"
+                )
                 raise
     return read_distribution(path, source.filename)
 

@@ -129,7 +129,7 @@ def _parse_deb(item: Table, platform: Platform) -> Deb:
     )
     item.done()
     if not names_deb(deb.path, deb.name, deb.version, deb.architecture):
-        raise item.error(f"`path` is not that of `{deb.name}` {deb.version} for {deb.architecture}", "path")
+        raise item.error(f"`path` does not match `{deb.name}` {deb.version} for {deb.architecture}", "path")
     if deb.architecture not in ("all", platform.debian):
         raise item.error(
             f"`{deb.name}` is for {deb.architecture}, and the base for {platform}", "architecture"
@@ -203,7 +203,7 @@ def _parse_package(item: Table) -> LockedPackage:
     )
     item.done()
     if not names_wheel(package.file, name, version):
-        raise item.error(f"`file` is not of `{name}` {version}", "file")
+        raise item.error(f"`file` does not match `{name}` {version}", "file")
     return package
 
 

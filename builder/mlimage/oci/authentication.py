@@ -109,7 +109,8 @@ class RegistryAuthentication:
         realm = parameters.get("realm", "")
         if not realm:
             raise RegistryError(
-                f"`{self._place}` wants a token, and does not say from where: it has no `realm`"
+                f"`{self._place}` asks for a token, but does not say where to get one: "
+                "its answer has no `realm`"
             )
         if not _is_web(realm):
             raise RegistryError(

@@ -50,7 +50,7 @@ class LayerStream:
             self._drain()  # whose error is the truer one
             raise DamagedError(
                 f"layer `{self._layer.name}`, {self._layer.blob.digest}, cannot be unpacked: {error}",
-                hint="the image is wrong where it comes from: push it there anew, or take another",
+                hint="the image is damaged in its registry: push it again, or use another",
             ) from error
         self._done += len(piece)
         if self._content is not None:
@@ -68,7 +68,7 @@ class LayerStream:
             )
         if self._done > self._most:
             raise BuildError(
-                f"layer `{self._layer.name}` is one too many: an image may unpack to {UNPACKED} bytes"
+                f"with layer `{self._layer.name}` the image unpacks to more than {UNPACKED} bytes"
             )
         return piece
 

@@ -24,7 +24,7 @@ from mlimage.spec.registry import DOCKER_HUB, Reference
 _JUDGED: Final = frozenset({400, 401, 403, 404, 405, 406, 413, 416})
 _TOO_MANY: Final = 429
 _FULL: Final = 507
-_FULL_HINT: Final = "its disk may be full: ask who runs it, and push again"
+_FULL_HINT: Final = "its disk may be full: ask its operator, and push again"
 _ALONE: Final = 1 << 20
 """Bytes of a blob up to which it goes in one request; what breaks then begins anew."""
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)\Z")
@@ -348,7 +348,8 @@ class Destination:
         if status == 413:
             return RegistryError(
                 f"`{named}` is too large for `{self._registry}` (HTTP 413){why}",
-                hint="it, or a proxy before it, limits the size of uploads: let who runs it raise the limit",
+                hint="it, or a proxy in front of it, limits the size of uploads: ask its operator to raise "
+                "the limit",
             )
         if status == _FULL:
             return RegistryError(

@@ -97,7 +97,7 @@ def read_index(node: Node) -> tuple[Entry, ...]:
     manifests = node.get("manifests").need()
     entries = manifests.items()
     if len(entries) > MAX_MANIFESTS:
-        raise manifests.wrong(f"a list of {len(entries)}, of which {MAX_MANIFESTS} are the most")
+        raise manifests.wrong(f"a list of {len(entries)}, of at most {MAX_MANIFESTS}")
     return tuple(map(read_entry, entries))
 
 
@@ -149,7 +149,7 @@ def read_manifest(node: Node) -> Manifest:
     layers = node.get("layers").need()
     entries = layers.items()
     if len(entries) > MAX_LAYERS:
-        raise layers.wrong(f"a list of {len(entries)}, of which {MAX_LAYERS} are the most")
+        raise layers.wrong(f"a list of {len(entries)}, of at most {MAX_LAYERS}")
     return Manifest(
         config=read_descriptor(node.get("config")),
         layers=tuple(map(read_entry, entries)),

@@ -77,7 +77,7 @@ class Store:
         except FileNotFoundError:
             return False
         error = damaged(path, blob.digest, name=name, read=before)
-        warnings.warn(MlimageWarning(f"{error.message}; it is brought anew"), stacklevel=2)
+        warnings.warn(MlimageWarning(f"{error.message}; it is built or pulled again"), stacklevel=2)
         return False
 
     def open(self, blob: Descriptor, *, name: str | None = None) -> Outgoing:

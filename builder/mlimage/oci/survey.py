@@ -39,7 +39,12 @@ def survey(cache: Cache) -> tuple[Part, ...]:
         ("scans", "what was found in layers", cache.scans, len(things_in(cache.scans))),
         ("advisories", "what sources of advisories said", cache.advisories, len(things_in(cache.advisories))),
         ("unpacked", "unpacked images", cache.unpacked, len(things_in(cache.unpacked))),
-        ("inventories", "what is in what is unpacked", cache.inventories, len(things_in(cache.inventories))),
+        (
+            "inventories",
+            "inventories of unpacked images and bases",
+            cache.inventories,
+            len(things_in(cache.inventories)),
+        ),
     )
     return tuple(
         Part(name=name, what=what, folder=folder, count=count, size=size_of(folder) if folder.is_dir() else 0)

@@ -29,14 +29,14 @@ def check_manifest(manifest: GoldenManifest, golden: Golden, image: str) -> None
     again = f"take the whole folder from version control, or `mlimage freeze {image}` records anew"
     if manifest.problem:
         raise BuildError(
-            f"the golden record in `{place}` is not whole: {manifest.problem}",
-            hint=f"{again}; `mlimage freeze {image} --drop` lets it go, for an image without the model",
+            f"the golden record in `{place}` is incomplete: {manifest.problem}",
+            hint=f"{again}; `mlimage freeze {image} --drop` removes it, for an image without the model",
         )
     if not manifest.digest:
         raise BuildError(
-            f"the golden record in `{place}` has no `{DIGEST}`, which holds its manifest",
-            hint=f"commit the one that `mlimage freeze` wrote; for a record of an older mlimage, that nobody "
-            f"changed: `(cd {place} && sha256sum {MANIFEST} > {DIGEST})`",
+            f"the golden record in `{place}` has no `{DIGEST}`, the digest of its manifest",
+            hint=f"commit the one that `mlimage freeze` wrote; if an older mlimage wrote the record, and "
+            f"nobody changed it: `(cd {place} && sha256sum {MANIFEST} > {DIGEST})`",
         )
     if not manifest.held:
         raise BuildError(
@@ -87,14 +87,14 @@ def _files(said: Mapping[str, Any], golden: Golden) -> Iterator[str]:
     state = [path.removeprefix("models/") for path in preprocess if path.startswith("models/")]
     for path, digest in (*model.items(), *preprocess.items()):
         if not path or path.startswith("/") or ".." in path.split("/") or _CONTROL.search(path):
-            yield f"`{_shown(path)}` is no path of a file"
+            yield f"`{_shown(path)}` is not the path of a file"
         if not _SHA256.match(digest):
-            yield f"`{_shown(str(digest))}` is no SHA-256 digest"
+            yield f"`{_shown(str(digest))}` is not a SHA-256 digest"
     yield from _named("model", list(model), (golden.model,))
     yield from _named("state", state, golden.state)
     for path in preprocess:
         if not path.startswith(("app/", "models/")):
-            yield f"`{_shown(path)}` is no file of the application or the folder of models"
+            yield f"`{_shown(path)}` is not a file of the application or the folder of models"
 
 
 def _named(word: str, paths: list[str], wanted: tuple[str, ...]) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _cases(said: Any) -> Iterator[str]:
         yield "it has no cases"
     for name in names:
         if name in {"", ".", ".."} or "/" in name or _CONTROL.search(name):
-            yield f"`{_shown(name)}` is no name of a case, which is that of a file"
+            yield f"`{_shown(name)}` cannot be the name of a case: it is not the name of a file"
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         yield f"it has two cases named `{_shown(min(twice))}`"

@@ -102,7 +102,7 @@ def pull(
     except NoPlatformError as error:
         raise RegistryError(f"`{name}` is not there for `{platform}`", hint=error.hint) from error
     except UnreadableError as error:
-        raise RegistryError(f"`{name}` {error}", hint="push it again with what made it") from error
+        raise RegistryError(f"`{name}` {error}", hint="push it again with the tool that made it") from error
     except ManifestError as error:
         raise RegistryError(f"`{name}` {error}", hint="`docker pull` takes images of any kind") from error
     blobs = {

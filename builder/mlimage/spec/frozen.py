@@ -83,6 +83,6 @@ def _is_empty(lock_folder: Path) -> bool:
 
 def _problem(name: str, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"it has no `{name}`, so that nobody knows what the rest is"
+        return f"it has no `{name}`"
     at = os.path.basename(error.filename or name)  # noqa: PTH119 - the folder, where that is none
     return f"`{at}` cannot be read: {reason_of(error)}"

@@ -177,7 +177,7 @@ def test_cache_verify_looks_at_unpacked_trees(
     assert mlimage("cache", "verify", "--deep") == 0
     assert capsys.readouterr().out.splitlines()[1:] == [
         "read 1 unpacked tree",
-        f"not checked: {cache.roots}/old: an earlier mlimage unpacked it, and noted nothing of it",
+        f"not checked: {cache.roots}/old: an earlier mlimage unpacked it, without an inventory",
     ]
     (tree / "app/x").write_bytes(b"2")
     (tree / "app/y").write_bytes(b"2")

@@ -97,7 +97,7 @@ def test_what_contradicts_itself_is_seen_offline(words: tuple[str, ...], tiny: O
     finally:
         write_lock(folder(tiny), true)
     assert status == 4
-    assert ": `file` is not of `one` 1.1\n" in told
+    assert ": `file` does not match `one` 1.1\n" in told
 
 
 @pytest.mark.parametrize("lie", [wheel(size=5), wheel(license="MIT"), wheel(required_by=("two",))])

@@ -36,7 +36,7 @@ def test_a_build_makes_a_damaged_layer_anew(name: str, project: Project) -> None
     with pytest.warns(MlimageWarning) as heard:
         assert project.made() == [name]
     assert [str(each.message) for each in heard] == [
-        f"layer `{name}` in the store is damaged: {layer.blob.digest}; it is brought anew"
+        f"layer `{name}` in the store is damaged: {layer.blob.digest}; it is built or pulled again"
     ]
     assert project.build().image == image
     assert project.made() == []

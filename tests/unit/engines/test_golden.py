@@ -136,14 +136,11 @@ def test_what_is_left_of_a_record(left: str, make: Callable[[Path], None], proje
     [
         (
             "manifest.json",
-            (
-                "the golden record in `lockfiles/x/golden` is not whole: it has no `manifest.json`, so that "
-                "nobody knows what the rest is"
-            ),
+            ("the golden record in `lockfiles/x/golden` is incomplete: it has no `manifest.json`"),
         ),
         (
             "manifest.sha256",
-            "the golden record in `lockfiles/x/golden` has no `manifest.sha256`, which holds its manifest",
+            "the golden record in `lockfiles/x/golden` has no `manifest.sha256`, the digest of its manifest",
         ),
         ("cases/0001/raw.bin", "{golden}/cases/0001/raw.bin: it is missing"),
         (
@@ -197,14 +194,14 @@ def test_what_lies_in_place_of_a_file_of_a_case(kind: str, why: str, project: Pa
 def test_what_lies_in_place_of_the_manifest(kind: str, why: str, project: Path) -> None:
     put(kind, project / "lockfiles/x/golden/manifest.json")
     assert refused(project)[0] == (
-        f"the golden record in `lockfiles/x/golden` is not whole: `manifest.json` cannot be read: {why}"
+        f"the golden record in `lockfiles/x/golden` is incomplete: `manifest.json` cannot be read: {why}"
     )
 
 
 def test_what_lies_in_place_of_its_digest(project: Path) -> None:
     put("endless", project / "lockfiles/x/golden/manifest.sha256")
     assert refused(project)[0] == (
-        "the golden record in `lockfiles/x/golden` is not whole: `manifest.sha256` cannot be read: it is a "
+        "the golden record in `lockfiles/x/golden` is incomplete: `manifest.sha256` cannot be read: it is a "
         "symbolic link, not a regular file"
     )
 
@@ -214,7 +211,7 @@ def test_a_link_in_place_of_the_folder(project: Path) -> None:
     golden.rename(project / "elsewhere")
     golden.symlink_to(project / "elsewhere")
     assert refused(project)[0] == (
-        "the golden record in `lockfiles/x/golden` is not whole: `golden` cannot be read: it is a symbolic "
+        "the golden record in `lockfiles/x/golden` is incomplete: `golden` cannot be read: it is a symbolic "
         "link, not a folder"
     )
 

@@ -152,7 +152,7 @@ def test_a_tls_handshake_that_drips_ends() -> None:
     ):
         http.get(f"https://127.0.0.1:{server.port}/x")
     assert str(caught.value).endswith(
-        " cannot be fetched: tried 2 times: TLS with `127.0.0.1` does not begin within 0.3 seconds"
+        " cannot be fetched: tried 2 times: the TLS handshake with `127.0.0.1` takes more than 0.3 seconds"
     )
 
 
@@ -248,10 +248,10 @@ def test_more_than_was_said_is_not_taken_for_the_next_answer(http: Http) -> None
 @pytest.mark.parametrize(
     ("head", "reason"),
     [
-        (b"X: x\r\n" * 200, "`127.0.0.1` does not answer as HTTP wants it (got more than 100 headers)"),
+        (b"X: x\r\n" * 200, "`127.0.0.1` sends an answer that is not valid HTTP (got more than 100 headers)"),
         (
             b"X: " + b"x" * 70_000,
-            "`127.0.0.1` does not answer as HTTP wants it (got more than 65536 bytes when reading header line)",  # noqa: E501
+            "`127.0.0.1` sends an answer that is not valid HTTP (got more than 65536 bytes when reading header line)",  # noqa: E501
         ),
     ],
 )
@@ -273,7 +273,7 @@ def test_an_answer_that_is_none(http: Http) -> None:
     with raw_server(behave) as server, pytest.raises(FetchError) as caught:
         http.get(server.url)
     assert str(caught.value) == (
-        f"`{server.url}` cannot be fetched: `127.0.0.1` does not answer as HTTP wants it "
+        f"`{server.url}` cannot be fetched: `127.0.0.1` sends an answer that is not valid HTTP "
         "(it begins with `SSH-2.0-OpenSSH_9.2`)"
     )
 

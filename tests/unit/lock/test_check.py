@@ -147,7 +147,7 @@ def test_pins_that_nobody_resolved(tmp_path: Path) -> None:
         "  `Scikit_Learn[a,b]<2` is asked for, and no package of that name is locked\n"
         "  `scipy` is locked from the index `team`, and must come from `default`\n"
         "  `scipy-1.7-cp312-cp312-manylinux_2_28_x86_64.whl` is locked, "
-        "which the python of the base cannot install\n"
+        "but the python of the base cannot install it\n"
         "  base package `git` is asked for, and not locked"
     )
 

@@ -248,7 +248,7 @@ EDITS: dict[str, tuple[str, Callable[[str], str], str]] = {
     "a version in the table": (
         "cpu.toml",
         lambda text: text.replace('version = "1.0"', 'version = "1.1"', 1),
-        "digits/cpu.toml:24: `file` is not of `numpy` 1.1",
+        "digits/cpu.toml:24: `file` does not match `numpy` 1.1",
     ),
     "a comment": (
         "cpu.toml",

@@ -19,7 +19,7 @@ from support.pushing import destination
 
 CONTENT = b"layer"
 BLOB = Descriptor(media_type=LAYER, digest=Digest.of(CONTENT), size=len(CONTENT))
-FULL = "its disk may be full: ask who runs it, and push again"
+FULL = "its disk may be full: ask its operator, and push again"
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def refusal(of: str, status: int, *, manifest: bool = False) -> tuple[str, Mlima
         (
             413,
             "`team/demo@{digest}` is too large for `{host}` (HTTP 413)",
-            "it, or a proxy before it, limits the size of uploads: let who runs it raise the limit",
+            "it, or a proxy in front of it, limits the size of uploads: ask its operator to raise the limit",
         ),
     ],
 )

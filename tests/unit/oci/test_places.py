@@ -183,7 +183,7 @@ def damaged(files: dict[str, bytes], name: str) -> dict[str, bytes]:
     return {**files, name: files[name].replace(b"linux", b"Linux")}
 
 
-DEEP = "the document has lists and objects in each other, more than 100"
+DEEP = "the document is nested more than 100 levels deep"
 
 
 def test_what_is_damaged(store: Store, tmp_path: Path) -> None:

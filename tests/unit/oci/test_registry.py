@@ -352,7 +352,7 @@ def test_who_gives_tokens_gives_none(answer: bytes, why: str, repository: Open, 
     assert message == f"`http://R/token` gives no token for `http://R`: {why}"
 
 
-NO_REALM = "`http://R` wants a token, and does not say from where: it has no `realm`"
+NO_REALM = "`http://R` asks for a token, but does not say where to get one: its answer has no `realm`"
 TO = "`http://R` sends for a token to"
 
 

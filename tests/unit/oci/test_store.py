@@ -275,7 +275,7 @@ def test_records(tmp_path: Path) -> None:
     path = store.blob(layer.blob.digest)
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    said = f"layer `app` in the store is damaged: {layer.blob.digest}; it is brought anew"
+    said = f"layer `app` in the store is damaged: {layer.blob.digest}; it is built or pulled again"
     with pytest.warns(MlimageWarning, match=said):
         assert records.get(key) is None, "the blob has another size"
     assert not path.exists()

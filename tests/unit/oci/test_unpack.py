@@ -329,7 +329,7 @@ def test_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("mlimage.oci.unpack.UNPACKED", 50_000)
     with pytest.raises(BuildError) as caught:
         unpack(tmp_path, *layers)
-    assert str(caught.value) == (f"layer `layer-1` is one too many: an image may unpack to {UNPACKED} bytes")
+    assert str(caught.value) == (f"with layer `layer-1` the image unpacks to more than {UNPACKED} bytes")
     monkeypatch.undo()
     (tmp_path / "other").mkdir()
     monkeypatch.setattr("mlimage.oci.blobstream.is_bomb", partial(is_bomb, unsuspicious=1 << 20))

@@ -95,22 +95,22 @@ def refused(manifest: GoldenManifest) -> tuple[str, str | None]:
 
 
 def test_half_a_record_is_refused() -> None:
-    why = "it has no `manifest.json`, so that nobody knows what the rest is"
+    why = "it has no `manifest.json`"
     assert refused(GoldenManifest(problem=why)) == (
-        f"the golden record in `lockfiles/x/golden` is not whole: {why}",
+        f"the golden record in `lockfiles/x/golden` is incomplete: {why}",
         (
             "take the whole folder from version control, or `mlimage freeze x` records anew; "
-            "`mlimage freeze x --drop` lets it go, for an image without the model"
+            "`mlimage freeze x --drop` removes it, for an image without the model"
         ),
     )
 
 
 def test_a_manifest_without_its_digest_is_refused() -> None:
     assert refused(GoldenManifest(content=MANIFEST)) == (
-        "the golden record in `lockfiles/x/golden` has no `manifest.sha256`, which holds its manifest",
+        "the golden record in `lockfiles/x/golden` has no `manifest.sha256`, the digest of its manifest",
         (
-            "commit the one that `mlimage freeze` wrote; for a record of an older mlimage, that nobody "
-            "changed: `(cd lockfiles/x/golden && sha256sum manifest.json > manifest.sha256)`"
+            "commit the one that `mlimage freeze` wrote; if an older mlimage wrote the record, and nobody "
+            "changed it: `(cd lockfiles/x/golden && sha256sum manifest.json > manifest.sha256)`"
         ),
     )
 
@@ -160,13 +160,13 @@ def at(*steps: str | int, to: object) -> Callable[[dict[str, Any]], object]:
         ),
         (
             at("cases", 0, "name", to="../../evil"),
-            "`../../evil` is no name of a case, which is that of a file",
+            "`../../evil` cannot be the name of a case: it is not the name of a file",
         ),
-        (at("cases", 0, "name", to=".."), "`..` is no name of a case, which is that of a file"),
-        (at("cases", 0, "name", to=""), "`` is no name of a case, which is that of a file"),
+        (at("cases", 0, "name", to=".."), "`..` cannot be the name of a case: it is not the name of a file"),
+        (at("cases", 0, "name", to=""), "`` cannot be the name of a case: it is not the name of a file"),
         (
             at("cases", 0, "name", to="a\x1b[2Jb"),
-            "`a\\x1b[2Jb` is no name of a case, which is that of a file",
+            "`a\\x1b[2Jb` cannot be the name of a case: it is not the name of a file",
         ),
         (at("cases", to=[]), "it has no cases"),
         (
@@ -195,9 +195,9 @@ def at(*steps: str | int, to: object) -> Callable[[dict[str, Any]], object]:
         ),
         (
             at("model", "files", to={"model.npz/../../x": "a" * 64}),
-            "`model.npz/../../x` is no path of a file",
+            "`model.npz/../../x` is not the path of a file",
         ),
-        (at("model", "files", to={"model.npz": "a"}), "`a` is no SHA-256 digest"),
+        (at("model", "files", to={"model.npz": "a"}), "`a` is not a SHA-256 digest"),
         (at("model", "files", to={}), "it has nothing of `model: model.npz`, which mlimage.yaml names"),
         (
             at("preprocess", "files", "models/scaler", to="a" * 64),
@@ -205,7 +205,7 @@ def at(*steps: str | int, to: object) -> Callable[[dict[str, Any]], object]:
         ),
         (
             at("preprocess", "files", "etc/passwd", to="a" * 64),
-            "`etc/passwd` is no file of the application or the folder of models",
+            "`etc/passwd` is not a file of the application or the folder of models",
         ),
         (at("format", to=2), "it has format 2, and this version of mlimage reads format 1"),
         (at("cases", to=7), "it is damaged (TypeError: 'int' object is not iterable)"),

@@ -210,11 +210,11 @@ UNREAD = "`demo` has a manifest that cannot be read:"
     [
         (
             lambda image: canonical_json({"schemaVersion": 2, "manifests": [entry(image)] * 5000}),
-            f"{UNREAD} `manifests` is a list of 5000, of which 1000 are the most",
+            f"{UNREAD} `manifests` is a list of 5000, of at most 1000",
         ),
         (
             lambda _: b"[" * (MAX_DOCUMENT - 1),
-            f"{UNREAD} the document has lists and objects in each other, more than 100",
+            f"{UNREAD} the document is nested more than 100 levels deep",
         ),
         (
             lambda _: b" " * (MAX_DOCUMENT + 1),
@@ -284,7 +284,7 @@ def test_damage_in_the_store_is_mended(
     pulled(registry, quick, store)
     layer = pushable.layers[0]
     store.blob(layer.blob.digest).write_bytes(bytes(layer.blob.size))
-    with pytest.warns(MlimageWarning, match="is damaged; it is brought anew"):
+    with pytest.warns(MlimageWarning, match="is damaged; it is built or pulled again"):
         assert pulled(registry, quick, store).fetched == layer.blob.size
     store.check(layer.blob)
 
@@ -324,5 +324,8 @@ def test_an_odd_configuration(
     odd(registry, **run)
     with pytest.raises(RegistryError) as caught:
         pulled(registry, quick, store)
-    assert (str(caught.value), caught.value.hint) == (f"`demo` {message}", "push it again with what made it")
+    assert (str(caught.value), caught.value.hint) == (
+        f"`demo` {message}",
+        "push it again with the tool that made it",
+    )
     assert store.tags() == {}
