@@ -103,9 +103,11 @@ def refusal_of(error: BaseException, *, cgroups: Path = _CGROUP) -> Refusal | No
 def exhausted_by(error: BaseException) -> BaseException | None:
     """What an error was raised from that says that the machine has no more to give, or itself if it does."""
     at: BaseException | None = error
-    while at is not None:
+    seen = set()  # chains may end in a circle
+    while at is not None and id(at) not in seen:
         if isinstance(at, MemoryError) or (isinstance(at, OSError) and at.errno in EXHAUSTED):
             return at
+        seen.add(id(at))
         at = at.__cause__
     return None
 

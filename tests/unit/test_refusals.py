@@ -174,6 +174,8 @@ def test_what_an_error_was_raised_from() -> None:
     assert exhausted_by(cause) is cause
     error.__cause__ = full("/p/a", number=errno.EACCES)
     assert exhausted_by(error) is None, "that is for the error to say"
+    error.__cause__ = error
+    assert exhausted_by(error) is None, "a circle ends"
 
 
 def test_a_write_says_where(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, NoReturn, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from mlimage.digest import Digest
-from mlimage.errors import FetchError, MlimageError, RegistryError
+from mlimage.errors import FetchError, RegistryError
 from mlimage.fetch import Body, EndlessError, Http, HttpResponse, RefusedError, Retry, UnreachableError
 from mlimage.fetch.pace import LEAST
 from mlimage.oci.authentication import NOBODY, RegistryAuthentication
@@ -147,14 +147,14 @@ class Destination:
                 failed = error
                 fruitless = 1 if sent.most - before >= LEAST else fruitless + 1
                 if fruitless == self._retry.attempts:
-                    raise self._not_taken(blob, error) from error
+                    self._give_up(blob, error)
                 self._retry.wait(fruitless, None)
             except _LostError:  # the registry knows nothing of this upload any more
                 location = None
                 fruitless += 1
                 if fruitless == self._retry.attempts:
                     if failed:  # which is why it was lost
-                        raise self._not_taken(blob, failed) from failed
+                        self._give_up(blob, failed)
                     raise RegistryError(
                         f"`{self._registry}` loses the upload of {blob.digest} again and again"
                     ) from None
@@ -226,13 +226,15 @@ class Destination:
         self._expect(answer, {200}, what)
         return answer
 
-    def _not_taken(self, blob: Descriptor, error: UnreachableError | RegistryError) -> MlimageError:
-        """Why a blob could not be sent: where the registry answered, it is its own word."""
+    def _give_up(self, blob: Descriptor, error: UnreachableError | RegistryError) -> NoReturn:
+        """Say why a blob could not be sent: where the registry answered, it is its own word."""
         if isinstance(error, RegistryError):
-            return error
+            raise error
         if error.status is not None:
-            return self._refusal(error.status, blob.digest, "")
-        return FetchError(f"`{self._registry}` does not take {blob.digest}: {error.message}", hint=error.hint)
+            raise self._refusal(error.status, blob.digest, "") from error
+        raise FetchError(
+            f"`{self._registry}` does not take {blob.digest}: {error.message}", hint=error.hint
+        ) from error
 
     def _begin(self, blob: Descriptor) -> str:
         answer = self._send("POST", f"{self._url}/blobs/uploads/", what=blob.digest)

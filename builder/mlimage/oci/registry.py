@@ -215,7 +215,9 @@ class Repository:
         except RefusedError as error:
             raise self._refusal(place, error.status, path.rpartition("/")[2], "") from error
         except UnreachableError as error:
-            raise self._busy(place, error) from error
+            if error.status == _TOO_MANY:
+                raise _busy(place) from error
+            raise
 
     def _download(self, place: _Place, digest: Digest, size: int, to: Path, task: Task) -> None:
         try:
@@ -230,15 +232,9 @@ class Repository:
         except RefusedError as error:
             raise self._refusal(place, error.status, digest, "") from error
         except UnreachableError as error:
-            raise self._busy(place, error) from error
-
-    def _busy(self, place: _Place, error: UnreachableError) -> RegistryError | UnreachableError:
-        if error.status != _TOO_MANY:
-            return error
-        return RegistryError(
-            f"`{place.name}` gives no more for now: too many requests (HTTP 429)",
-            hint=f"wait, or `docker login {place.host}`: who has a login may ask more often",
-        )
+            if error.status == _TOO_MANY:
+                raise _busy(place) from error
+            raise
 
     def _refusal(self, place: _Place, status: int, selector: str, said: str) -> RegistryError:
         named = f"{self._reference.repository}{'@' if ':' in selector else ':'}{selector}"
@@ -267,6 +263,13 @@ def default_place(registry: str, *, plain: bool = False) -> Location:
         return Location(f"https://{HOST_OF_HUB}")
     unencrypted = Location(f"http://{registry}")
     return unencrypted if plain or not unencrypted.plain else Location(f"https://{registry}")
+
+
+def _busy(place: _Place) -> RegistryError:
+    return RegistryError(
+        f"`{place.name}` gives no more for now: too many requests (HTTP 429)",
+        hint=f"wait, or `docker login {place.host}`: who has a login may ask more often",
+    )
 
 
 def said(body: bytes) -> str:
