@@ -182,12 +182,12 @@ def _cache() -> Path | None:
 
 
 def _is_temporary(place: Path) -> bool:
-    """Whether it is in a temporary file or folder of ours; others may have their project in TMPDIR."""
+    """Whether it is TMPDIR itself, or in something of ours there; others may have their project in it."""
     try:
         parts = place.relative_to(Path(tempfile.gettempdir()).absolute()).parts
     except (OSError, ValueError):
         return False
-    return bool(parts) and parts[0].startswith(TEMPORARY)
+    return not parts or parts[0].startswith(TEMPORARY)
 
 
 def _lacks_inodes(path: str) -> bool:

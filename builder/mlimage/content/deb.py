@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from mlimage.atomic import TEMPORARY, writing
+from mlimage.atomic import writing
 from mlimage.content.ar import Member, read_members
 from mlimage.content.entry import Entry, Kind
 from mlimage.content.inflate import inflate, open_part
@@ -150,15 +150,15 @@ def _limit(control: DebControl) -> int:
 
 def _read_control(path: Path, member: Member, compression: str) -> DebControl:
     with (
-        tempfile.NamedTemporaryFile(prefix=TEMPORARY) as spool,
-        writing(spool.name),
+        tempfile.TemporaryFile() as spool,  # without a name: nothing stays, however the process ends
+        writing(tempfile.gettempdir()),
         open_part(path, member.offset, member.size) as packed,
     ):
         inflate(packed, compression, spool.write, limit=_CONTROL_LIMIT)
         spool.flush()
         files = {
             entry.path: _content(entry)
-            for entry in read_entries(Path(spool.name), origin="control")
+            for entry in read_entries(Path(f"/proc/self/fd/{spool.fileno()}"), origin="control")
             if entry.kind is Kind.FILE
         }
     try:
