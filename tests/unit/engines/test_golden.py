@@ -12,12 +12,11 @@ from mlimage.engines.golden import golden_files, trained_since
 from mlimage.errors import BuildError
 from mlimage.plan.decide import plan
 from mlimage.plan.model import BuildPlan, GoldenLayer
-from mlimage.runtime.golden.compare import TIERS
-from mlimage.runtime.golden.record import ONE, Case, Record, write_golden
-from mlimage.runtime.probe.operation import doubles
+from mlimage.runtime.golden.record import write_golden
 from mlimage.spec.frozen import DIGEST, digest_line, read_manifest
 from mlimage.spec.load import LoadedSpec, parse_spec
 from support.locks import lock
+from support.records import small_record
 from support.unfit import put, watchdog
 
 SPEC = b"""
@@ -50,24 +49,7 @@ def project(tmp_path: Path) -> Path:
     (app / "features.py").write_bytes(b"def transform(x): ...\n")
     (frozen / "model.npz").write_bytes(b"model")
     (tmp_path / "models/x/model.npz").write_bytes(b"model")
-    record = Record(
-        calls={"preprocess": "features:transform", "predict": "model:scores"},
-        model={"model.npz": digest(b"model")},
-        preprocess={"app/features.py": digest(b"def transform(x): ...\n")},
-        seed=0,
-        profile="fast",
-        fingerprint={},
-        tolerance=TIERS,
-        cases=(
-            Case(
-                name="one.json",
-                content_type="application/json",
-                raw=b"1",
-                features={ONE: doubles([1.0])},
-                outputs={"output": doubles([1.0])},
-            ),
-        ),
-    )
+    record = small_record(model=digest(b"model"), preprocess=digest(b"def transform(x): ...\n"))
     place = frozen.parent
     write_golden(record, str(place))
     (place / DIGEST).write_text(digest_line((place / "manifest.json").read_bytes()))

@@ -13,11 +13,11 @@ from mlimage.plan.decide import plan
 from mlimage.plan.manifest import fault_of
 from mlimage.plan.model import AppLayer, GoldenLayer
 from mlimage.runtime.golden.compare import TIERS, tolerances
-from mlimage.runtime.golden.record import ONE, Case, Record, files_of
-from mlimage.runtime.probe.operation import doubles
+from mlimage.runtime.golden.record import files_of
 from mlimage.spec.frozen import GoldenManifest, digest_line
 from mlimage.spec.load import LoadedSpec, parse_spec
 from support.locks import lock
+from support.records import small_record
 
 SPEC = b"""
 name: x
@@ -35,24 +35,7 @@ def loaded() -> LoadedSpec:
     )
 
 
-RECORD = Record(
-    calls={"preprocess": "features:transform", "predict": "model:scores"},
-    model={"model.npz": "a" * 64},
-    preprocess={"app/features.py": "b" * 64},
-    seed=0,
-    profile="fast",
-    fingerprint={},
-    tolerance=TIERS,
-    cases=(
-        Case(
-            name="one.json",
-            content_type="application/json",
-            raw=b"1",
-            features={ONE: doubles([1.0])},
-            outputs={"output": doubles([1.0])},
-        ),
-    ),
-)
+RECORD = small_record()
 MANIFEST = files_of(RECORD)["manifest.json"]
 
 

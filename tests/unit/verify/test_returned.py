@@ -11,34 +11,17 @@ import pytest
 
 from mlimage.errors import RunError
 from mlimage.runtime.golden.compare import TIERS
-from mlimage.runtime.golden.record import ONE, Case, Record, write_golden
-from mlimage.runtime.probe.operation import doubles
+from mlimage.runtime.golden.record import Record, write_golden
 from mlimage.spec.golden import Golden
 from mlimage.verify.models import need_models, take_model
 from mlimage.verify.requests import Request
 from mlimage.verify.returned import returned_record
+from support.records import small_record
 from support.unfit import put, watchdog
 
 GOLDEN = Golden(preprocess="features:transform", predict="model:scores", model="model.npz")
 REQUESTS = (Request(name="one.json", content=b"1"),)
-RECORD = Record(
-    calls={"preprocess": "features:transform", "predict": "model:scores"},
-    model={"model.npz": "a" * 64},
-    preprocess={"app/features.py": "b" * 64},
-    seed=0,
-    profile="fast",
-    fingerprint={},
-    tolerance=TIERS,
-    cases=(
-        Case(
-            name="one.json",
-            content_type="application/json",
-            raw=b"1",
-            features={ONE: doubles([1.0])},
-            outputs={"output": doubles([1.0])},
-        ),
-    ),
-)
+RECORD = small_record()
 HINT = (
     "something in the image writes there in place of mlimage: look at what its code does when it is "
     "imported, and build again"
