@@ -8,7 +8,8 @@ from mlimage.lock.model import ImageBase, Lock
 from mlimage.plan.cuda import CudaFacts, cuda_facts
 from mlimage.plan.features import numpy_features, xla_flags
 from mlimage.plan.model import ImageConfig
-from mlimage.spec.model import ImageSpec, RegistryBase, Role
+from mlimage.runtime.roles import PREDICT
+from mlimage.spec.model import ImageSpec, RegistryBase, Role, Serve
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import accelerator_of
 
@@ -16,8 +17,8 @@ _PROGRAMS: Final = "/opt/venv/bin"
 PATH: Final = f"{_PROGRAMS}:/usr/local/bin:/usr/bin:/bin"
 _PATH_OF_DOCKER: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Where programs are looked for in an image that does not say."""
-_NOT_INHERITED: Final = frozenset({"PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"})
-"""They would lead the image's python away from its own environment."""
+_NOT_INHERITED: Final = frozenset({"PORT", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"})
+"""They would lead the image's python away from its own environment, and its server from its own port."""
 ENTRYPOINT: Final = ("/opt/venv/bin/python", "-I", "/opt/mlimage/entrypoint.py")
 APP: Final = "app"
 """Where the application's files are in the image, and the working directory."""
@@ -120,7 +121,7 @@ def roles_file(spec: ImageSpec, lock: Lock, config: ImageConfig, role: RoleName 
     serves = spec.serve if role in {None, "serve"} else None
     of_roles = {name for each in (trains, serves) if each for name in each.env}
     train = _role(trains) if trains else None
-    serve = _role(serves) | {"port": serves.port, "health": serves.health} if serves else None
+    serve = _server(serves) if serves else None
     places = (
         {name: known for name, known in spec.data.items() if known} if isinstance(spec.data, dict) else {}
     )
@@ -134,6 +135,14 @@ def roles_file(spec: ImageSpec, lock: Lock, config: ImageConfig, role: RoleName 
             "determinism": _determinism(spec, lock),
         }
     )
+
+
+def _server(serves: Serve) -> dict[str, object]:
+    """The path of predictions goes unsaid where it is as it is by default."""
+    said = {"port": serves.port, "health": serves.health}
+    if serves.predict != PREDICT:
+        said["predict"] = serves.predict
+    return _role(serves) | said
 
 
 def _determinism(spec: ImageSpec, lock: Lock) -> dict[str, object]:

@@ -7,6 +7,9 @@ Who wins, from the strongest:
 3. what the image sets for all roles (`env` of the spec and of the variant);
 4. what a cloud service tells (see `cloud`), then mlimage's defaults.
 
+A server's port has two names, MLIMAGE_PORT and the customary PORT, which Cloud Run and Heroku set: the
+strongest of these who says one of them says the other, too.
+
 The variables of the profile `strict` (`pins`) nobody overrides: who sets one otherwise is refused. The
 profile itself the caller may choose, by MLIMAGE_PROFILE.
 
@@ -82,7 +85,10 @@ def environment(environ: Mapping[str, str], roles: Roles, role: str | None, fact
     wanted = pins(said, facts.host.cpu.architecture)
     given = {name: value for name, value in environ.items() if value != roles.env.get(name)}
     chosen = roles.roles[role].env if role else {}
-    result = {**_defaults(environ, roles, said, role, facts), **environ, **chosen, **given}
+    defaults = _defaults(environ, roles, said, role, facts)
+    result = {**defaults, **environ, **chosen, **given}
+    if "serve" in roles.roles:
+        result.update(_port(given, chosen, environ, defaults))
     if not result["PYTHONHASHSEED"]:
         # To Python an empty one is none, and so a random one.
         result["PYTHONHASHSEED"] = str(said.seed % _HASH_SEEDS)
@@ -130,8 +136,17 @@ def _defaults(
             defaults["MLIMAGE_PORT"] = str(server.port)
         if server.health is not None:
             defaults["MLIMAGE_HEALTH_ROUTE"] = server.health
-        defaults["MLIMAGE_PREDICT_ROUTE"] = "/invocations"
+        defaults["MLIMAGE_PREDICT_ROUTE"] = server.predict
     return {**defaults, **cloud_variables(environ, role=role, data=roles.data, exists=facts.exists)}
+
+
+def _port(*levels: Mapping[str, str]) -> dict[str, str]:
+    """Both names of the port, as the strongest who says one has them."""
+    for level in levels:
+        ours, customary = level.get("MLIMAGE_PORT"), level.get("PORT")
+        if ours or customary:
+            return {"MLIMAGE_PORT": ours or customary or "", "PORT": customary or ours or ""}
+    return {}
 
 
 def _threads(environ: Mapping[str, str], threads: int) -> dict[str, str]:

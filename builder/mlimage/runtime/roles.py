@@ -10,15 +10,18 @@ from mlimage.runtime.failure import StartError
 
 FILE = "/opt/mlimage/roles.json"
 ROLES = ("train", "serve")
+PREDICT = "/invocations"
+"""Where a server predicts that says no other path: SageMaker's own."""
 
 
 class Role(NamedTuple):
-    """One role: its command, its environment and, for a server, its port and health path."""
+    """One role: its command, its environment and, for a server, its port, health path and path of predictions."""
 
     command: tuple[str, ...]
     env: dict[str, str]
     port: int | None
     health: str | None
+    predict: str = PREDICT
 
 
 class Determinism(NamedTuple):
@@ -115,6 +118,7 @@ def _role(said: Any) -> Role:
         env=_texts(said["env"]),
         port=None if port is None else _number(port),
         health=None if health is None else _text(health),
+        predict=_text(said.get("predict", PREDICT)),
     )
 
 

@@ -13,7 +13,6 @@ from mlimage.spec.fields import ENV, refuse
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "zsh", "ksh"})
 _SIGNS: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"})
 _VARIABLE: Final = re.compile(r"\$(?:[A-Za-z_]|\{|\()")
-_PORT: Final = re.compile(r"(\$\{?)PORT\b")
 
 
 def _command(value: object) -> object:
@@ -74,7 +73,7 @@ def _script_of(words: tuple[str, ...]) -> int | None:
 
 def _for_a_shell(value: str, *, steps: bool) -> str:
     """The command as a list that works; a single program takes the shell's place, so that it gets signals."""
-    script = _PORT.sub(r"\1MLIMAGE_PORT", value.strip())
+    script = value.strip()
     if not steps and not script.startswith("exec "):
         script = f"exec {script}"
     return f"[sh, -c, {json.dumps(script, ensure_ascii=False)}]"

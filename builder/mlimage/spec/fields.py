@@ -165,15 +165,23 @@ def _env_name(value: str) -> str:
     return value
 
 
-def _health(value: str) -> str:
+def _route(value: str, example: str) -> str:
     if not re.fullmatch(r"/[!-~]*", value):
         hint = (
-            "write it as `/ping`"
+            f"write it as `{example}`"
             if not re.fullmatch(r"[!-~]+", value) or "://" in value
             else f"write `/{value}`"
         )
         raise refuse(f"`{value}` is not a path that a server is asked for", hint)
     return value
+
+
+def _health(value: str) -> str:
+    return _route(value, "/ping")
+
+
+def _predict(value: str) -> str:
+    return _route(value, "/predict")
 
 
 def _variant(value: str) -> str:
@@ -331,6 +339,7 @@ EnvName = Annotated[str, AfterValidator(_env_name), _text(ENV)]
 Environment = dict[EnvName, str]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HealthPath = Annotated[str, AfterValidator(_health), _text(r"/[!-~]*")]
+PredictPath = Annotated[str, AfterValidator(_predict), _text(r"/[!-~]*")]
 VariantName = Annotated[str, AfterValidator(_variant), _text(VARIANT, maxLength=64)]
 AcceleratorName = Annotated[str, AfterValidator(_accelerator), _text(_ACCELERATOR, maxLength=32)]
 IndexName = Annotated[str, AfterValidator(_index), _text(_INDEX)]

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Discriminator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from mlimage.runtime.roles import PREDICT
 from mlimage.spec.commands import Command, ShellCommand
 from mlimage.spec.fields import (
     AcceleratorName,
@@ -22,6 +23,7 @@ from mlimage.spec.fields import (
     Pattern,
     PlatformName,
     Port,
+    PredictPath,
     Python,
     RelativePath,
     RequirementText,
@@ -119,11 +121,22 @@ class Role(Part):
 class Serve(Role):
     """What the image does when it serves."""
 
-    port: Port = Field(default=8080, description="TCP port that the server listens on.", examples=[8000])
+    port: Port = Field(
+        default=8080,
+        description="TCP port that the server listens on. The program finds it in `MLIMAGE_PORT` and in "
+        "`PORT`.",
+        examples=[8000],
+    )
     health: HealthPath = Field(
         default="/ping",
         description="Path that answers 200 when the server is ready.",
         examples=["/healthz"],
+    )
+    predict: PredictPath = Field(
+        default=PREDICT,
+        description="Path that predictions are asked at, with POST: by `mlimage freeze` and `mlimage verify "
+        "--serve`. The program finds it in `MLIMAGE_PREDICT_ROUTE`.",
+        examples=["/predict"],
     )
 
 

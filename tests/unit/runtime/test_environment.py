@@ -14,7 +14,7 @@ CPU = Cpu(
     architecture="x86_64", vendor="GenuineIntel", family="6", model="85", flags=frozenset({"avx2", "fma"}),
     emulated=False,
 )  # fmt: skip
-NAMES = st.sampled_from(["A", "HOME", "OMP_NUM_THREADS", "MLIMAGE_PORT", "AIP_HTTP_PORT"])
+NAMES = st.sampled_from(["A", "HOME", "OMP_NUM_THREADS", "MLIMAGE_PORT", "PORT", "AIP_HTTP_PORT"])
 ENVIRONMENTS = st.dictionaries(NAMES, st.text(max_size=5), max_size=6)
 
 
@@ -70,10 +70,44 @@ def test_the_whole_environment_of_a_role() -> None:
         "OMP_NUM_THREADS": "4",
         "OPENBLAS_NUM_THREADS": "4",
         "PATH": "/usr/bin",
+        "PORT": "8080",
         "PYTHONHASHSEED": "7",
         "PYTHONUTF8": "1",
         "TZ": "UTC",
     }
+
+
+@pytest.mark.parametrize(
+    ("caller", "role", "ports"),
+    [
+        ({"PORT": "9000"}, {}, ("9000", "9000")),
+        ({"MLIMAGE_PORT": "9000"}, {}, ("9000", "9000")),
+        ({"MLIMAGE_PORT": "9000", "PORT": "9001"}, {}, ("9000", "9001")),
+        ({"PORT": ""}, {}, ("8080", "8080")),
+        ({}, {"PORT": "9000"}, ("9000", "9000")),
+        ({"MLIMAGE_PORT": "9001"}, {"PORT": "9000"}, ("9001", "9001")),
+        ({"AIP_HTTP_PORT": "9000"}, {}, ("9000", "9000")),
+        ({"AIP_HTTP_PORT": "9000", "PORT": "9001"}, {}, ("9001", "9001")),
+    ],
+)
+def test_one_port_has_two_names(
+    caller: dict[str, str], role: dict[str, str], ports: tuple[str, str]
+) -> None:
+    found = environment(caller, roles(train=role), "train", facts())
+    assert (found["MLIMAGE_PORT"], found["PORT"]) == ports
+
+
+def test_what_serves_nothing_has_no_port() -> None:
+    trains = roles()._replace(roles={"train": roles().roles["train"]})
+    assert "PORT" not in environment({}, trains, "train", facts())
+    assert environment({"PORT": "1"}, trains, "train", facts())["PORT"] == "1"
+
+
+def test_the_path_of_predictions() -> None:
+    known = roles()
+    serve = known.roles["serve"]._replace(predict="/predict")
+    named = known._replace(roles={**known.roles, "serve": serve})
+    assert environment({}, named, "serve", facts())["MLIMAGE_PREDICT_ROUTE"] == "/predict"
 
 
 def test_another_command_has_no_role() -> None:
@@ -92,7 +126,7 @@ def test_precedence() -> None:
 def test_the_caller_is_never_overridden(caller: dict[str, str], role: dict[str, str]) -> None:
     found = environment(caller, roles(train=role), "train", facts(threads=2))
     for name, value in caller.items():
-        if name != "HOME" and not (name in THREADS and not value):
+        if name != "HOME" and (value or name not in {*THREADS, "MLIMAGE_PORT", "PORT"}):
             assert found[name] == value
 
 
