@@ -106,12 +106,15 @@ def test_each_fault_is_seen_in_its_stage_and_each_server_that_fails_says_how(tra
         ]
         assert (said["culprit"], said["changed"]) == (failing[0], {})
     for words, why in (
-        (["-e", "FAULT=500"], "the server answers 500: Internal Server Error"),
+        (["-e", "FAULT=500"], "/invocations with status 500: Internal Server Error"),
         (["-e", "FAULT=crash"], "`digits-sklearn:cpu` ended with status 3 while it was asked"),
         (["-e", "MLIMAGE_MODELS=/nowhere"], "`digits-sklearn:cpu` ended with status 1 before it was healthy"),
         (
             ["-e", "FAULT=ill", "--health-timeout", "3"],
-            '`digits-sklearn:cpu` was not healthy after 3 s: `/ping` gave status 503: {"detail":"no memory"}',
+            (
+                "`digits-sklearn:cpu` was not healthy after 3 s: http://127.0.0.1:8080/ping gave status 503: "
+                '{"detail":"no memory"}'
+            ),
         ),
     ):
         status, said = trained.verify("--stage", "response", *words)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,10 @@ from mlimage.content.unpack import write_entries
 from mlimage.errors import RunError
 from mlimage.host import inside
 from mlimage.host.contract import User
-from mlimage.host.request import Limits, Mount, RunRequest
+from mlimage.host.health import status_of
+from mlimage.host.ports import Listener
+from mlimage.host.reach import Server
+from mlimage.host.request import Health, Limits, Mount, Port, RunRequest
 from mlimage.host.sandbox import NOT_ISOLATED, Machine, command, settings, started
 from mlimage.host.session import supervise
 from mlimage.platforms import LINUX_ARM64
@@ -63,6 +67,81 @@ def test_without_a_network_it_reaches_itself_alone(root: Path, capfd: pytest.Cap
     devices, _, addresses = capfd.readouterr().out.partition("Main:")
     assert [line.split(":")[0].strip() for line in devices.splitlines()[2:]] == ["lo"]
     assert "127.0.0.1" in addresses
+
+
+SERVER = """
+import http.server, socket, sys
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/ping" else 404)
+        self.end_headers()
+    def log_message(self, *_): pass
+Server((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+
+
+def serving(address: str, number: int, **changes: Any) -> RunRequest:
+    """This machine's python, which serves there, whatever it is told."""
+    folders = {"/lib": Path("/lib").resolve(), "/opt/python": Path(sys.base_prefix)}
+    mounts = tuple(Mount(source=each, target=to, writable=False) for to, each in folders.items())
+    command = ("/opt/python/bin/python3", "-IBc", SERVER, address, str(number))
+    return request(
+        *command,
+        mounts=mounts,
+        user=User(65532, 65532) if OWN.uid == 0 else OWN,
+        health=Health(path="/ping", patience=20),
+        **{"network": False, "port": Port(address="127.0.0.1", number=8000, inside=8000), **changes},
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0", "::1"])  # noqa: S104 - of the sandbox's own network
+def test_a_server_in_a_network_of_its_own_has_the_port_that_it_likes(root: Path, address: str) -> None:
+    asked, found = serving(address, 8000), list[int | str | None]()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        started(asked, root, say=lambda _: None) as sandbox,
+    ):
+        number = taken.getsockname()[1]  # of this machine's network, in which nothing of it is seen
+
+        def ask(server: Server) -> None:
+            assert server.url == "http://127.0.0.1:8000"
+            found.extend([status_of(server, "/ping"), status_of(server, "/x"), sandbox.exposed()])
+            found.append(sandbox.status_at(Listener("127.0.0.1", number), "/ping"))
+
+        assert supervise(sandbox, asked, say=pytest.fail, meanwhile=ask) == 0
+    assert found == [200, 404, None, None]
+
+
+@pytest.mark.parametrize("shared", ["its own network", "this machine's network"])
+def test_a_server_that_listens_elsewhere_is_found(root: Path, shared: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    here = Port(address="127.0.0.1", number=number, inside=number)
+    asked = serving("127.0.0.1", number + 1, network=shared != "its own network", port=here)
+    began = time.monotonic()
+    with started(asked, root, say=lambda _: None) as sandbox, pytest.raises(RunError) as caught:
+        supervise(sandbox, asked, say=pytest.fail)
+    assert time.monotonic() - began < 10
+    assert caught.value.message == (f"`demo:cpu` listens on 127.0.0.1:{number + 1}, and not on port {number}")
+
+
+def test_a_server_that_everybody_reaches_is_named(root: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    here = Port(address="127.0.0.1", number=number, inside=number)
+    asked = serving("0.0.0.0", number, network=True, port=here)  # noqa: S104 - what is found
+    found: list[str | None] = []
+    with started(asked, root, say=lambda _: None) as sandbox:
+        supervise(sandbox, asked, say=pytest.fail, meanwhile=lambda _: found.append(sandbox.exposed()))
+    assert found == [
+        (
+            f"it listens on 0.0.0.0:{number}: who reaches this machine reaches it, too; let it listen on "
+            "`MLIMAGE_HOST`, or install pasta (Debian: apt-get install passt) or slirp4netns, by which the "
+            "sandbox has a network of its own"
+        )
+    ]
 
 
 def test_a_run_whose_time_is_over(root: Path) -> None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from mlimage.host.request import Port
+from mlimage.host.reach import Server
+from support.running import server_at
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -77,8 +78,8 @@ def breaks_off(handler: Handler, _: bytes) -> None:
 
 
 @contextmanager
-def serving(behave: Callable[[Handler, bytes], None]) -> Iterator[tuple[Port, list[bytes]]]:
-    """The server's port, and the requests that came."""
+def serving(behave: Callable[[Handler, bytes], None]) -> Iterator[tuple[Server, list[bytes]]]:
+    """The server, and the requests that came."""
     asked: list[bytes] = []
     kind = type("Own", (Handler,), {"behave": staticmethod(behave), "asked": asked})
 
@@ -93,7 +94,7 @@ def serving(behave: Callable[[Handler, bytes], None]) -> Iterator[tuple[Port, li
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:
-            yield Port(address="127.0.0.1", number=server.server_port, inside=8080), asked
+            yield server_at(server.server_port), asked
         finally:
             server.shutdown()
             thread.join()

@@ -17,6 +17,7 @@ from mlimage.content.entry import Entry, arrange, directory, file_of_bytes, file
 from mlimage.daemon.facts import Facts
 from mlimage.digest import Digest, canonical_json
 from mlimage.host.contract import Contract, User
+from mlimage.host.reach import Server, dial
 from mlimage.host.request import Limits, Port, RunRequest
 from mlimage.oci.layer import pack
 from mlimage.oci.model import Descriptor, SealedImage
@@ -84,6 +85,11 @@ def free_port() -> Port:
     """A port of this machine that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return Port(address="127.0.0.1", number=server.getsockname()[1], inside=8080)
+
+
+def server_at(port: int) -> Server:
+    """The server there, under an address that is always the same."""
+    return Server(url="http://127.0.0.1:8080", connect=lambda seconds: dial("127.0.0.1", port, seconds))
 
 
 def small_root() -> tuple[Entry, ...]:

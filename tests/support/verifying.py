@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 
 from mlimage.errors import MlimageError
-from mlimage.host.request import Port
+from mlimage.host.reach import Server
 from mlimage.runtime.fingerprint import fingerprint
 from mlimage.runtime.golden.compare import TIERS
 from mlimage.runtime.golden.record import Case, Record
@@ -99,7 +99,7 @@ def image(
             return dict(said)
         return {**said, "verdicts": [each for each in said["verdicts"] if each["stage"] in rest]}
 
-    def serve(work: Callable[[Port], None]) -> None:
+    def serve(work: Callable[[Server], None]) -> None:
         if isinstance(behave, MlimageError):
             raise behave
         with serving(behave) as (port, _):

@@ -141,8 +141,8 @@ def freeze(
         answered: list[Record] = []
         with screen.progress.task(f"requests to {sealed.name}"):
             serve_for(
-                lambda port: answered.append(with_answers(frozen.record, sender(port))),
-                server,
+                lambda running: answered.append(with_answers(frozen.record, sender(running))),
+                replace(server, network=False),
                 choice,
                 store=store,
                 cache=cache,

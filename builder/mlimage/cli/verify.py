@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
     from mlimage.host.choose import Choice
     from mlimage.host.contract import Contract
-    from mlimage.host.request import Port
+    from mlimage.host.reach import Server
     from mlimage.oci.attach import Attached
     from mlimage.oci.model import SealedImage
     from mlimage.oci.store import Store
@@ -232,7 +232,7 @@ def _image(
         with screen.progress.task(f"{words[0]} of {sealed.name}"):
             return asked_of(sealed, screen, conditions, *words).said
 
-    def serve(work: "Callable[[Port], None]") -> None:
+    def serve(work: "Callable[[Server], None]") -> None:
         wishes = Wishes(
             arguments=("serve",),
             port="0",
@@ -246,7 +246,12 @@ def _image(
         request = prepare(sealed, contract, wishes, own=own, environ=os.environ)
         with screen.progress.task(f"requests to {sealed.name}"):
             serve_for(
-                work, replace(request, mounts=()), choice, store=store, cache=cache, progress=screen.progress
+                work,
+                replace(request, mounts=(), network=False),
+                choice,
+                store=store,
+                cache=cache,
+                progress=screen.progress,
             )
 
     def record() -> Record | None:

@@ -15,6 +15,8 @@ from mlimage.daemon.connect import Daemon, translated
 from mlimage.errors import RunError
 from mlimage.host.abandoned import CLIENT_LABEL, remove
 from mlimage.host.contract import User
+from mlimage.host.ports import Listener, parse_listeners
+from mlimage.host.reach import dial, reachable
 from mlimage.host.request import Port, RunRequest
 from mlimage.host.session import Ended, out_of_memory, shown_size
 from mlimage.host.terminal import raw_terminal, terminal_size
@@ -25,6 +27,17 @@ RUN_LABEL: Final = "dev.mlimage.run"
 _TMP: Final = "rw,exec,nosuid,nodev,mode=1777"
 """`exec`, unlike Docker's default: numba, torch and triton load libraries that they compile there."""
 _RESIZE_PAUSE: Final = 0.5
+_LISTENERS: Final = """
+import os
+for table in filter(os.path.exists, ("/proc/net/tcp", "/proc/net/tcp6")):
+    print(open(table).read())
+"""
+_STATUS: Final = """
+import http.client, sys
+connection = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=1)
+connection.request("GET", sys.argv[3])
+print(connection.getresponse().status)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,8 @@ def creation(
         settings["labels"][CLIENT_LABEL] = client
     if devices:
         settings["device_requests"] = [dict(each) for each in devices]
-    if not request.network:
+    if not request.network and request.port is None:
+        # A server is reached by the port that Docker publishes, for which it needs a network.
         settings["network_mode"] = "none"
     if limits.memory is not None:
         # Without the second Docker allows the same again in swap.
@@ -127,6 +141,40 @@ class Container:
             # cgroup 1 does not tell Docker when it was not the first process that was killed.
             return f"killed (status {status}); its memory limit is {shown_size(limit)}"
         return None
+
+    def connect(self, seconds: float) -> socket.socket:
+        """A connection to the published port; see `session.Started`."""
+        if self._request.port is None:
+            raise ConnectionRefusedError
+        return dial(self._request.port.address, self._request.port.number, seconds)
+
+    def exposed(self) -> None:
+        """Docker publishes where it is told to, and nowhere else."""
+
+    def strays(self) -> tuple[Listener, ...]:
+        """Where a server listens without being reached: at other ports, and at the container's loopback."""
+        port = self._request.port
+        found = set(parse_listeners(self._python(_LISTENERS)).values())
+        return tuple(sorted(each for each in found if port and (each.port != port.inside or each.alone)))
+
+    def is_lost(self, stray: Listener) -> bool:
+        """Whether it listens at the right port, of the container's loopback alone."""
+        return self._request.port is not None and stray.port == self._request.port.inside
+
+    def status_at(self, stray: Listener, path: str) -> int | None:
+        """What it answers there, asked in the container: no other port of it is published."""
+        said = self._python(_STATUS, reachable(stray.address), str(stray.port), path).strip()
+        return int(said) if said.isdecimal() else None
+
+    def _python(self, script: str, *arguments: str) -> str:
+        """What a script says that the image's own python runs in the container; nothing where it cannot."""
+        python = self._request.contract.entrypoint[:1]
+        if not python:
+            return ""
+        with suppress(RunError), translated("cannot look into the container"):
+            done = self._container.exec_run([*python, "-I", "-S", "-c", script, *arguments], stderr=False)
+            return str(done.output.decode(errors="replace")) if done.exit_code == 0 else ""
+        return ""
 
     def signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""

@@ -18,7 +18,8 @@ from mlimage.host.abandoned import client_name, remove_abandoned
 from mlimage.host.choose import Choice
 from mlimage.host.gpus import has_gpu, requests_of
 from mlimage.host.ports import free_port
-from mlimage.host.request import Port, RunRequest
+from mlimage.host.reach import Server
+from mlimage.host.request import LOOPBACK, Port, RunRequest
 from mlimage.host.session import supervise
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import is_unpacked, unpacked_in_use
@@ -33,8 +34,9 @@ def launch(
     cache: Cache,
     progress: Progress,
     say: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
     output: BinaryIO | None = None,
-    meanwhile: Callable[[Port], None] | None = None,
+    meanwhile: Callable[[Server], None] | None = None,
     pass_signals: bool = False,
 ) -> int:
     """Run the request and return its exit status.
@@ -46,6 +48,7 @@ def launch(
         cache: where the sandbox's files are kept.
         progress: where loading and unpacking are shown.
         say: shows the user a line.
+        warn: shows one that says what goes wrong; `say` when None.
         output: a file that gets its standard output; mlimage's own when None.
         meanwhile: what is done with a server once it is healthy, which then ends.
         pass_signals: whether what runs gets the signals that come; else they end mlimage, and it with it.
@@ -64,8 +67,7 @@ def launch(
                 hint="--runtime sandbox serves from here; `mlimage build --output docker-archive:FILE` and "
                 "`docker load` bring the image there",
             )
-        number = free_port(request.port.address, request.port.number)
-        request = replace(request, port=replace(request.port, number=number))
+        request = replace(request, port=_place(request, request.port, choice))
     if daemon is not None:
         if request.limits.memory is not None or request.limits.cpus is not None:
             need_limits(daemon.facts)
@@ -81,7 +83,9 @@ def launch(
             client_name(cache) as client,
             docker.started(request, daemon, identity, streams, devices=devices, client=client) as container,
         ):
-            return supervise(container, request, say=say, meanwhile=meanwhile, pass_signals=pass_signals)
+            return supervise(
+                container, request, say=warn or say, meanwhile=meanwhile, pass_signals=pass_signals
+            )
     _, note = _gpus(request, None)
     if note:
         say(note)
@@ -90,7 +94,19 @@ def launch(
             root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
         descriptor = output.fileno() if output else None
         with sandbox.started(request, root, say=say, output=descriptor) as started:
-            return supervise(started, request, say=say, meanwhile=meanwhile, pass_signals=pass_signals)
+            return supervise(
+                started, request, say=warn or say, meanwhile=meanwhile, pass_signals=pass_signals
+            )
+
+
+def _place(request: RunRequest, port: Port, choice: Choice) -> Port:
+    """Where the server will be reached, which must be free."""
+    if choice.daemon is None and not request.network:
+        # In a network of its own there is nobody else, and the server's own port is the one that it heeds.
+        return replace(port, address=LOOPBACK, number=port.inside)
+    number = free_port(port.address, port.number)
+    # Where the network is this machine's, the server itself must listen there.
+    return replace(port, number=number, inside=port.inside if choice.daemon else number)
 
 
 def _gpus(request: RunRequest, facts: Facts | None) -> tuple[tuple[dict[str, Any], ...], str | None]:
@@ -120,6 +136,6 @@ def dry_run(request: RunRequest, choice: Choice, cache: Cache) -> dict[str, Any]
     told = sandbox.settings(request, machine, root=root, scratch=scratch, cgroup=None)
     return {
         "runtime": "sandbox",
-        "command": list(sandbox.command(machine, 3, 4, network=request.network).argv),
+        "command": list(sandbox.command(machine, *((3, 4) if request.network else (3, 4, 5))).argv),
         "settings": told.as_dict(),
     }

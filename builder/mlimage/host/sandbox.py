@@ -7,6 +7,7 @@ import json
 import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,8 +20,12 @@ from mlimage.atomic import temporary_folder
 from mlimage.errors import RunError
 from mlimage.host import inside
 from mlimage.host.cgroup import limited, parent_for, was_out_of_memory
+from mlimage.host.door import Door
+from mlimage.host.health import status_of
 from mlimage.host.inside.settings import Bind, Settings
-from mlimage.host.request import RunRequest
+from mlimage.host.ports import Listener, listeners
+from mlimage.host.reach import Server, dial, reachable
+from mlimage.host.request import LOOPBACK, RunRequest
 from mlimage.host.session import Ended, out_of_memory
 from mlimage.platforms import Platform, native_platform
 from mlimage.process import Command, Runner, run, spawn
@@ -60,8 +65,8 @@ def this_machine() -> Machine:
     )
 
 
-def command(machine: Machine, control: int, status: int, *, network: bool = True) -> Command:
-    """The command that makes the namespaces; one more takes the network away. Pure."""
+def command(machine: Machine, control: int, status: int, door: int | None = None) -> Command:
+    """The command that makes the namespaces, one of them for the network where that has a door. Pure."""
     user = () if machine.privileged else ("--user", "--map-root-user")
     # The inner process takes orders from `control`; --kill-child is for the end of `unshare` itself.
     return Command(
@@ -72,7 +77,7 @@ def command(machine: Machine, control: int, status: int, *, network: bool = True
             "--pid",
             "--ipc",
             "--uts",
-            *(() if network else ("--net",)),
+            *(() if door is None else ("--net",)),
             "--fork",
             "--kill-child",
             "--",
@@ -81,8 +86,7 @@ def command(machine: Machine, control: int, status: int, *, network: bool = True
             "-S",
             "-B",
             str(Path(inside.__file__).parent),
-            str(control),
-            str(status),
+            *(str(each) for each in (control, status, door) if each is not None),
         ),
         env={"PATH": os.environ.get("PATH", os.defpath)},
     )
@@ -97,9 +101,10 @@ def settings(
     """
     contract, limits = request.contract, request.limits
     env = dict(contract.env)
-    if request.port is not None:
+    if request.port is not None and request.network:
         # The network is the machine's: the server itself must listen where `--port` says, and nowhere else.
-        env |= {"MLIMAGE_HOST": request.port.address, "MLIMAGE_PORT": str(request.port.number)}
+        number = str(request.port.number)
+        env |= {"MLIMAGE_HOST": request.port.address, "MLIMAGE_PORT": number, "PORT": number}
     if request.tty:
         env["TERM"] = os.environ.get("TERM", "xterm")
     binds = [
@@ -149,6 +154,7 @@ class Sandbox:
         process: "subprocess.Popen[bytes]",
         control: int,
         status: int,
+        door: Door | None,
         cgroup: Path | None,
         request: RunRequest,
     ) -> None:
@@ -156,6 +162,7 @@ class Sandbox:
         # As a file, for it may be closed by two threads at once, and a number would then be another's.
         self._control = open(control, "wb", buffering=0)  # noqa: SIM115 - `close` does it
         self._status = status
+        self._door = door
         self._cgroup = cgroup
         self._request = request
         self._killed = False
@@ -181,6 +188,47 @@ class Sandbox:
             return Ended(status=status, reason=out_of_memory(self._request.limits.memory))
         return Ended(status=status)
 
+    def connect(self, seconds: float) -> socket.socket:
+        """A connection to its server; see `session.Started`."""
+        port = self._request.port
+        if port is None:
+            raise ConnectionRefusedError
+        if self._door is None:
+            return dial(port.address, port.number, seconds)
+        try:
+            return self._door.dial(LOOPBACK, port.inside, seconds)
+        except ConnectionRefusedError:
+            return self._door.dial("::1", port.inside, seconds)
+
+    def strays(self) -> tuple[Listener, ...]:
+        """Where a server listens that `connect` does not reach."""
+        return listeners(self._process.pid, own_network=self._door is not None)
+
+    def is_lost(self, stray: Listener) -> bool:
+        """Whether it listens at the right port, of an address that it is not asked at."""
+        return self._request.port is not None and stray.port == self._request.port.inside
+
+    def status_at(self, stray: Listener, path: str) -> int | None:
+        """What it answers there."""
+        address = reachable(stray.address)
+        asked = self._door.dial if self._door else dial
+        there = Server(url=f"http://{stray}", connect=lambda seconds: asked(address, stray.port, seconds))
+        return status_of(there, path)
+
+    def exposed(self) -> str | None:
+        """That others reach a server, which listens everywhere while it is published on the loopback."""
+        port = self._request.port
+        if port is None or self._door or not Listener(port.address, port.number).alone:
+            return None
+        found = [each for each in self.strays() if each.port == port.number and each.everywhere]
+        if not found:
+            return None
+        return (
+            f"it listens on {found[0]}: who reaches this machine reaches it, too; let it listen on "
+            "`MLIMAGE_HOST`, or install pasta (Debian: apt-get install passt) or slirp4netns, by which the "
+            "sandbox has a network of its own"
+        )
+
     def signal(self, number: int) -> None:
         """Send a signal to the program, unless it has ended."""
         with suppress(OSError, ValueError):  # closed on the other side, or on this
@@ -194,6 +242,8 @@ class Sandbox:
     def close(self) -> None:
         """Let go of it: the first process ends everything when nobody can speak to it any more."""
         self._control.close()
+        if self._door:
+            self._door.close()
 
 
 @contextmanager
@@ -228,10 +278,12 @@ def started(
         told = settings(request, machine, root=root, scratch=scratch, cgroup=cgroup)
         theirs_control, control = os.pipe()
         status, theirs_status = os.pipe()
+        door, theirs_door = _door(request)
+        theirs = (theirs_control, theirs_status, *([theirs_door.fileno()] if theirs_door else []))
         try:
             process = spawn(
-                command(machine, theirs_control, theirs_status, network=request.network),
-                pass_fds=(theirs_control, theirs_status),
+                command(machine, *theirs),
+                pass_fds=theirs,
                 stdin=request.interactive,
                 stdout=output,
                 new_session=not request.tty,
@@ -239,13 +291,17 @@ def started(
         except FileNotFoundError as error:
             for descriptor in (control, status):
                 os.close(descriptor)
+            if door:
+                door.close()
             raise RunError(
                 "`unshare` is not on this machine", hint="install util-linux, or use --runtime docker"
             ) from error
         finally:
             os.close(theirs_control)
             os.close(theirs_status)
-        sandbox = Sandbox(process, control, status, cgroup, request)
+            if theirs_door:
+                theirs_door.close()
+        sandbox = Sandbox(process, control, status, door, cgroup, request)
         try:
             with suppress(BrokenPipeError):  # it has failed already, which `wait` tells
                 _write_all(control, told.to_json())
@@ -256,6 +312,13 @@ def started(
                 _end(process)
                 if request.tty:
                     _take_terminal_back()
+
+
+def _door(request: RunRequest) -> tuple[Door, socket.socket] | tuple[None, None]:
+    if request.network:
+        return None, None
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    return Door(ours), theirs
 
 
 def _entered_group(stack: ExitStack, request: RunRequest, parent: Path | None) -> Path | None:

@@ -9,7 +9,8 @@ from mlimage.host.choose import Choice
 from mlimage.host.contract import Contract
 from mlimage.host.launch import launch
 from mlimage.host.output import Tail, kept_by
-from mlimage.host.request import Port, RunRequest
+from mlimage.host.reach import Server
+from mlimage.host.request import RunRequest
 from mlimage.oci.store import Store
 from mlimage.progress import Progress
 
@@ -27,7 +28,7 @@ def no_server(contract: Contract) -> str | None:
 
 
 def serve_for(
-    work: Callable[[Port], None],
+    work: Callable[[Server], None],
     request: RunRequest,
     choice: Choice,
     *,
@@ -50,6 +51,7 @@ def serve_for(
                 cache=cache,
                 progress=progress,
                 say=progress.detail,
+                warn=progress.note,
                 output=output,
                 meanwhile=work,
             )

@@ -3,6 +3,7 @@
 import math
 import queue
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +13,10 @@ from types import FrameType
 from typing import Final, Protocol
 
 from mlimage.errors import RunError
-from mlimage.host.health import NotReady, Ready, wait_healthy
-from mlimage.host.request import Port, RunRequest
+from mlimage.host.health import Elsewhere, NotReady, Ready, Strays, wait_healthy
+from mlimage.host.misplaced import misplaced, not_yet, unhealthy
+from mlimage.host.reach import Server
+from mlimage.host.request import RunRequest
 from mlimage.runtime.failure import CONFIG
 
 GRACE: Final = 10.0
@@ -46,8 +49,14 @@ def shown_size(size: int) -> str:
     return f"{size / 1024:.3g}k"
 
 
-class Started(Protocol):
+class Started(Strays, Protocol):
     """A container that runs."""
+
+    def connect(self, seconds: float) -> socket.socket:
+        """A new connection to its server, with so many seconds for each operation; raises `OSError`."""
+
+    def exposed(self) -> str | None:
+        """A line that says who else reaches its server, where that are more than who it is published for."""
 
     def wait(self) -> Ended:
         """Wait for its end and show its output; called once, on a thread of its own."""
@@ -79,7 +88,7 @@ class _Done:
     """What was to be done with the server is done."""
 
 
-_Event = Ended | Ready | NotReady | _Signal | _Broken | _Late | _Done
+_Event = Ended | Ready | NotReady | Elsewhere | _Signal | _Broken | _Late | _Done
 
 
 def supervise(
@@ -88,7 +97,7 @@ def supervise(
     *,
     say: Callable[[str], None],
     grace: float = GRACE,
-    meanwhile: Callable[[Port], None] | None = None,
+    meanwhile: Callable[[Server], None] | None = None,
     pass_signals: bool = False,
 ) -> int:
     """Go with a started container to its end and return the exit status for mlimage.
@@ -116,15 +125,25 @@ def supervise(
     passed = _signals(lambda number: events.put(_Signal(number)), ignore_interrupt=request.tty)
     with passed if pass_signals else nullcontext():
         _background("wait", events, started.wait)
-        if request.port is not None and request.health is not None:
-            port, health = request.port, request.health
-            _background("health", events, lambda: wait_healthy(port, health, stop))
+        if request.health is not None and request.port is not None:
+            health, server = request.health, _server(started, request)
+            _background(
+                "health",
+                events,
+                lambda: wait_healthy(server, health, stop, strays=started, tell=events.put),
+            )
         if request.seconds is not None:
             _background("limit", events, lambda: None if stop.wait(request.seconds) else _Late())
         try:
             return _Course(started, request, say, grace, meanwhile).follow(events)
         finally:
             stop.set()
+
+
+def _server(started: Started, request: RunRequest) -> Server:
+    role = request.contract.roles.roles["serve"]
+    predict = dict(request.env).get("MLIMAGE_PREDICT_ROUTE") or role.predict
+    return Server(url=request.port.url if request.port else "", connect=started.connect, predict=predict)
 
 
 class _Course:
@@ -136,7 +155,7 @@ class _Course:
         request: RunRequest,
         say: Callable[[str], None],
         grace: float,
-        meanwhile: Callable[[Port], None] | None,
+        meanwhile: Callable[[Server], None] | None,
     ) -> None:
         self._started = started
         self._request = request
@@ -167,6 +186,8 @@ class _Course:
                     self._late()
                 case NotReady():
                     self._not_ready(event)
+                case Elsewhere():
+                    self._elsewhere(event)
                 case _Signal():
                     self._pass_on(event.number)
                 case _Broken():
@@ -178,22 +199,29 @@ class _Course:
         if request.port is None or request.health is None or self._asked:
             return
         if meanwhile is not None:
-            port = request.port
-            _background("meanwhile", events, lambda: _done(meanwhile, port))
+            server = _server(self._started, request)
+            _background("meanwhile", events, lambda: _done(meanwhile, server))
         else:
             self._say(
                 f"serving {request.image.name} on {request.port.url}  "
                 f"(health {request.health.path}, Ctrl-C stops)"
             )
+            if exposed := self._started.exposed():
+                self._say(exposed)
 
     def _not_ready(self, found: NotReady) -> None:
-        if self._request.health is None or self._asked:
+        if self._asked:
             return
-        self._failure = RunError(
-            f"`{self._request.image.name}` was not healthy after {found.seconds:.0f} s: "
-            f"`{self._request.health.path}` gave {found.last}",
-            hint="its last lines above may say why; --health-timeout SECONDS waits longer",
-        )
+        self._failure = unhealthy(self._request, found)
+        self._stop()
+
+    def _elsewhere(self, found: Elsewhere) -> None:
+        if self._asked:
+            return
+        if found.sure is None:
+            self._say(not_yet(self._request, found.strays))
+            return
+        self._failure = misplaced(self._request, found.sure)
         self._stop()
 
     def _late(self) -> None:
@@ -257,8 +285,8 @@ def _next(events: "queue.SimpleQueue[_Event]", patience: float | None) -> _Event
     return None
 
 
-def _done(work: Callable[[Port], None], port: Port) -> _Done:
-    work(port)
+def _done(work: Callable[[Server], None], server: Server) -> _Done:
+    work(server)
     return _Done()
 
 

@@ -15,7 +15,7 @@ PREDICT = "/invocations"
 
 
 class Role(NamedTuple):
-    """One role: its command, its environment and, for a server, its port, health path and path of predictions."""
+    """One role: its command, its environment and, for a server, its port and its paths."""
 
     command: tuple[str, ...]
     env: dict[str, str]

@@ -59,6 +59,8 @@ def test_everything_that_docker_is_told() -> None:
 
 def test_what_computes_alone_has_no_network() -> None:
     assert creation(request("verify", network=False), image="i", rootless=False)["network_mode"] == "none"
+    server = request("serve", network=False, port=Port(address="127.0.0.1", number=9000, inside=8080))
+    assert "network_mode" not in creation(server, image="i", rootless=False)
 
 
 def test_files_belong_to_the_person_of_a_rootless_daemon() -> None:

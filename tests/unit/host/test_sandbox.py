@@ -30,8 +30,8 @@ def test_the_command_of_root_and_of_a_person() -> None:
     assert given_to_root[12].endswith("/mlimage/host/inside")
     assert given_to_root[13:] == ("3", "4")
     assert command(PERSON, 3, 4).argv == ("unshare", "--user", "--map-root-user", *given_to_root[1:])
-    alone = command(ROOT, 3, 4, network=False).argv
-    assert alone == (*given_to_root[:5], "--net", *given_to_root[5:])
+    alone = command(ROOT, 3, 4, 5).argv
+    assert alone == (*given_to_root[:5], "--net", *given_to_root[5:], "5")
 
 
 def test_everything_that_the_sandbox_is_told() -> None:
@@ -51,7 +51,13 @@ def test_everything_that_the_sandbox_is_told() -> None:
         "binds": (),
         "shm": 5,
         "command": ("train",),
-        "env": {"PATH": "/usr/bin:/bin", "MLIMAGE_HOST": "127.0.0.1", "MLIMAGE_PORT": "9000", "A": "1"},
+        "env": {
+            "PATH": "/usr/bin:/bin",
+            "MLIMAGE_HOST": "127.0.0.1",
+            "MLIMAGE_PORT": "9000",
+            "PORT": "9000",
+            "A": "1",
+        },
         "directory": "/",
         "uid": 1000,
         "gid": 100,

@@ -90,9 +90,7 @@ def test_the_whole_environment_of_a_role() -> None:
         ({"AIP_HTTP_PORT": "9000", "PORT": "9001"}, {}, ("9001", "9001")),
     ],
 )
-def test_one_port_has_two_names(
-    caller: dict[str, str], role: dict[str, str], ports: tuple[str, str]
-) -> None:
+def test_one_port_has_two_names(caller: dict[str, str], role: dict[str, str], ports: tuple[str, str]) -> None:
     found = environment(caller, roles(train=role), "train", facts())
     assert (found["MLIMAGE_PORT"], found["PORT"]) == ports
 

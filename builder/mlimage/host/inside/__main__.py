@@ -1,4 +1,4 @@
-"""Started by `unshare` as `python -I FOLDER CONTROL STATUS`; see `inside.init`."""
+"""Started by `unshare` as `python -I FOLDER CONTROL STATUS [DOOR]`; see `inside.init`."""
 
 import sys
 from pathlib import Path
@@ -8,4 +8,4 @@ sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from mlimage.host.inside.init import main
 
-main(int(sys.argv[1]), int(sys.argv[2]))
+main(*map(int, sys.argv[1:]))

@@ -1,9 +1,11 @@
 """The first process of a sandbox: makes its file system, starts the program, passes signals on.
 
-It talks with mlimage through two pipes, which need no process numbers that both sides know:
+It talks with mlimage through two pipes and a socket, which need no process numbers that both sides know:
 
 * `control` brings one line of JSON (`Settings`), then a byte for each signal. Its end: mlimage is gone.
 * `status` takes one line of JSON: `{"status": N}`, or `{"failure": "why it could not start"}`.
+* `door`, where the sandbox has a network of its own, brings a byte for each socket of that network that is
+  wanted, its address family, and takes the socket (`host.door`).
 """
 
 import json
@@ -11,6 +13,7 @@ import os
 import resource
 import select
 import signal
+import socket
 import sys
 from contextlib import suppress
 from typing import NoReturn
@@ -23,12 +26,13 @@ _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 
 
-def main(control: int, status: int) -> NoReturn:
+def main(control: int, status: int, door: int | None = None) -> NoReturn:
     """Run the sandbox that `control` describes; leaves with the program's exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)
-    for descriptor in (control, status):
-        os.set_inheritable(descriptor, False)
+    for descriptor in (control, status, door):
+        if descriptor is not None:
+            os.set_inheritable(descriptor, False)
     try:
         settings = Settings.from_json(_line(control))
         _limit(settings)
@@ -38,7 +42,8 @@ def main(control: int, status: int) -> NoReturn:
     except OSError as error:
         _tell(status, {"failure": _words(error)})
         os._exit(1)
-    _supervise(_start(settings, status), control, status)
+    child = _start(settings, status)
+    _supervise(child, control, status, None if door is None else socket.socket(fileno=door))
 
 
 def _limit(settings: Settings) -> None:
@@ -81,22 +86,24 @@ def _start(settings: Settings, status: int) -> int:
         os._exit(_NOT_EXECUTABLE)
 
 
-def _supervise(child: int, control: int, status: int) -> NoReturn:
+def _supervise(child: int, control: int, status: int, door: socket.socket | None) -> NoReturn:
     """Be the init of this process namespace until the program ends."""
     wake, wakes = os.pipe()
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    open_pipes = [control, wake]
+    listened: list[int | socket.socket] = [control, wake, *([door] if door else [])]
     while True:
         ended = _reap(child)
         if ended is not None:
             _tell(status, {"status": ended})
             # Ends every other process of the namespace with this one.
             os._exit(ended)
-        ready, _, _ = select.select(open_pipes, [], [])
+        ready, _, _ = select.select(listened, [], [])
         if wake in ready:
             os.read(wake, 512)
+        if door in ready and not _hand_out(door):
+            listened.remove(door)
         if control in ready:
             numbers = os.read(control, 16)
             if not numbers:
@@ -104,6 +111,22 @@ def _supervise(child: int, control: int, status: int) -> NoReturn:
             for number in numbers:
                 with suppress(ProcessLookupError):
                     os.kill(child, number)
+
+
+def _hand_out(door: socket.socket) -> bool:
+    """Give a socket of this network; false where nobody asks any more."""
+    try:
+        family = door.recv(1)
+        if not family:
+            return False
+        try:
+            with socket.socket(family[0], socket.SOCK_STREAM) as made:
+                socket.send_fds(door, [family], [made.fileno()])
+        except OSError:  # the kernel has no such sockets
+            door.send(family)
+    except OSError:
+        return False
+    return True
 
 
 def _reap(child: int) -> int | None:

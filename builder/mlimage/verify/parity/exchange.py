@@ -2,21 +2,20 @@
 
 import http.client
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
 from mlimage.fetch.limit import Limit
-from mlimage.host.request import LOOPBACK, Port
+from mlimage.host.reach import Server
 
-ROUTE: Final = "/invocations"
-"""Where servers predict: `MLIMAGE_PREDICT_ROUTE` of every image, and SageMaker's own."""
 PATIENCE: Final = 30.0
 """Seconds that an answer may take, all of it."""
 LARGEST: Final = 64 << 20
 """Bytes that an answer may have."""
 _PIECE: Final = 1 << 16
 _SHOWN: Final = 200
-_ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_NO_ROUTE: Final = frozenset({http.client.NOT_FOUND, http.client.METHOD_NOT_ALLOWED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,55 +38,56 @@ class NoAnswer:
     """There was none.
 
     Attributes:
-        why: in words that follow "the server".
+        why: in words that follow "the server", with the address that was asked.
         over: whether it makes no sense to ask on: the server hangs, or is gone.
         lost: whether the connection broke, or there was none: the server may have ended.
+        no_route: whether the server knows no such path, or takes no POST there.
     """
 
     why: str
     over: bool
     lost: bool = False
+    no_route: bool = False
 
 
 def exchange(
-    port: Port, content: bytes, content_type: str, *, route: str = ROUTE, patience: float = PATIENCE
+    server: Server, content: bytes, content_type: str, *, patience: float = PATIENCE
 ) -> Answer | NoAnswer:
-    """Send a request over a connection of its own.
+    """Ask for a prediction, over a connection of its own.
 
     Args:
-        port: where the server is.
+        server: whom to ask.
         content: the request's body.
         content_type: of the request.
-        route: path on the server.
         patience: seconds after which it counts as hanging, however slowly it goes on answering.
     """
-    host = LOOPBACK if port.address in _ANYWHERE else port.address
-    connection = http.client.HTTPConnection(host, port.number, timeout=patience)
+    asked = f"POST {server.url}{server.predict}"
+    late = NoAnswer(why=f"does not answer {asked} within {patience:g} s", over=True)
+    headers = {"Content-Type": content_type, "Connection": "close"}
     started = time.perf_counter()
     limit = Limit(patience)
     try:
-        with limit:
-            connection.connect()
+        with limit, closing(server.open(patience)) as connection:
             limit.hold(connection.sock)
-            connection.request("POST", route, content, {"Content-Type": content_type, "Connection": "close"})
+            connection.request("POST", server.predict, content, headers)
             response = connection.getresponse()
             body = _body(response)
             seconds = time.perf_counter() - started
     except (OSError, http.client.HTTPException) as error:
         if limit.late or isinstance(error, TimeoutError):
-            return NoAnswer(why=f"does not answer within {patience:g} s", over=True)
+            return late
         if isinstance(error, ConnectionRefusedError):
-            return NoAnswer(why="no longer listens", over=True, lost=True)
-        return NoAnswer(why=f"breaks the connection ({_reason(error)})", over=False, lost=True)
-    finally:
-        connection.close()
+            return NoAnswer(why=f"no longer listens at {server.url}", over=True, lost=True)
+        why = f"breaks the connection of {asked} ({_reason(error)})"
+        return NoAnswer(why=why, over=False, lost=True)
     if limit.late:
-        return NoAnswer(why=f"does not answer within {patience:g} s", over=True)
+        return late
     if body is None:
-        return NoAnswer(why=f"answers with more than {LARGEST >> 20} MiB", over=False)
+        return NoAnswer(why=f"answers {asked} with more than {LARGEST >> 20} MiB", over=False)
     if response.status != http.client.OK:
         detail = " ".join(body[:_SHOWN].decode(errors="replace").split())
-        return NoAnswer(why=f"answers {response.status}" + (f": {detail}" if detail else ""), over=False)
+        why = f"answers {asked} with status {response.status}" + (f": {detail}" if detail else "")
+        return NoAnswer(why=why, over=False, no_route=response.status in _NO_ROUTE)
     return Answer(content=body, content_type=response.headers.get("Content-Type", ""), seconds=seconds)
 
 

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from typing import Final
 
 from mlimage.errors import VerificationError
-from mlimage.host.request import Port
+from mlimage.host.reach import Server
 from mlimage.runtime.golden.compare import TIERS, Otherwise, Verdict, compare_response, numbers_of, worst
 from mlimage.runtime.golden.patterns.find import pattern
 from mlimage.runtime.golden.record import Case, Record
@@ -22,6 +22,10 @@ WARM_UP: Final = 20
 REQUESTS: Final = 200
 LONGEST: Final = 60.0
 """Seconds after which the measurement ends, with what it has."""
+
+PREDICTS: Final = (
+    "write the path that it predicts at as `predict:` under `serve:` in mlimage.yaml, and build again"
+)
 
 Send = Callable[[Case], Answer | NoAnswer]
 
@@ -39,9 +43,9 @@ class Held:
     pattern: str | None
 
 
-def sender(port: Port) -> Send:
-    """What sends a case's request to the server there."""
-    return lambda case: exchange(port, case.raw, case.content_type)
+def sender(server: Server) -> Send:
+    """What sends a case's request to the server."""
+    return lambda case: exchange(server, case.raw, case.content_type)
 
 
 def answers(record: Record, send: Send) -> Held:
@@ -134,7 +138,9 @@ def _answer(case: Case, send: Send) -> Answer:
     if isinstance(answer, NoAnswer):
         raise VerificationError(
             f"the server {answer.why}, for case `{case.name}`",
-            hint="leave out what it refuses, or teach it: what is recorded must have an answer",
+            hint=PREDICTS
+            if answer.no_route
+            else "leave out what it refuses, or teach it: what is recorded must have an answer",
         )
     return answer
 

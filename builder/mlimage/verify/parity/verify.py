@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mlimage.errors import MlimageError
-from mlimage.host.request import Port
+from mlimage.host.reach import Server
 from mlimage.runtime.golden.compare import Verdict
 from mlimage.runtime.golden.record import Case, Record
 from mlimage.runtime.probe.measure import without_values
@@ -65,7 +65,7 @@ class Image:
     """
 
     ask: Callable[..., Mapping[str, Any]]
-    serve: Callable[[Callable[[Port], None]], None]
+    serve: Callable[[Callable[[Server], None]], None]
     record: Callable[[], Record | None]
     lacks: Mapping[PartName, str]
 
@@ -230,7 +230,7 @@ class _Course:
         if record is None or not names:
             return
         try:
-            self._image.serve(lambda port: self._asked(record, sender(port)))
+            self._image.serve(lambda server: self._asked(record, sender(server)))
         except MlimageError as error:
             self._fail(names, error)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -15,9 +16,10 @@ from mlimage.verify.parity.latency import Latency
 from mlimage.verify.parity.serving import Send, answers, measured, sender, with_answers
 from support import misbehaving
 from support.misbehaving import Handler, serving
-from support.running import free_port
+from support.running import free_port, server_at
 
 JSON = "application/json"
+ASKED = "POST http://127.0.0.1:8080/invocations"
 
 
 def case(name: str = "one.json", raw: bytes = b"[1.5]", response: bytes | None = b"[1.5]") -> Case:
@@ -29,8 +31,8 @@ def golden(*cases: Case) -> Record:
 
 
 def patient(behave: Callable[[Handler, bytes], None]) -> Answer | NoAnswer:
-    with serving(behave) as (port, _):
-        return exchange(port, b"[1.5]", JSON, patience=0.3)
+    with serving(behave) as (server, _):
+        return exchange(server, b"[1.5]", JSON, patience=0.3)
 
 
 def test_an_answer() -> None:
@@ -43,20 +45,23 @@ def test_an_answer() -> None:
 @pytest.mark.parametrize(
     ("behave", "expected"),
     [
-        (misbehaving.fails, NoAnswer(why="answers 500: Traceback: no model", over=False)),
-        (misbehaving.hangs, NoAnswer(why="does not answer within 0.3 s", over=True)),
-        (misbehaving.drips, NoAnswer(why="does not answer within 0.3 s", over=True)),
+        (
+            misbehaving.fails,
+            NoAnswer(why=f"answers {ASKED} with status 500: Traceback: no model", over=False),
+        ),
+        (misbehaving.hangs, NoAnswer(why=f"does not answer {ASKED} within 0.3 s", over=True)),
+        (misbehaving.drips, NoAnswer(why=f"does not answer {ASKED} within 0.3 s", over=True)),
         (
             misbehaving.hangs_up,
             NoAnswer(
-                why="breaks the connection (remote end closed connection without response)",
+                why=f"breaks the connection of {ASKED} (remote end closed connection without response)",
                 over=False,
                 lost=True,
             ),
         ),
         (
             misbehaving.breaks_off,
-            NoAnswer(why="breaks the connection (7 bytes are missing)", over=False, lost=True),
+            NoAnswer(why=f"breaks the connection of {ASKED} (7 bytes are missing)", over=False, lost=True),
         ),
     ],
 )
@@ -65,28 +70,30 @@ def test_no_answer(behave: Callable[[Handler, bytes], None], expected: NoAnswer)
 
 
 def test_a_server_that_drips_is_left_in_time() -> None:
-    with serving(misbehaving.drips) as (port, _):
+    with serving(misbehaving.drips) as (server, _):
         began = time.monotonic()
-        found = exchange(port, b"", JSON, patience=0.3)
+        found = exchange(server, b"", JSON, patience=0.3)
         waited = time.monotonic() - began
-    assert found == NoAnswer(why="does not answer within 0.3 s", over=True)
+    assert found == NoAnswer(why=f"does not answer {ASKED} within 0.3 s", over=True)
     assert waited < misbehaving.DRIPS_FOR / 2
 
 
 def test_nobody_listens() -> None:
-    assert exchange(free_port(), b"", JSON) == NoAnswer(why="no longer listens", over=True, lost=True)
+    assert exchange(server_at(free_port().number), b"", JSON) == NoAnswer(
+        why="no longer listens at http://127.0.0.1:8080", over=True, lost=True
+    )
 
 
 def test_an_answer_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST", 1 << 20)
     found = patient(lambda handler, _: handler.answer(bytes((1 << 20) + 1)))
-    assert found == NoAnswer(why="answers with more than 1 MiB", over=False)
+    assert found == NoAnswer(why=f"answers {ASKED} with more than 1 MiB", over=False)
 
 
 def said(behave: Callable[[Handler, bytes], None], *cases: Case) -> list[tuple[str, str, str]]:
-    with serving(behave) as (port, _):
+    with serving(behave) as (server, _):
         found = answers(
-            golden(*cases), lambda each: exchange(port, each.raw, each.content_type, patience=0.3)
+            golden(*cases), lambda each: exchange(server, each.raw, each.content_type, patience=0.3)
         )
     return [(each.case, each.word, each.why) for each in found.verdicts]
 
@@ -103,7 +110,7 @@ def said(behave: Callable[[Handler, bytes], None], *cases: Case) -> list[tuple[s
             "changed",
             "its content type is `text/html`, and was `application/json`",
         ),
-        (misbehaving.fails, "changed", "the server answers 500: Traceback: no model"),
+        (misbehaving.fails, "changed", f"the server answers {ASKED} with status 500: Traceback: no model"),
     ],
 )
 def test_answers_are_compared(behave: Callable[[Handler, bytes], None], word: str, why: str) -> None:
@@ -112,7 +119,7 @@ def test_answers_are_compared(behave: Callable[[Handler, bytes], None], word: st
 
 def test_a_server_that_hangs_is_asked_no_more() -> None:
     assert said(misbehaving.hangs, case("one"), case("two"), case("three", response=None)) == [
-        ("one", "changed", "the server does not answer within 0.3 s"),
+        ("one", "changed", f"the server does not answer {ASKED} within 0.3 s"),
         ("two", "changed", "not asked: the server had no answer to `one`"),
     ]
 
@@ -126,11 +133,14 @@ def test_one_bad_answer_does_not_end_it() -> None:
 
 
 def test_the_verdict_on_a_server_names_the_worst() -> None:
-    with serving(misbehaving.fails) as (port, _):
-        part = of_stage("response", answers(golden(case()), sender(port)).verdicts, {})
+    with serving(misbehaving.fails) as (server, _):
+        part = of_stage("response", answers(golden(case()), sender(server)).verdicts, {})
     assert (part.word, part.why) == (
         "FAIL",
-        "1 of 1 cases fail; response of case `one.json`: the server answers 500: Traceback: no model",
+        (
+            f"1 of 1 cases fail; response of case `one.json`: the server answers {ASKED} with status 500: "
+            "Traceback: no model"
+        ),
     )
 
 
@@ -153,33 +163,52 @@ def test_a_slow_server_is_measured_for_a_minute() -> None:
 
 
 def test_latency_of_no_answer() -> None:
-    with serving(misbehaving.fails) as (port, asked):
-        assert measured([case()], sender(port)) == (
-            "the server answers 500: Traceback: no model, for `one.json`"
+    with serving(misbehaving.fails) as (server, asked):
+        assert measured([case()], sender(server)) == (
+            f"the server answers {ASKED} with status 500: Traceback: no model, for `one.json`"
         )
         assert asked == [b"[1.5]"]
 
 
 def test_answers_are_recorded() -> None:
-    with serving(misbehaving.echoes) as (port, asked):
-        [found] = with_answers(golden(case(response=None)), sender(port)).cases
+    with serving(misbehaving.echoes) as (server, asked):
+        [found] = with_answers(golden(case(response=None)), sender(server)).cases
     assert (found.response, found.response_type) == (b"[1.5]", JSON)
     assert asked == [b"[1.5]"] * 2
 
 
 def test_what_has_no_answer_is_not_recorded() -> None:
-    with serving(misbehaving.fails) as (port, _), pytest.raises(VerificationError) as caught:
-        with_answers(golden(case()), sender(port))
-    assert caught.value.message == "the server answers 500: Traceback: no model, for case `one.json`"
+    with serving(misbehaving.fails) as (server, _), pytest.raises(VerificationError) as caught:
+        with_answers(golden(case()), sender(server))
+    assert (
+        caught.value.message
+        == f"the server answers {ASKED} with status 500: Traceback: no model, for case `one.json`"
+    )
+
+
+def test_a_path_that_the_server_does_not_know() -> None:
+    def knows_predict(handler: Handler, body: bytes) -> None:
+        handler.answer(body, status=200 if handler.path == "/predict" else 404)
+
+    with serving(knows_predict) as (server, _):
+        with pytest.raises(VerificationError) as caught:
+            with_answers(golden(case(raw=b"[2]")), sender(server))
+        named = replace(server, predict="/predict")
+        [found] = with_answers(golden(case(raw=b"[2]")), sender(named)).cases
+    assert caught.value.message == f"the server answers {ASKED} with status 404: [2], for case `one.json`"
+    assert caught.value.hint == (
+        "write the path that it predicts at as `predict:` under `serve:` in mlimage.yaml, and build again"
+    )
+    assert found.response == b"[2]"
 
 
 def test_answers_that_differ_are_not_recorded() -> None:
     numbers = iter((b'{"id": 1}', b'{"id": 2}'))
     with (
-        serving(lambda handler, _: handler.answer(next(numbers))) as (port, _),
+        serving(lambda handler, _: handler.answer(next(numbers))) as (server, _),
         pytest.raises(VerificationError) as caught,
     ):
-        with_answers(golden(case()), sender(port))
+        with_answers(golden(case()), sender(server))
     assert caught.value.message == (
         "it is not stable: asked once more, response `id` of case `one.json`: it is 2, and was 1"
     )

@@ -205,10 +205,19 @@ def test_another_machine() -> None:
 @pytest.mark.parametrize(
     ("behave", "expected"),
     [
-        (misbehaving.fails, "the server answers 500: Traceback: no model, for `one.json`"),
+        (
+            misbehaving.fails,
+            (
+                "the server answers POST http://127.0.0.1:8080/invocations with status 500: "
+                "Traceback: no model, for `one.json`"
+            ),
+        ),
         (
             misbehaving.hangs_up,
-            "the server breaks the connection (remote end closed connection without response), for",
+            (
+                "the server breaks the connection of POST http://127.0.0.1:8080/invocations "
+                "(remote end closed connection without response), for"
+            ),
         ),
         (RunError("`demo:cpu` was not healthy after 120 s"), "`demo:cpu` was not healthy after 120 s"),
         (RunError("`demo:cpu` ended with status 139 while it was asked"), "`demo:cpu` ended with status 139"),
