@@ -56,6 +56,7 @@ class Index:
     ) -> None:
         self.team = team
         self.bound = tuple(bound)
+        self.indexes: dict[str, object] = {}
         self.environ: dict[str, str] = {"MLIMAGE_MIRROR_DEFAULT": web.index, "HOME": str(folder)}
         self.web = web
         self.resolver = resolver
@@ -95,7 +96,10 @@ class Index:
                 "python": "3.11",
                 "base": {"debian": "bookworm"},
                 "train": {"command": ("python", "train.py")},
-                "indexes": {"team": {"url": self.team.index, "packages": self.bound}} if self.team else {},
+                "indexes": {
+                    **({"team": {"url": self.team.index, "packages": self.bound}} if self.team else {}),
+                    **self.indexes,
+                },
             },
             strict=False,
         )

@@ -47,12 +47,17 @@ def askers(
     return {name: tuple(sorted(names)) for name, names in found.items()}
 
 
+def requires_of(metadata: bytes) -> tuple[str, ...]:
+    """What a METADATA asks for, as it is written there."""
+    return tuple(map(str, BytesHeaderParser().parsebytes(metadata).get_all("Requires-Dist", [])))
+
+
 def _needs(content: bytes) -> tuple[Requirement, ...]:
     """What a METADATA asks for; what is no requirement no resolver has taken for one."""
     needs = []
-    for text in BytesHeaderParser().parsebytes(content).get_all("Requires-Dist", []):
+    for text in requires_of(content):
         try:
-            needs.append(Requirement(str(text)))
+            needs.append(Requirement(text))
         except InvalidRequirement:
             continue
     return tuple(needs)

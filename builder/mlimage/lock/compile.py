@@ -14,11 +14,8 @@ from typing import Final
 from mlimage.errors import ResolveError
 from mlimage.lock.explain import explain
 from mlimage.lock.resolver import Pin, Question, UnresolvedError, parse_pins, read_answer, write_question
-from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.situation import Situation
 from mlimage.process import Runner
-
-OLDEST_PYTHON: Final = "3.10"
-"""The oldest that pip, which resolves, runs on."""
 
 _TOOLS: Final = ("piptools", "pip", "click", "build", "pyproject_hooks", "packaging", "setuptools", "wheel")
 

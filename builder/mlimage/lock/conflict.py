@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from mlimage.errors import ResolveError
-from mlimage.lock.unfulfilled import Asker
+from mlimage.lock.situation import Asker
 from mlimage.spec.requirements import SpecRequirement
 
 _BUILD: Final = re.compile(r"[\w.-]+\s*==\s*(?P<version>[^+\s,]+)\+(?P<build>[\w.]+)")
@@ -20,49 +20,102 @@ class Side:
     """One side of a conflict.
 
     Attributes:
-        text: what a person reads.
         wanted: the requirement.
         asker: who asks.
+        versions: of the package that asks, as a person reads them; none where the spec asks.
     """
 
-    text: str
     wanted: str
     asker: Asker
+    versions: tuple[str, ...] = ()
 
     @classmethod
     def of_spec(cls, text: str, requirement: SpecRequirement | None) -> Self:
         """What the spec asks for."""
-        return cls(text=f"you ask for `{text}`", wanted=text, asker=Asker(requirement=requirement))
+        return cls(wanted=" ".join(text.split()), asker=Asker(requirement=requirement))
 
     @classmethod
-    def of_package(cls, package: str, who: str, wanted: str, origin: SpecRequirement | None) -> Self:
+    def of_package(
+        cls,
+        package: str,
+        version: str,
+        wanted: str,
+        origin: SpecRequirement | None,
+        *,
+        via: tuple[str, ...] = (),
+    ) -> Self:
         """What a package asks for.
 
         Args:
-            package: its normalized name.
-            who: the package, and which of its versions, for people.
+            package: its name.
+            version: which of its versions, for people.
             wanted: the requirement.
             origin: the requirement of the spec that brought the package.
+            via: packages from that one to it.
         """
-        text = f"`{who}` needs `{wanted}`"
-        if origin is not None and name_of(origin.text) != package:
-            text += f", and comes with `{origin.text}`"
-        elif origin is not None:
-            text += f", and you ask for `{origin.text}`"
-        return cls(text=text, wanted=wanted, asker=Asker(requirement=origin))
+        return cls(
+            wanted=wanted,
+            asker=Asker(requirement=origin, package=package, via=via),
+            versions=(version,) if version else (),
+        )
+
+    @property
+    def requirement(self) -> Requirement | None:
+        """What is asked for; None where it cannot be read."""
+        try:
+            return Requirement(self.wanted)
+        except InvalidRequirement:
+            return None
+
+    @property
+    def text(self) -> str:
+        """What a person reads."""
+        package, origin = self.asker.package, self.asker.requirement
+        if package is None:
+            return f"you ask for `{self.wanted}`"
+        if len(self.versions) > 1:
+            first, *_, last = self.versions
+            text = f"`{package}` {last} to {first} ({len(self.versions)} versions) need `{self.wanted}`"
+        else:
+            text = f"`{' '.join((package, *self.versions))}` needs `{self.wanted}`"
+        if origin is None:
+            return text
+        written = " ".join(origin.text.split())
+        if name_of(origin.text) == name_of(package):
+            return f"{text}, and you ask for `{written}`"
+        return f"{text}, and comes with `{written}`"
 
 
 def explain_conflict(sides: Sequence[Side]) -> ResolveError:
     """The error for at least one side."""
-    asked = [side for side in sides if side.asker.requirement is not None]
+    sides = _merged(sides)
+    asked = [side.asker for side in sides if side.asker.requirement is not None]
     names = sorted({name_of(side.wanted) for side in sides})
     head = f"these cannot be had together ({', '.join(names)}):"
     lines = [f"  {side.text}" + (f"  ({side.asker.where})" if side.asker.where else "") for side in sides]
     return ResolveError(
         "\n".join([head, *dict.fromkeys(lines)]),
-        where=asked[0].asker.where if asked else None,
-        hint=_builds(sides) or "loosen or drop one of them",
+        where=asked[0].where if asked else None,
+        hint=_builds(sides) or _loosen(asked),
     )
+
+
+def _merged(sides: Sequence[Side]) -> list[Side]:
+    """Versions of one package that want the same are one side."""
+    found: dict[tuple[str, Asker], Side] = {}
+    for side in sides:
+        key = (side.wanted, side.asker)
+        before = found.get(key)
+        new = tuple(version for version in side.versions if before and version not in before.versions)
+        found[key] = replace(before, versions=(*before.versions, *new)) if before else side
+    return list(found.values())
+
+
+def _loosen(asked: Sequence[Asker]) -> str:
+    """What can be changed is what the user wrote; what a package asks for nobody can drop."""
+    wrote = [" ".join(each.requirement.text.split()) for each in asked if each.requirement]
+    which = [f"`{text}`" for text in dict.fromkeys(wrote)]
+    return f"change or drop {' or '.join(which)}" if which else "ask for other versions of what brings them"
 
 
 def _builds(sides: Sequence[Side]) -> str | None:

@@ -15,8 +15,9 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from mlimage.errors import ResolveError
 from mlimage.lock.check import normalized
-from mlimage.lock.conflict import Side, explain_conflict
-from mlimage.lock.unfulfilled import Asker, Situation, explain_missing, usable
+from mlimage.lock.conflict import Side, explain_conflict, name_of
+from mlimage.lock.situation import Asker, Situation, in_effect, usable
+from mlimage.lock.unfulfilled import explain_missing
 from mlimage.spec.requirements import SpecRequirement
 
 _NO_SOLUTION: Final = "No solution found when resolving dependencies"
@@ -37,11 +38,13 @@ class _Wish:
         requirement: what is asked for.
         origin: the requirement of the spec that it is, or that brought the package which asks.
         by: the package that asks, with those of its versions that do; None for the spec.
+        via: names of packages from the one that the spec asks for to that one.
     """
 
     requirement: Requirement
     origin: SpecRequirement | None
     by: Requirement | None = None
+    via: tuple[str, ...] = ()
 
     @property
     def about(self) -> NormalizedName:
@@ -49,7 +52,7 @@ class _Wish:
 
     @property
     def asker(self) -> Asker:
-        return Asker(requirement=self.origin, package=self.by.name if self.by else None)
+        return Asker(requirement=self.origin, package=self.by.name if self.by else None, via=self.via)
 
 
 def explain(output: str, situation: Situation) -> ResolveError:
@@ -58,7 +61,9 @@ def explain(output: str, situation: Situation) -> ResolveError:
         return _quoted("uv failed", output)
     story = _CONCLUSION.sub("", output)
     asked = [
-        _Wish(requirement=_unmarked(item.text), origin=item) for item in _in_effect(situation, _names(story))
+        _Wish(requirement=_unmarked(item.text), origin=item)
+        for item in in_effect(situation)
+        if name_of(item.text) in _names(story)
     ]
     needed = list(_needed(story, asked))
     return (
@@ -101,8 +106,9 @@ def _side(wish: _Wish, wishes: Sequence[_Wish], situation: Situation) -> Side:
         if other.by is None and other.about == package:
             asking.specifier &= other.requirement.specifier
     versions = usable(asking, situation)
-    who = f"{package} {versions.pop()}" if len(versions) == 1 else normalized(str(wish.by))
-    return Side.of_package(package, who, wanted, wish.origin)
+    if len(versions) == 1:
+        return Side.of_package(package, str(versions.pop()), wanted, wish.origin, via=wish.via)
+    return Side.of_package(normalized(str(wish.by)), "", wanted, wish.origin, via=wish.via)
 
 
 def _needed(story: str, asked: Sequence[_Wish]) -> Iterator[_Wish]:
@@ -111,17 +117,21 @@ def _needed(story: str, asked: Sequence[_Wish]) -> Iterator[_Wish]:
     bringers = {canonicalize_name(Requirement(wanted).name): Requirement(who).name for who, wanted in found}
     origins = {wish.about: wish.origin for wish in asked}
 
-    def origin(name: NormalizedName) -> SpecRequirement | None:
-        seen: set[str] = set()
-        while name not in origins and name in bringers and name not in seen:
-            seen.add(name)
-            name = canonicalize_name(bringers[name])
-        return origins.get(name)
+    def via(name: NormalizedName) -> tuple[NormalizedName, ...]:
+        """From what the spec asks for to this one, as far as uv tells."""
+        way = [name]
+        while way[-1] not in origins and way[-1] in bringers:
+            above = canonicalize_name(bringers[way[-1]])
+            if above in way:
+                break
+            way.append(above)
+        return tuple(reversed(way))
 
     for who, wanted in found:
         by = Requirement(who)
         by.extras = set()
-        yield _Wish(requirement=Requirement(wanted), origin=origin(canonicalize_name(by.name)), by=by)
+        way = via(canonicalize_name(by.name))
+        yield _Wish(requirement=Requirement(wanted), origin=origins.get(way[0]), by=by, via=way)
 
 
 def _dependencies(story: str) -> Iterator[tuple[str, str]]:
@@ -133,16 +143,6 @@ def _dependencies(story: str) -> Iterator[tuple[str, str]]:
                 continue
             if asked.name != "Python":  # what the image's python is too old for is missing
                 yield str(by), str(asked)
-
-
-def _in_effect(situation: Situation, names: set[str]) -> Iterator[SpecRequirement]:
-    """The requirements of the spec that count on the target, of these packages."""
-    for item in situation.requirements:
-        requirement = Requirement(item.text)
-        if requirement.marker is not None and not requirement.marker.evaluate(dict(situation.target.markers)):
-            continue
-        if canonicalize_name(requirement.name) in names:
-            yield item
 
 
 def _unmarked(text: str) -> Requirement:

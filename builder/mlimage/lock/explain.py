@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 from mlimage.errors import ResolveError
 from mlimage.lock.check import normalized
 from mlimage.lock.conflict import Side, explain_conflict, name_of
-from mlimage.lock.unfulfilled import Asker, Situation, explain_missing
+from mlimage.lock.situation import Asker, Situation, usable
+from mlimage.lock.unfulfilled import explain_missing
 from mlimage.spec.requirements import SpecRequirement
 
 _NOT_FOUND: Final = re.compile(
@@ -19,12 +20,15 @@ _NOT_FOUND: Final = re.compile(
 )
 _COLLECTING: Final = re.compile(r"^\s*Collecting (?P<text>.+?)(?: \(from (?P<chain>.+)\))?\s*$", re.MULTILINE)
 _LINE: Final = re.compile(r"-r \S*spec\.in \(line (?P<line>\d+)\)")
+_FROM_HERE: Final = re.compile(r" (?P<version>[^ ]+) \(from https?://127\.0\.0\.1[^)]*\)")
+"""How pip calls a version that it found, which what asks with an extra needs: at our own server."""
 _USER: Final = re.compile(r"The user requested (?!\(constraint\))(?P<text>.+)")
 _DEPENDS: Final = re.compile(r"(?P<name>\S+) (?P<version>\S+) depends on (?P<text>.+)")
 
 
 def explain(output: str, situation: Situation) -> ResolveError:
     """The error for what pip-compile wrote when it failed."""
+    output = _FROM_HERE.sub(r"==\g<version>", output)
     conflict = _conflict(output, situation)
     if conflict is not None:
         return conflict
@@ -60,7 +64,24 @@ def _conflict(output: str, situation: Situation) -> ResolveError | None:
     sides = [side for line in causes if line and (side := _side(line, output, situation))]
     if not sides:
         return None
-    return explain_conflict(sides)
+    for side in sides:  # what nothing fulfils for itself is the cause, and the rest follows from it
+        if (wanted := side.requirement) and not usable(wanted, situation):
+            return explain_missing(normalized(str(wanted)), side.asker, situation)
+    return explain_conflict(_at_odds(sides, situation) or sides)
+
+
+def _at_odds(sides: Sequence[Side], situation: Situation) -> list[Side]:
+    """Those that cannot be had with another one; pip lists all that ask for the package."""
+
+    def together(one: Side, other: Side) -> bool:
+        both = one.requirement, other.requirement
+        if both[0] is None or both[1] is None or name_of(one.wanted) != name_of(other.wanted):
+            return True
+        joined = Requirement(both[0].name)
+        joined.specifier = both[0].specifier & both[1].specifier
+        return bool(usable(joined, situation))
+
+    return [side for side in sides if not all(together(side, other) for other in sides)]
 
 
 def _side(line: str, output: str, situation: Situation) -> Side | None:
@@ -72,11 +93,17 @@ def _side(line: str, output: str, situation: Situation) -> Side | None:
     if depends is None:
         return None
     package = depends["name"].partition("[")[0]
+    name = canonicalize_name(package)
+    if name == name_of(_readable(depends["text"])):  # with an extra it needs itself, which is no reason
+        asked = next((item for item in situation.requirements if _has_extras(item.text, name)), None)
+        if asked is not None:
+            return Side.of_spec(asked.text, asked)
     return Side.of_package(
-        canonicalize_name(package),
-        f"{package} {depends['version']}",
+        package,
+        depends["version"],
         _readable(depends["text"]),
-        _origins(output, situation).get(canonicalize_name(package)),
+        _origins(output, situation).get(name),
+        via=_via(_chain_of(output, name), name, situation),
     )
 
 
@@ -98,8 +125,22 @@ def _asked_by(output: str, text: str, chain: str | None, situation: Situation) -
     if asker and not _LINE.match(asker):
         package = _readable(asker)
         origin = _by_line(chain or "", situation) or _origins(output, situation).get(name_of(package))
-        return Asker(requirement=origin, package=package)
+        return Asker(requirement=origin, package=package, via=_via(chain or "", name_of(package), situation))
     return Asker(requirement=_by_line(asker, situation) or _same(text, situation.requirements))
+
+
+def _chain_of(output: str, name: str) -> str:
+    """What pip says of where a package comes from when it collects it."""
+    return next(
+        (each["chain"] or "" for each in _COLLECTING.finditer(output) if name_of(each["text"]) == name), ""
+    )
+
+
+def _via(chain: str, name: str, situation: Situation) -> tuple[str, ...]:
+    """The packages from the one that the spec asks for to this one; pip names them the other way round."""
+    names = [name_of(_readable(part)) for part in chain.split("->") if not _LINE.match(part.strip())]
+    origin = _by_line(chain, situation)
+    return tuple(dict.fromkeys([*((name_of(origin.text),) if origin else ()), *reversed(names), name]))
 
 
 def _by_line(chain: str, situation: Situation) -> SpecRequirement | None:
@@ -112,6 +153,11 @@ def _same(text: str, requirements: Sequence[SpecRequirement]) -> SpecRequirement
     """The requirement of the spec that pip means; it drops extras and markers in some messages."""
     wanted = _bare(text)
     return next((item for item in requirements if _bare(item.text) == wanted), None)
+
+
+def _has_extras(text: str, name: str) -> bool:
+    requirement = Requirement(text)
+    return canonicalize_name(requirement.name) == name and bool(requirement.extras)
 
 
 def _bare(text: str) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from mlimage.content.rootfs import inside
 from mlimage.errors import BuildError, MlimageError, ResolveError, reason_of
 from mlimage.lock.apt import unknown
 from mlimage.lock.base import IMAGE_PLACE, opened_apt
-from mlimage.lock.compile import OLDEST_PYTHON
 from mlimage.lock.images import FoundImage, Images
 from mlimage.lock.model import BaseLock, Deb, ImageBase, ImageLayer, Installation, Wanted
 from mlimage.lock.root import (
@@ -29,7 +28,7 @@ from mlimage.parallel import transfer
 from mlimage.process import Runner
 from mlimage.progress import Progress, Task
 from mlimage.regular import read_file
-from mlimage.spec.suites import PYTHON_OF_SUITE
+from mlimage.spec.suites import OLDEST_PYTHON, PYTHON_OF_SUITE
 
 _LARGEST: Final = 256 << 20
 """Bytes of dpkg's list of a whole distribution, and more."""
@@ -137,7 +136,8 @@ def _resolve(
         raise ResolveError(
             f"python {wanted.python} is too old: what resolves packages needs python {OLDEST_PYTHON} "
             "or newer",
-            hint=f'take a newer image, and write `python: "{OLDEST_PYTHON}"` or higher',
+            hint=f'write `python: "{OLDEST_PYTHON}"` and `base: {{image: python:{OLDEST_PYTHON}-slim}}`, '
+            "or a newer one",
         )
     if previous is None:
         with sources.progress.task(f"asking the registry for {image.name}"):

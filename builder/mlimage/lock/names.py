@@ -26,6 +26,15 @@ IMPORTED_AS: Final[Mapping[str, str]] = {
 }
 """What people write to what the package is called."""
 
+WITH_WHEELS: Final[Mapping[str, str]] = {
+    "docopt": "docopt-ng",
+    "fasttext": "fasttext-wheel",
+    "psycopg2": "psycopg2-binary",
+    "uwsgi": "pyuwsgi",
+}
+"""Packages that come as sources to what is imported alike and has wheels; a name is never guessed, since
+anybody may have taken it."""
+
 WELL_KNOWN: Final = (
     "accelerate", "aiohttp", "albumentations", "beautifulsoup4", "bentoml", "boto3", "catboost",
     "cloudpickle", "cython", "dask", "datasets", "diffusers", "einops", "fastapi", "flask", "gensim",

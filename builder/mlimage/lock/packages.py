@@ -11,7 +11,7 @@ from packaging.version import Version
 from mlimage.atomic import temporary_folder
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import MlimageError, ResolveError
-from mlimage.lock.askers import askers
+from mlimage.lock.askers import askers, requires_of
 from mlimage.lock.changes import Upgrade
 from mlimage.lock.check import normalized
 from mlimage.lock.files import IndexFile
@@ -20,7 +20,8 @@ from mlimage.lock.licenses import license_of
 from mlimage.lock.model import Lock, LockedPackage
 from mlimage.lock.resolver import Pin, Question, Resolver, UnresolvedError
 from mlimage.lock.simple import serve_simple
-from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.situation import Situation
+from mlimage.lock.unfulfilled import unfulfilled
 from mlimage.lock.wheels import Candidate, Chosen, candidates, choose
 from mlimage.parallel import at_once
 from mlimage.process import Runner, refuse_full
@@ -74,6 +75,7 @@ def lock_packages(
             as_of=as_of,
             index_of=indexes.index_of,
             files=indexes.files,
+            needs=lambda file: requires_of(indexes.metadata(file)),
             page_of=indexes.page,
         ),
         previous=None if upgrade.everything else previous,
@@ -172,7 +174,8 @@ def _resolve(
             # The resolver saw a package that is not there; that its index could not be asked is the reason.
             if server.failures:
                 raise _placed(server.failures, requirements) from error
-            raise resolver.explain(error.output, situation) from error
+            # A resolver stops at the first of these, and the user would meet them one by one.
+            raise (unfulfilled(situation) or resolver.explain(error.output, situation)) from error
         if server.failures:
             raise _placed(server.failures, requirements)
     return pins

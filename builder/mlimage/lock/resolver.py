@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from mlimage.content.interpreter import Interpreter, Target
 from mlimage.errors import ResolveError, reason_of
-from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.situation import Situation
 from mlimage.process import Completed, Runner
 from mlimage.regular import read_file
 from mlimage.spec.requirements import exact_version

@@ -1,92 +1,99 @@
 """Why no file fulfils a requirement: what the index has of that package, held against the target."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import get_close_matches
+from typing import Final
 
 from packaging.requirements import Requirement
-from packaging.tags import compatible_tags, cpython_tags
-from packaging.utils import (
-    canonicalize_name,
-    parse_sdist_filename,
-    parse_wheel_filename,
-)
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 from packaging.version import Version
 
 from mlimage.content.interpreter import Target
 from mlimage.errors import ResolveError
 from mlimage.lock.files import IndexFile
 from mlimage.lock.metadata import ELSEWHERE
-from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN
-from mlimage.lock.wheels import accepts, candidates
+from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN, WITH_WHEELS
+from mlimage.lock.situation import Asker, Situation, in_effect, usable
+from mlimage.lock.waysout import (
+    ToBuild,
+    build_once,
+    finished,
+    other_parent,
+    other_python,
+    other_versions,
+    pythons_for,
+    readable_version,
+    unreadable,
+)
+from mlimage.lock.wheels import candidates
 from mlimage.mirrors import DEFAULT_INDEX
 from mlimage.platforms import PLATFORMS, Platform
-from mlimage.spec.requirements import SpecRequirement, exact_version
-from mlimage.spec.suites import PYTHON_OF_SUITE
+from mlimage.spec.pythons import BaseChoice
+from mlimage.spec.requirements import exact_version
+from mlimage.spec.suites import OLDEST_PYTHON
+
+_VERBOSE: Final = "with `--verbose` all that the resolver wrote is shown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
-    """What was to be resolved.
+class _Missing:
+    """A requirement that nothing fulfils.
 
     Attributes:
-        image: name of the image.
-        requirements: as they stood in the resolver's input, line by line.
-        target: the image's python.
-        python: its version, `X.Y`.
-        as_of: files known to be newer did not count.
-        index_of: the index of a package.
-        files: what the index has of a package.
-        page_of: where a person finds that.
+        message: why.
+        asker: who asks for it.
+        ways: what the user can do, each a clause.
+        pythons: those for which it has a wheel.
+        sources: what there is of it to build.
     """
 
-    image: str
-    requirements: Sequence[SpecRequirement]
-    target: Target
-    python: str
-    as_of: datetime | None
-    index_of: Callable[[str], str]
-    files: Callable[[str], Sequence[IndexFile]]
-    page_of: Callable[[str], str]
+    message: str
+    asker: Asker
+    ways: tuple[str, ...] = ()
+    pythons: tuple[BaseChoice, ...] = ()
+    sources: ToBuild | None = None
 
     @property
-    def about(self) -> str:
-        """The target in a few words."""
-        machine = self.target.markers.get("platform_machine", "this machine")
-        return f"python {self.python} on {machine} with glibc {self.target.glibc}"
+    def clauses(self) -> tuple[str, ...]:
+        """The ways out but for building it."""
+        return (*self.ways, *(other_python(choice) for choice in self.pythons[:1]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Who asks for a package: the spec, or a package and the requirement of the spec that brought it."""
+def unfulfilled(situation: Situation) -> ResolveError | None:
+    """The error for all that the spec itself asks for and that nothing fulfils, each for itself."""
+    found = [
+        _missing(item.text, Asker(requirement=item), situation)
+        for item in in_effect(situation)
+        if not usable(Requirement(item.text), situation)
+    ]
+    if len(found) < 2:
+        return _error(found[0], situation) if found else None
+    lines = [f"{len(found)} requirements cannot be fulfilled for {situation.about}:"]
+    for each in found:
+        lines.append(f"{each.asker.where}: {each.message}")
+        if each.clauses:
+            lines.append(f"  hint: {'; or '.join(each.clauses)}")
+    return ResolveError("\n".join(lines), hint="; ".join(_together(found, situation)) or None)
 
-    requirement: SpecRequirement | None
-    package: str | None = None
 
-    @property
-    def where(self) -> str | None:
-        """Where the user wrote the requirement."""
-        return self.requirement.where if self.requirement else None
-
-    @property
-    def clause(self) -> str:
-        """What a sentence says about a package that another one asks for."""
-        return f", which `{self.package}` asks for," if self.package else ""
-
-
-def usable(requirement: Requirement, situation: Situation) -> set[Version]:
-    """The versions for the target that fulfil a requirement; a withdrawn one must be named (PEP 592)."""
-    named = exact_version(requirement) is not None
-    found = candidates(
-        situation.files(canonicalize_name(requirement.name)), situation.target, situation.as_of
+def _together(found: Sequence[_Missing], situation: Situation) -> list[str]:
+    """What helps several at once."""
+    ways = []
+    best = max(
+        (choice for each in found for choice in each.pythons),
+        key=lambda choice: sum(choice in each.pythons for each in found),
+        default=None,
     )
-    return {
-        each.version
-        for each in found
-        if requirement.specifier.contains(each.version, prereleases=True)
-        and (named or each.file.yanked is None)
-    }
+    helped = sum(best in each.pythons for each in found)
+    if best is not None and helped > 1:
+        which = "all" if helped == len(found) else f"{helped} of these"
+        ways.append(f"{which} have wheels for python {best.python}: {other_python(best)}")
+    sources = [each.sources for each in found if each.sources and not each.pythons]
+    if sources:
+        ways.append(f"where only sources are there, {build_once(sources, situation)}")
+    return ways
 
 
 def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveError:
@@ -97,98 +104,212 @@ def explain_missing(text: str, asker: Asker, situation: Situation) -> ResolveErr
         asker: who asks for it.
         situation: what was to be resolved.
     """
+    return _error(_missing(text, asker, situation), situation)
+
+
+def _error(missing: _Missing, situation: Situation) -> ResolveError:
+    ways = list(missing.clauses)
+    if missing.sources:
+        ways.append(build_once([missing.sources], situation))
+    return ResolveError(missing.message, where=missing.asker.where, hint="; or ".join(ways) or None)
+
+
+def _missing(text: str, asker: Asker, situation: Situation) -> _Missing:
     requirement = Requirement(text)
     name = canonicalize_name(requirement.name)
     index = situation.index_of(name)
     files = situation.files(name)
     fits = {found.version for found in candidates(files, situation.target, situation.as_of)}
     later = {found.version for found in candidates(files, situation.target, None)} - fits
-    sdists = _of(files, requirement, wheels=False)
-    hint: str | None
+    matching = {found for found in fits if requirement.specifier.contains(found, prereleases=True)}
+    ways: tuple[str, ...] = ()
     if str(requirement.specifier) == ELSEWHERE:
         message = f"`{asker.package}` asks for `{name}` at an address of its own, which cannot be locked"
-        hint = f"ask for another version of `{asker.package}`, whose packages all come from an index"
+        ways = (f"ask for another version of `{asker.package}`, whose packages all come from an index",)
     elif not files:
         message = f"index `{index}` has no package `{name}`{asker.clause.rstrip(',')}"
-        hint = _other_name(name, situation)
+        ways = (_other_name(name, asker, situation),)
     elif requirement.specifier and any(requirement.specifier.contains(v, prereleases=True) for v in later):
         message = (
             f"`{text}`{asker.clause} needs a release that is newer than this lock, "
             f"which holds what there was at {situation.as_of:%Y-%m-%dT%H:%M:%SZ}"
         )
-        hint = f"`mlimage lock {situation.image} --upgrade-package {name}` looks at newer ones"
+        ways = (f"`mlimage lock {situation.image} --upgrade-package {name}` looks at newer ones",)
+    elif matching:
+        message, ways = _not_taken(text, asker, matching, situation)
     elif wheels := _of(files, requirement, wheels=True):
-        message, hint = _no_fitting_wheel(text, asker, wheels, fits, situation)
-    elif sdists:
-        message = (
-            f"`{text}`{asker.clause} has no wheels on index `{index}`, only sources to build: {_few(sdists)}"
-        )
-        hint = _instead(name) or (
-            f"ask for a package that has wheels, or build it once (`pip wheel {name}`), put the wheel into "
-            "a folder, and bind that under `indexes:`"
+        return _no_fitting_wheel(text, asker, wheels, situation)
+    elif sources := _of(files, requirement, wheels=False):
+        return _only_sources(
+            f"`{text}`{asker.clause} has no wheels on index `{index}`", text, asker, sources, situation
         )
     elif builds := _builds_of(requirement, fits):
         message, hint = _no_such_build(requirement, builds, asker, index)
+        ways = (hint,)
     elif fits:
         message = (
             f"index `{index}` has no version of `{name}` that fits `{text}`{asker.clause.rstrip(',')}; "
             f"it has {_few(_sorted(fits))}"
         )
-        hint = f"ask for one that there is, as `{name}=={max(fits)}`"
+        ways = (
+            _versions(requirement, None, asker, situation)
+            if asker.package
+            else (f"ask for one that there is, as `{name}=={max(fits)}`",)
+        )
     else:
         message = f"index `{index}` has no version of `{name}`{asker.clause} for {situation.about}"
-        hint = None
-    return ResolveError(message, where=asker.where, hint=hint)
+    return _Missing(message=message, asker=asker, ways=ways)
 
 
-def _no_fitting_wheel(
-    text: str, asker: Asker, wheels: Sequence[str], fits: set[Version], situation: Situation
-) -> tuple[str, str]:
-    """Message and hint for wheels of which none can be installed on the target."""
+def _not_taken(
+    text: str, asker: Asker, matching: set[Version], situation: Situation
+) -> tuple[str, tuple[str, ...]]:
+    """Message and ways out where there are wheels for the target, and the resolver took none."""
     requirement = Requirement(text)
-    matching = [version for version in fits if requirement.specifier.contains(version, prereleases=True)]
-    if matching and not usable(requirement, situation):
+    name = canonicalize_name(requirement.name)
+    newest = max(matching)
+    if not usable(requirement, situation):
         message = f"`{text}`{asker.clause} fits withdrawn versions only: {_few(_sorted(matching))}"
-        return message, f"name the one that you want: `{requirement.name}=={max(matching)}`"
-    if matching:  # pip takes unfinished versions only when they are asked for
+        return message, (f"name the one that you want: `{requirement.name}=={newest}`",)
+    wheels = {
+        found.version: found.file
+        for found in candidates(situation.files(name), situation.target, situation.as_of)
+    }
+    if wrong := unreadable(wheels[newest], situation):
+        message = (
+            f"`{name}=={newest}`{asker.clause} cannot be read: its metadata asks for `{wrong}`, "
+            "which is not a requirement"
+        )
+        near = readable_version(name, newest, situation)
+        return message, (f"ask for `{name}=={near}`, the nearest version that can be",) if near else ()
+    if all(version.is_prerelease for version in matching):
         message = f"`{text}`{asker.clause} fits unfinished versions only: {_few(_sorted(matching))}"
-        return message, f"name the one that you want: `{requirement.name}=={max(matching)}`"
-    named = {file.filename: file for file in situation.files(canonicalize_name(requirement.name))}
+        return message, (f"name the one that you want: `{requirement.name}=={newest}`",)
+    message = (
+        f"no version of `{name}` was found that fits `{text}`{asker.clause.rstrip(',')} and all else that is "
+        f"asked for; index `{situation.index_of(name)}` has {_few(_sorted(matching))}"
+    )
+    return message, (_VERBOSE,)
+
+
+def _no_fitting_wheel(text: str, asker: Asker, wheels: Sequence[str], situation: Situation) -> _Missing:
+    """Wheels of which none can be installed on the target."""
+    requirement = Requirement(text)
+    name = canonicalize_name(requirement.name)
+    files = {file.filename: file for file in situation.files(name)}
     tags = set(situation.target.tags)
-    pythons = {
+    needed = {
         requires
         for filename in wheels
-        if (requires := named[filename].requires_python)
+        if (requires := files[filename].requires_python)
         and tags & {str(tag) for tag in parse_wheel_filename(filename)[3]}
     }
-    if pythons:
-        wanted = "` or `".join(sorted(pythons))
+    sources = _of(situation.files(name), requirement, wheels=False)
+    machine = situation.target.markers.get("platform_machine", "")
+    here = [filename for filename in wheels if _is_for(filename, machine)]
+    if needed:
+        wanted = "` or `".join(sorted(needed))
         message = (
             f"`{text}`{asker.clause} needs python `{wanted}`, and the image has python {situation.python}"
         )
     else:
-        message = f"`{text}`{asker.clause} has no wheel for {situation.about}; there are {_few(wheels)}"
-    finished = [version for version in fits if not version.is_prerelease]
-    if finished:
-        return message, f"versions for this target are {_few(_sorted(finished))}"
-    others = [
-        f'`python: "{python}"` (Debian {suite})'
-        for suite, python in PYTHON_OF_SUITE.items()
-        if any(_runs_on(named[filename], python, tags) for filename in wheels)
-    ]
-    if others:
-        return message, f"it has one for {' and '.join(others)}; or ask for another package"
+        message = f"`{text}`{asker.clause} has no wheel for {situation.about}"
+        if sources and not any(map(_is_compiled, here)):
+            return _only_sources(message, text, asker, sources, situation)
+        pythons = _pythons_of(here)
+        other = pythons and situation.python not in pythons
+        message += (
+            f"; its wheels are for python {', '.join(pythons)}" if other else f"; there are {_few(wheels)}"
+        )
+    ways = list(_versions(requirement, _newest(wheels, wheel=True), asker, situation))
     there = _platform_with(wheels, situation.target)
     if there:
-        machine = situation.target.markers["platform_machine"]
-        here = next(each for each in PLATFORMS if each.machine == machine)
-        asked = (
-            f'ask for it there alone, `{text}; platform_machine == "{there.machine}"`, for another package, '
-            if asker.package is None
-            else f"ask for another version of `{asker.package}`, "
-        )
-        return message, f"there are wheels for `{there}`: {asked}or leave `{here}` out of `platforms:`"
-    return message, "ask for another package, or change `python` and the suite of the base"
+        this = next(each for each in PLATFORMS if each.machine == machine)
+        if asker.package is None:
+            bare = f"{requirement.name}{requirement.specifier}"
+            ways.append(f'ask for it there alone, `{bare}; platform_machine == "{there.machine}"`')
+        ways.append(f"leave `{this}` out of `platforms:`: there are wheels for `{there}`")
+    found = pythons_for([files[filename] for filename in wheels], situation)
+    if not ways and not found and not sources:
+        ways.append(_another(asker))
+    return _Missing(
+        message=message,
+        asker=asker,
+        ways=tuple(ways),
+        pythons=found,
+    )
+
+
+def _only_sources(
+    message: str, text: str, asker: Asker, sources: Sequence[str], situation: Situation
+) -> _Missing:
+    requirement = Requirement(text)
+    name = canonicalize_name(requirement.name)
+    other = _instead(name, asker)
+    return _Missing(
+        message=f"{message}, only sources to build: {_few(sources)}",
+        asker=asker,
+        ways=(
+            *((other,) if other else ()),
+            *_versions(requirement, _newest(sources, wheel=False), asker, situation),
+        ),
+        sources=_to_build(requirement, situation),
+    )
+
+
+def _to_build(requirement: Requirement, situation: Situation) -> ToBuild:
+    return ToBuild(requirement=requirement, index=situation.index_of(requirement.name))
+
+
+def _versions(
+    requirement: Requirement, wanted: Version | None, asker: Asker, situation: Situation
+) -> tuple[str, ...]:
+    """Which other version to ask for: of the package, or where a package asks for it, of that one."""
+    name = canonicalize_name(requirement.name)
+    if asker.package is None:
+        way = other_versions(name, wanted, finished(requirement, situation))
+    else:
+        way = other_parent(name, canonicalize_name(Requirement(asker.package).name), situation)
+    return (way,) if way else ()
+
+
+def _another(asker: Asker) -> str:
+    """What is left where nothing else helps; nobody can leave out what a package asks for."""
+    oldest = f"packages can be locked for python {OLDEST_PYTHON} and newer"
+    if asker.package is None:
+        return f"ask for another package: {oldest}"
+    wrote = Requirement(asker.requirement.text).name if asker.requirement else asker.package
+    return f"ask for another package in place of `{wrote}`, or another version of it: {oldest}"
+
+
+def _newest(filenames: Sequence[str], *, wheel: bool) -> Version:
+    """Their order is that of `_of`."""
+    first = filenames[0]
+    return parse_wheel_filename(first)[1] if wheel else parse_sdist_filename(first)[1]
+
+
+def _is_for(filename: str, machine: str) -> bool:
+    """Whether a wheel is for Linux on this machine, with whatever python."""
+    platforms = [tag.platform for tag in parse_wheel_filename(filename)[3]]
+    return any(each == "any" or ("linux" in each and each.endswith(machine)) for each in platforms)
+
+
+def _is_compiled(filename: str) -> bool:
+    """Whether a wheel has code that was compiled: from its sources not everybody can make one."""
+    return any(tag.platform != "any" for tag in parse_wheel_filename(filename)[3])
+
+
+def _pythons_of(filenames: Sequence[str]) -> list[str]:
+    """The pythons that wheels are for, the oldest first; none where one is for python 3 at large."""
+    found = set()
+    for filename in filenames:
+        for tag in parse_wheel_filename(filename)[3]:
+            version = re.fullmatch(r"cp3([0-9]+)", tag.interpreter)
+            if tag.interpreter.startswith(("cp", "py3")) and (version is None or tag.abi == "abi3"):
+                return []
+            if version:
+                found.add(int(version[1]))
+    return [f"3.{minor}" for minor in sorted(found)]
 
 
 def _platform_with(wheels: Sequence[str], target: Target) -> Platform | None:
@@ -201,25 +322,6 @@ def _platform_with(wheels: Sequence[str], target: Target) -> Platform | None:
         ):
             return other
     return None
-
-
-def _runs_on(file: IndexFile, python: str, tags: set[str]) -> bool:
-    """Whether the target could install the wheel if it had that python; near enough for a hint.
-
-    Args:
-        file: the wheel.
-        python: `X.Y`.
-        tags: of the target.
-    """
-    platforms = sorted({tag.rpartition("-")[2] for tag in tags} - {"any"})
-    version = (3, int(python.partition(".")[2]))
-    own = {
-        *cpython_tags(version, platforms=platforms),
-        *compatible_tags(version, f"cp{python.replace('.', '')}", platforms),
-    }
-    return accepts(file.requires_python, f"{python}.99") and not own.isdisjoint(
-        parse_wheel_filename(file.filename)[3]
-    )
 
 
 def _builds_of(requirement: Requirement, fits: set[Version]) -> set[Version]:
@@ -263,25 +365,34 @@ def _of(files: Sequence[IndexFile], requirement: Requirement, *, wheels: bool) -
     return [name for _, name in sorted(found, reverse=True)]
 
 
-def _other_name(name: str, situation: Situation) -> str:
+def _other_name(name: str, asker: Asker, situation: Situation) -> str:
     index = situation.index_of(name)
     if index != DEFAULT_INDEX:
         return f"look at `{situation.page_of(name)}`: are the name and the `url` of `{index}` right?"
-    instead = _instead(name)
+    instead = _instead(name, asker)
     if instead:
         return instead
+    if asker.package is not None:
+        parent = Requirement(asker.package).name
+        other = other_parent(name, canonicalize_name(parent), situation)
+        other = other or f"ask for another version of `{parent}`"
+        return f"{other}; or where it is a package of another index, bind it to that under `indexes:`"
     near = get_close_matches(name, WELL_KNOWN, n=1, cutoff=0.7)
     if near:
         return f"did you mean `{near[0]}`?"
     return "look for its name on the index; a package of another index is bound to it under `indexes:`"
 
 
-def _instead(name: str) -> str | None:
-    known = IMPORTED_AS.get(name)
-    return f"the package is called `{known}`" if known else None
+def _instead(name: str, asker: Asker) -> str | None:
+    """The name that somebody meant who wrote this one into the spec."""
+    if asker.package is not None:
+        return None
+    if name in IMPORTED_AS:
+        return f"the package is called `{IMPORTED_AS[name]}`"
+    return f"ask for `{WITH_WHEELS[name]}`, the same with wheels" if name in WITH_WHEELS else None
 
 
-def _sorted(versions: Sequence[Version] | set[Version]) -> list[str]:
+def _sorted(versions: Collection[Version]) -> list[str]:
     return [str(version) for version in sorted(versions, reverse=True)]
 
 

@@ -29,7 +29,7 @@ from mlimage.lock.resolver import (
     read_answer,
     write_question,
 )
-from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.situation import Situation
 from mlimage.platforms import Platform
 from mlimage.process import Command, Runner
 

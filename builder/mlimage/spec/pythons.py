@@ -7,10 +7,8 @@ from typing import Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from mlimage.spec.imported import Note
-from mlimage.spec.suites import PYTHON_OF_SUITE
+from mlimage.spec.suites import OLDEST_PYTHON, PYTHON_OF_SUITE, PYTHONS_OF_IMAGES
 
-_OF_IMAGES: Final = ("3.12", "3.14", "3.10", "3.9")
-"""Pythons of no suite, which `python:X.Y-slim` has, the usual ones first; mlimage needs 3.9."""
 _PATCHES: Final = range(60)
 
 
@@ -25,6 +23,18 @@ class BaseChoice:
     def image(self) -> str:
         """The image that has it when no suite does."""
         return f"python:{self.python}-slim"
+
+    @property
+    def base(self) -> str:
+        """What `base:` says, in one line."""
+        return f"{{debian: {self.suite}}}" if self.suite else f"{{image: {self.image}}}"
+
+
+KNOWN_PYTHONS: Final = (
+    *(BaseChoice(python=python, suite=suite) for suite, python in PYTHON_OF_SUITE.items()),
+    *(BaseChoice(python=python, suite=None) for python in PYTHONS_OF_IMAGES),
+)
+"""Every python that a base is known for."""
 
 
 def base_for(python: str) -> tuple[BaseChoice, tuple[Note, ...]]:
@@ -45,7 +55,7 @@ def base_for(python: str) -> tuple[BaseChoice, tuple[Note, ...]]:
     for suite, version in PYTHON_OF_SUITE.items():
         if _has(wanted, version):
             return BaseChoice(python=version, suite=suite), _patch(python, version, f"Debian {suite}")
-    for version in _OF_IMAGES:
+    for version in PYTHONS_OF_IMAGES:
         if _has(wanted, version):
             choice = BaseChoice(python=version, suite=None)
             reason = f"no Debian suite has it; the base is the image `{choice.image}`"
@@ -53,7 +63,8 @@ def base_for(python: str) -> tuple[BaseChoice, tuple[Note, ...]]:
     known = ", ".join(f"{version} ({suite})" for suite, version in PYTHON_OF_SUITE.items())
     reason = (
         f"no base has it; python {oldest.python} was taken; known: {known}, "
-        f"and {', '.join(_OF_IMAGES)} (`base: {{image: python:X.Y-slim}}`)"
+        f"and {', '.join(PYTHONS_OF_IMAGES)} (`base: {{image: python:X.Y-slim}}`); "
+        f"packages cannot be locked for one before {OLDEST_PYTHON}"
     )
     return oldest, (Note(text=f"python {python}", reason=reason),)
 

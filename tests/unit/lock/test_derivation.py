@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from mlimage.content.interpreter import Target
 from mlimage.lock.derivation import explain
 from mlimage.lock.files import IndexFile
-from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.situation import Situation
 from mlimage.spec.requirements import SpecRequirement
 from support import locks
 
@@ -35,6 +35,7 @@ def situation(*texts: str, files: Sequence[IndexFile] = ()) -> Situation:
         as_of=locks.AS_OF,
         index_of=lambda _: "default",
         files=lambda name: offered.get(name, ()),
+        needs=lambda _: (),
         page_of=lambda name: f"https://packages.example.com/simple/{name}/",
     )
 
@@ -73,7 +74,7 @@ CASES: Mapping[str, tuple[Sequence[str], Sequence[IndexFile], str, str, str]] = 
             "  you ask for `lib<1.5`  (mlimage.yaml:10:5)\n"
             '  you ask for `lib > 1.5; python_version > "3"`  (mlimage.yaml:11:5)'
         ),
-        "loosen or drop one of them",
+        ('change or drop `lib<1.5` or `lib > 1.5; python_version > "3"`'),
     ),
     "a requirement and a package": (
         ("app>=4", "lib>=2"),
@@ -87,7 +88,7 @@ CASES: Mapping[str, tuple[Sequence[str], Sequence[IndexFile], str, str, str]] = 
             "  you ask for `lib>=2`  (mlimage.yaml:11:5)\n"
             "  `app 4.0` needs `lib<2`, and you ask for `app>=4`  (mlimage.yaml:10:5)"
         ),
-        "loosen or drop one of them",
+        "change or drop `lib>=2` or `app>=4`",
     ),
     "a package that comes with another": (
         ("deep", "lib>=2"),
@@ -102,7 +103,7 @@ CASES: Mapping[str, tuple[Sequence[str], Sequence[IndexFile], str, str, str]] = 
             "  you ask for `lib>=2`  (mlimage.yaml:11:5)\n"
             "  `mid` needs `lib<2`, and comes with `deep`  (mlimage.yaml:10:5)"
         ),
-        "loosen or drop one of them",
+        "change or drop `lib>=2` or `deep`",
     ),
     "two packages": (
         ("a", "b"),
@@ -118,7 +119,7 @@ CASES: Mapping[str, tuple[Sequence[str], Sequence[IndexFile], str, str, str]] = 
             "  `b 1.0` needs `lib!=3`, and you ask for `b`  (mlimage.yaml:11:5)\n"
             "  `a 1.0` needs `lib<2`, and you ask for `a`  (mlimage.yaml:10:5)"
         ),
-        "loosen or drop one of them",
+        "change or drop `b` or `a`",
     ),
     "a typo": (
         ("skikit-learn",),
@@ -138,8 +139,11 @@ CASES: Mapping[str, tuple[Sequence[str], Sequence[IndexFile], str, str, str]] = 
             "we can conclude that all versions of mid cannot be used",
             "all versions of deep depend on mid and you require deep, " + UNSATISFIABLE,
         ),
-        "mlimage.yaml:10:5: index `default` has no package `nowhere`, which `mid` asks for",
-        "look for its name on the index; a package of another index is bound to it under `indexes:`",
+        "mlimage.yaml:10:5: index `default` has no package `nowhere`, which `mid` asks for (`deep` -> `mid`)",
+        (
+            "ask for `mid==1.1`, which does without it; or where it is a package of another index, "
+            "bind it to that under `indexes:`"
+        ),
     ),
     "another python": (
         ("py>=1",),
@@ -150,7 +154,7 @@ CASES: Mapping[str, tuple[Sequence[str], Sequence[IndexFile], str, str, str]] = 
             f"only py<=1.0 is available and you require py>=1, {UNSATISFIABLE}",
         ),
         "mlimage.yaml:10:5: `py>=1` needs python `>=3.12`, and the image has python 3.11",
-        "versions for this target are `0.9`",
+        ('ask for `py==0.9`, which has one; or write `python: "3.13"` and `base: {debian: trixie}`'),
     ),
     "withdrawn": (
         ("lib>=3",),

@@ -9,7 +9,8 @@ from packaging.utils import canonicalize_name
 from mlimage.content.interpreter import Target
 from mlimage.lock.explain import explain
 from mlimage.lock.files import IndexFile
-from mlimage.lock.unfulfilled import Situation
+from mlimage.lock.situation import Situation
+from mlimage.lock.unfulfilled import unfulfilled
 from mlimage.spec.requirements import SpecRequirement
 from support import locks
 
@@ -36,6 +37,7 @@ def situation(*texts: str, files: Mapping[str, Sequence[IndexFile]] | None = Non
         as_of=locks.AS_OF,
         index_of=lambda name: "team" if name.startswith("our-") else "default",
         files=lambda name: offered.get(name, ()),
+        needs=lambda _: (),
         page_of=lambda name: f"https://packages.example.com/simple/{name}/",
     )
 
@@ -87,7 +89,11 @@ Traceback (most recent call last):
 
 
 def test_a_conflict_names_both_sides_and_their_places() -> None:
-    error = explain(CONFLICT, situation("torchvision==0.20.0", "torch == 2.13.0"))
+    torch = [
+        file(f"torch-{version}-cp311-cp311-manylinux_2_36_x86_64.whl")
+        for version in ("2.5.0", "2.13.0", "2.20.0")
+    ]
+    error = explain(CONFLICT, situation("torchvision==0.20.0", "torch == 2.13.0", files={"torch": torch}))
     assert str(error) == (
         "images/digits/mlimage.yaml:11:5: these cannot be had together (torch):\n"
         "  you ask for `torch == 2.13.0`  (images/digits/mlimage.yaml:11:5)\n"
@@ -97,7 +103,7 @@ def test_a_conflict_names_both_sides_and_their_places() -> None:
         "and comes with `torchvision==0.20.0`"
         "  (images/digits/mlimage.yaml:10:5)"
     )
-    assert error.hint == "loosen or drop one of them"
+    assert error.hint == "change or drop `torch == 2.13.0` or `torchvision==0.20.0`"
     assert error.exit_status == 5
 
 
@@ -150,7 +156,10 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
             "images/digits/mlimage.yaml:10:5: index `default` has no package `nomatch`, "
             "which `pandas==3.0` asks for"
         ),
-        "look for its name on the index; a package of another index is bound to it under `indexes:`",
+        (
+            "ask for another version of `pandas`; or where it is a package of another index, bind it to that "
+            "under `indexes:`"
+        ),
     ),
     "no such version": (
         "numpy==99.0",
@@ -168,9 +177,9 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
         (OLD, NEW, FOREIGN),
         (
             "images/digits/mlimage.yaml:10:5: `numpy<1.20` has no wheel for python 3.11 on x86_64 "
-            "with glibc 2.36; there are `numpy-1.19.5-cp39-cp39-manylinux_2_36_x86_64.whl`"
+            "with glibc 2.36; its wheels are for python 3.9"
         ),
-        "versions for this target are `2.4.6`, `1.26.4`",
+        "ask for `numpy==1.26.4`, the nearest version that has one, or `numpy==2.4.6`, the newest",
     ),
     "no such build": (
         "torch==2.13.0+cpux",
@@ -197,7 +206,7 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
         missing("jax==0.12.0"),
         (file("jax-0.12.0-py3-none-any.whl", ">=3.12"),),
         "images/digits/mlimage.yaml:10:5: `jax==0.12.0` needs python `>=3.12`, and the image has python 3.11",
-        'it has one for `python: "3.13"` (Debian trixie); or ask for another package',
+        'write `python: "3.13"` and `base: {debian: trixie}`',
     ),
     "a wheel for a newer python": (
         "fast",
@@ -207,7 +216,7 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
             "images/digits/mlimage.yaml:10:5: `fast` has no wheel for python 3.11 on x86_64 with glibc 2.36; "
             "there are `fast-1.0-cp312-abi3-manylinux_2_36_x86_64.whl`"
         ),
-        'it has one for `python: "3.13"` (Debian trixie); or ask for another package',
+        'write `python: "3.13"` and `base: {debian: trixie}`',
     ),
     "a wheel for an older python": (
         "old",
@@ -215,16 +224,16 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
         (file("old-1.0-cp39-cp39-manylinux_2_36_x86_64.whl"),),
         (
             "images/digits/mlimage.yaml:10:5: `old` has no wheel for python 3.11 on x86_64 with glibc 2.36; "
-            "there are `old-1.0-cp39-cp39-manylinux_2_36_x86_64.whl`"
+            "its wheels are for python 3.9"
         ),
-        "ask for another package, or change `python` and the suite of the base",
+        "ask for another package: packages can be locked for python 3.10 and newer",
     ),
     "another python": (
         "jax==0.12.0",
         missing("jax==0.12.0"),
         (file("jax-0.12.0-py3-none-any.whl", ">=3.12"), file("jax-0.10.2-py3-none-any.whl", ">=3.11")),
         "images/digits/mlimage.yaml:10:5: `jax==0.12.0` needs python `>=3.12`, and the image has python 3.11",
-        "versions for this target are `0.10.2`",
+        ('ask for `jax==0.10.2`, which has one; or write `python: "3.13"` and `base: {debian: trixie}`'),
     ),
     "only sources": (
         "pyspark==3.5.0",
@@ -235,9 +244,86 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
             "only sources to build: `pyspark-3.5.0.tar.gz`"
         ),
         (
-            "ask for a package that has wheels, or build it once (`pip wheel pyspark`), put the wheel "
-            "into a folder, and bind that under `indexes:`"
+            "build the wheel once, by python 3.11 if it has code to compile: "
+            "`pip wheel --no-deps -w wheels pyspark==3.5.0`, write "
+            '`indexes: {built: {url: "https://wheels.example.com", packages: [pyspark]}}`, '
+            "and set MLIMAGE_MIRROR_BUILT=wheels where you lock and build"
         ),
+    ),
+    "only sources of that version": (
+        "librosa==0.8.0",
+        missing("librosa==0.8.0"),
+        (
+            file("librosa-0.8.0.tar.gz"),
+            file("librosa-0.8.1-py3-none-any.whl"),
+            file("librosa-0.11-py3-none-any.whl"),
+        ),
+        (
+            "images/digits/mlimage.yaml:10:5: `librosa==0.8.0` has no wheels on index `default`, "
+            "only sources to build: `librosa-0.8.0.tar.gz`"
+        ),
+        (
+            "ask for `librosa==0.8.1`, the nearest version that has one, or `librosa==0.11`, the newest; or "
+            "build the wheel once, by python 3.11 if it has code to compile: "
+            "`pip wheel --no-deps -w wheels librosa==0.8.0`, write "
+            '`indexes: {built: {url: "https://wheels.example.com", packages: [librosa]}}`, '
+            "and set MLIMAGE_MIRROR_BUILT=wheels where you lock and build"
+        ),
+    ),
+    "sources, and wheels for other systems": (
+        "psycopg2",
+        missing("psycopg2"),
+        (file("psycopg2-2.9.12-cp311-cp311-win_amd64.whl"), file("psycopg2-2.9.12.tar.gz")),
+        (
+            "images/digits/mlimage.yaml:10:5: `psycopg2` has no wheel for python 3.11 on x86_64 with glibc "
+            "2.36, only sources to build: `psycopg2-2.9.12.tar.gz`"
+        ),
+        (
+            "ask for `psycopg2-binary`, the same with wheels; or "
+            "build the wheel once, by python 3.11 if it has code to compile: "
+            "`pip wheel --no-deps -w wheels psycopg2`, write "
+            '`indexes: {built: {url: "https://wheels.example.com", packages: [psycopg2]}}`, '
+            "and set MLIMAGE_MIRROR_BUILT=wheels where you lock and build"
+        ),
+    ),
+    "only sources of what a package of a package asks for": (
+        "lightning-template",
+        missing(
+            "antlr4-python3-runtime==4.9.*",
+            "hydra-core==1.3.2->lightning-template->-r /tmp/x/spec.in (line 1)",
+        ),
+        (file("antlr4_python3_runtime-4.9.3.tar.gz"), file("antlr4_python3_runtime-4.13-py3-none-any.whl")),
+        (
+            "images/digits/mlimage.yaml:10:5: `antlr4-python3-runtime==4.9.*`, which `hydra-core==1.3.2` "
+            "asks for (`lightning-template` -> `hydra-core`), has no wheels on index `default`, "
+            "only sources to build: `antlr4_python3_runtime-4.9.3.tar.gz`"
+        ),
+        (
+            "build the wheel once, by python 3.11 if it has code to compile: "
+            "`pip wheel --no-deps -w wheels 'antlr4-python3-runtime==4.9.*'`, write "
+            '`indexes: {built: {url: "https://wheels.example.com", packages: [antlr4-python3-runtime]}}`, '
+            "and set MLIMAGE_MIRROR_BUILT=wheels where you lock and build"
+        ),
+    ),
+    "a wheel for the python of an image": (
+        "new",
+        missing("new"),
+        (file("new-1.0-cp312-cp312-manylinux_2_36_x86_64.whl"),),
+        (
+            "images/digits/mlimage.yaml:10:5: `new` has no wheel for python 3.11 on x86_64 with glibc 2.36; "
+            "its wheels are for python 3.12"
+        ),
+        'write `python: "3.12"` and `base: {image: python:3.12-slim}`',
+    ),
+    "there, and not taken": (
+        "numpy>=2",
+        missing("numpy>=2"),
+        (OLD, NEW),
+        (
+            "images/digits/mlimage.yaml:10:5: no version of `numpy` was found that fits `numpy>=2` and all "
+            "else that is asked for; index `default` has `2.4.6`"
+        ),
+        "with `--verbose` all that the resolver wrote is shown",
     ),
     "newer than the lock": (
         "numpy>=3",
@@ -262,17 +348,128 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_missing(case: str) -> None:
     text, output, files, message, hint = CASES[case]
-    name = text.partition("=")[0].partition("<")[0].partition(">")[0]
-    error = explain(output, situation(text, files={name: files}))
+    error = explain(output, situation(text, files={each.project: files for each in files}))
     assert str(error) == message
     assert error.hint == hint
+
+
+def test_metadata_that_cannot_be_read() -> None:
+    """pip ignores such a version, and says in the end that there is none."""
+    files = [file(f"datasets-{version}-py3-none-any.whl") for version in ("1.6.0", "1.6.2", "1.7.0", "1.8.0")]
+    asked = replace(
+        situation("datasets==1.6.2", files={"datasets": files}),
+        needs=lambda each: ("numpy", "fsspec (>=2021") if each.filename < "datasets-1.8" else ("numpy",),
+    )
+    error = explain(missing("datasets==1.6.2"), asked)
+    assert str(error) == (
+        "images/digits/mlimage.yaml:10:5: `datasets==1.6.2` cannot be read: its metadata asks for "
+        "`fsspec (>=2021`, which is not a requirement"
+    )
+    assert error.hint == "ask for `datasets==1.8.0`, the nearest version that can be"
+
+
+def test_another_version_of_who_asks() -> None:
+    """Nobody wrote the requirement, so the way out is one that somebody wrote."""
+    files = {
+        "hydra-core": [file(f"hydra_core-{version}-py3-none-any.whl") for version in ("1.0", "1.1", "1.2")],
+        "antlr4-python3-runtime": [
+            file("antlr4_python3_runtime-4.9.tar.gz"),
+            file("antlr4_python3_runtime-4.8-py3-none-any.whl"),
+        ],
+    }
+    versions = {"hydra_core-1.0": "4.8", "hydra_core-1.1": "4.8", "hydra_core-1.2": "4.9"}
+    asked = replace(
+        situation("hydra-core", files=files),
+        needs=lambda each: (f"antlr4-python3-runtime=={versions[each.filename[:14]]}",),
+    )
+    error = explain(missing("antlr4-python3-runtime==4.9", "hydra-core->-r spec.in (line 1)"), asked)
+    assert error.hint is not None
+    assert (
+        error.hint.partition("; or ")[0] == "ask for `hydra-core==1.1`, which asks for one that has a wheel"
+    )
+
+
+def test_all_that_nothing_fulfils_is_said_at_once() -> None:
+    files = {
+        "numpy": (OLD, NEW),
+        "new": [file("new-1.0-cp312-cp312-manylinux_2_36_x86_64.whl")],
+        "newer": [file("newer-1.0-py3-none-any.whl", ">=3.12")],
+        "sourced": [file("sourced-1.0.tar.gz")],
+    }
+    error = unfulfilled(
+        situation("numpy", "new", "newer", "sourced", 'gone; python_version < "3"', files=files)
+    )
+    assert str(error) == (
+        "3 requirements cannot be fulfilled for python 3.11 on x86_64 with glibc 2.36:\n"
+        "images/digits/mlimage.yaml:11:5: `new` has no wheel for python 3.11 on x86_64 with glibc 2.36; "
+        "its wheels are for python 3.12\n"
+        '  hint: write `python: "3.12"` and `base: {image: python:3.12-slim}`\n'
+        "images/digits/mlimage.yaml:12:5: `newer` needs python `>=3.12`, and the image has python 3.11\n"
+        '  hint: write `python: "3.13"` and `base: {debian: trixie}`\n'
+        "images/digits/mlimage.yaml:13:5: `sourced` has no wheels on index `default`, only sources to build: "
+        "`sourced-1.0.tar.gz`"
+    )
+    assert error is not None
+    assert error.hint == (
+        '2 of these have wheels for python 3.12: write `python: "3.12"` and '
+        "`base: {image: python:3.12-slim}`; where only sources are there, "
+        "build the wheel once, by python 3.11 if it has code to compile: "
+        "`pip wheel --no-deps -w wheels sourced`, write "
+        '`indexes: {built: {url: "https://wheels.example.com", packages: [sourced]}}`, '
+        "and set MLIMAGE_MIRROR_BUILT=wheels where you lock and build"
+    )
+    assert unfulfilled(situation("numpy", files=files)) is None
+
+
+def collected(*versions: str) -> str:
+    return "\n".join(
+        ["  Collecting tfds (from -r /tmp/x/spec.in (line 1))", "", "  The conflict is caused by:"]
+        + [f"      tfds {version} depends on promise" for version in versions]
+    )
+
+
+def test_the_cause_of_a_conflict_is_what_nothing_fulfils() -> None:
+    """pip lists who asks for it, each of their versions, and says at the end that there is none."""
+    files = {"promise": [file("promise-2.1-py2-none-any.whl"), file("promise-2.3.tar.gz")]}
+    error = explain(collected("4.9", "4.8"), situation("tfds>=4", files=files))
+    assert str(error) == (
+        "images/digits/mlimage.yaml:10:5: `promise`, which `tfds` asks for, has no wheel for python 3.11 on "
+        "x86_64 with glibc 2.36, only sources to build: `promise-2.3.tar.gz`"
+    )
+
+
+def test_many_versions_in_a_conflict_are_one_line() -> None:
+    output = f"{collected('4.9', '4.8', '4.7')}\n      The user requested promise<2\n"
+    files = {"promise": [file("promise-1.0-py3-none-any.whl")]}
+    assert str(explain(output, situation("tfds>=4", "promise<2", files=files))) == (
+        "images/digits/mlimage.yaml:10:5: these cannot be had together (promise):\n"
+        "  `tfds` 4.7 to 4.9 (3 versions) need `promise`, and you ask for `tfds>=4`"
+        "  (images/digits/mlimage.yaml:10:5)\n"
+        "  you ask for `promise<2`  (images/digits/mlimage.yaml:11:5)"
+    )
+
+
+def test_the_address_of_our_own_index_is_not_told() -> None:
+    output = (
+        "  Collecting uvicorn[standard]==0.30.1 (from -r /tmp/x/spec.in (line 1))\n"
+        "  The conflict is caused by:\n"
+        "      The user requested uvicorn<0.30\n"
+        "      uvicorn[standard] 0.30.1 depends on uvicorn 0.30.1 (from "
+        "http://127.0.0.1:38301/Zf0-x/files/default/uvicorn/uvicorn-0.30.1-py3-none-any.whl)\n"
+    )
+    files = {"uvicorn": [file(f"uvicorn-{version}-py3-none-any.whl") for version in ("0.29", "0.30.1")]}
+    assert str(explain(output, situation("uvicorn[standard]==0.30.1", "uvicorn<0.30", files=files))) == (
+        "images/digits/mlimage.yaml:11:5: these cannot be had together (uvicorn):\n"
+        "  you ask for `uvicorn<0.30`  (images/digits/mlimage.yaml:11:5)\n"
+        "  you ask for `uvicorn[standard]==0.30.1`  (images/digits/mlimage.yaml:10:5)"
+    )
 
 
 @pytest.mark.parametrize(
     ("chain", "way_out"),
     [
-        ("", 'ask for it there alone, `mkl; platform_machine == "x86_64"`, for another package, or'),
-        ("solver", "ask for another version of `solver`, or"),
+        ("", 'ask for it there alone, `mkl; platform_machine == "x86_64"`; or '),
+        ("solver", ""),
     ],
 )
 def test_wheels_for_another_platform(chain: str, way_out: str) -> None:
@@ -287,7 +484,7 @@ def test_wheels_for_another_platform(chain: str, way_out: str) -> None:
         "glibc 2.36; there are `mkl-2026.2.0-py3-none-manylinux_2_28_x86_64.whl`"
     )
     assert error.hint == (
-        f"there are wheels for `linux/amd64`: {way_out} leave `linux/arm64` out of `platforms:`"
+        f"{way_out}leave `linux/arm64` out of `platforms:`: there are wheels for `linux/amd64`"
     )
 
 

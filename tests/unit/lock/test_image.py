@@ -229,7 +229,7 @@ def test_a_python_that_is_too_old(locking: Locking) -> None:
     assert locking.refused(replace(WANTED, python="3.9")) == (
         "images/x/mlimage.yaml:3:15",
         "python 3.9 is too old: what resolves packages needs python 3.10 or newer",
-        'take a newer image, and write `python: "3.10"` or higher',
+        'write `python: "3.10"` and `base: {image: python:3.10-slim}`, or a newer one',
     )
     assert locking.images.done == [], "nothing was pulled for it"
 

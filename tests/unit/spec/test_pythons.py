@@ -5,8 +5,8 @@ import pytest
 from mlimage.spec.pythons import base_for
 
 _NONE = (
-    "no base has it; python 3.11 was taken; known: 3.11 (bookworm), 3.13 (trixie), and 3.12, 3.14, 3.10, 3.9 "
-    "(`base: {image: python:X.Y-slim}`)"
+    "no base has it; python 3.11 was taken; known: 3.11 (bookworm), 3.13 (trixie), and 3.12, 3.14, 3.10 "
+    "(`base: {image: python:X.Y-slim}`); packages cannot be locked for one before 3.10"
 )
 
 
