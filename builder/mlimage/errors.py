@@ -3,7 +3,7 @@
 A foreign exception is translated into one of these once, at the boundary where it appears.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -116,6 +116,21 @@ class FindingError(MlimageError):
     """A look into something found what must not go out: secrets, packages with known vulnerabilities."""
 
     exit_status = 12
+
+
+def together(errors: Sequence[MlimageError], what: str) -> MlimageError:
+    """One error that says all of these, each with its hint; a single one as it is.
+
+    Args:
+        errors: at least one; the first decides the exit status.
+        what: how many of what failed.
+    """
+    first, *more = errors
+    if not more:
+        return first
+    texts = [f"{error}\n  hint: {error.hint}" if error.hint else str(error) for error in errors]
+    kind = UsageError if isinstance(first, SpecError) else type(first)
+    return kind("\n".join([f"{what}:", *dict.fromkeys(texts)]))
 
 
 def reason_of(error: OSError) -> str:

@@ -99,6 +99,15 @@ def test_lock_check_and_lock_again(project: Project) -> None:
     assert project.files() == before
 
 
+def test_a_first_lock_is_summed_up(project: Project) -> None:
+    [first, _] = project.good().splitlines()
+    assert re.fullmatch(
+        r"small:cpu: 2 packages as asked for, 0 that they need; the largest: "
+        r"joblib 1\.4\.2 \(301\.8 kB\), packaging \S+ \(\S+ kB\)",
+        first,
+    )
+
+
 def test_the_same_whoever_locks(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     project.good()
     other = Project(tmp_path_factory.mktemp("other"), project.cache)

@@ -71,7 +71,8 @@ def lock(
     A base that is an image of a registry is locked by its digests; `--upgrade` takes what its tag means now.
     A lock that is up to date is left as it is. When the spec has changed, versions move only where they must.
     Platforms that this machine cannot run are resolved by uv.
-    What changed is shown: read it, then commit the folder `lockfiles/`.
+    A first lock is summed up; later, what changed is listed: read it, then commit the folder `lockfiles/`.
+    Of several images each is locked, whether others can be or not; one that cannot makes the command fail.
 
     Examples:
       mlimage lock                         every image of the project
@@ -158,6 +159,7 @@ def _lock(
     json: bool,
 ) -> None:
     from mlimage.cache import default_cache
+    from mlimage.errors import MlimageError, together
     from mlimage.lock.chain import lock_all
     from mlimage.lock.changes import Upgrade
     from mlimage.lock.resolvers import resolver_for
@@ -173,39 +175,50 @@ def _lock(
     now = datetime.now(UTC)
     host = native_platform()
     results = []
+    failed: dict[str, MlimageError] = {}
+    images = _by_image(chosen)
     with cache.in_use(), Shared(environ=os.environ, progress=screen.progress) as shared:
-        for loaded, tags in _by_image(chosen):
+        for loaded, tags in images:
             folder = project.lock_folder(loaded.spec.name)
             found = {tag: _previous(folder, tag, screen) for tag in lock_tags(loaded.spec)}
             previous = {tag: lock for tag, lock in found.items() if lock is not None}
-            locked = lock_all(
-                loaded,
-                tags,
-                previous=previous,
-                upgrade=Upgrade(everything=everything, packages=packages),
-                now=now,
-                open_sources=partial(
-                    Sources,
-                    loaded.spec,
-                    cache=cache,
-                    environ=os.environ,
-                    progress=screen.progress,
-                    open_images=RegistryImages,
-                    shared=shared,
-                ),
-                run=run,
-                resolvers=partial(
-                    resolver_for, name=resolver or loaded.spec.resolver, host=host, environ=os.environ
-                ),
-                places=partial(_places, project, loaded.spec.name),
-                host=host,
-            )
+            try:
+                locked = lock_all(
+                    loaded,
+                    tags,
+                    previous=previous,
+                    upgrade=Upgrade(everything=everything, packages=packages),
+                    now=now,
+                    open_sources=partial(
+                        Sources,
+                        loaded.spec,
+                        cache=cache,
+                        environ=os.environ,
+                        progress=screen.progress,
+                        open_images=RegistryImages,
+                        shared=shared,
+                    ),
+                    run=run,
+                    resolvers=partial(
+                        resolver_for, name=resolver or loaded.spec.resolver, host=host, environ=os.environ
+                    ),
+                    places=partial(_places, project, loaded.spec.name),
+                    host=host,
+                )
+            except MlimageError as error:  # what other images have does not depend on this one
+                failed[loaded.spec.name] = error
+                continue
+            others: list[Lock] = []
             for each in locked:
                 written = write_lock(folder, each.lock)
-                _show(screen, each, first=each.lock.tag not in previous, written=written)
+                _show(screen, each, first=each.lock.tag not in previous, others=others, written=written)
+                others.append(each.lock)
                 results.append(_result(each, written))
     if json:
         screen.json(results)
+    if failed:
+        what = f"{len(failed)} of {len(images)} images could not be locked ({', '.join(failed)})"
+        raise together(list(failed.values()), what)
 
 
 def _by_image(
@@ -240,7 +253,9 @@ def _previous(folder: Path, tag: "ImageTag", screen: "Screen") -> "Lock | None":
         return None
 
 
-def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence[Path]") -> None:
+def _show(
+    screen: "Screen", locked: "Locked", *, first: bool, others: "Sequence[Lock]", written: "Sequence[Path]"
+) -> None:
     from mlimage.cli.style import size_text
 
     lock = locked.lock
@@ -249,14 +264,15 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
         screen.say(f"{name} is up to date")
         return
     wheels = sum(package.size for package in lock.packages)
-    listed = [change for change in locked.changes if not (first and change.kind == "deb")]
-    if listed:
+    if first:
+        screen.say(f"{name}: {_summary_text(lock, others)}")
+    elif locked.changes:
         screen.table(
             f"{name}: what changed",
             ("package", "", "before", "now", "size", "note"),
-            [_row(change) for change in listed],
+            [_row(change) for change in locked.changes],
         )
-    elif not first:
+    else:
         screen.say(f"{name}: no package changed")
     screen.say(
         f"{name}: {_base_text(lock)} and "
@@ -267,6 +283,22 @@ def _show(screen: "Screen", locked: "Locked", *, first: bool, written: "Sequence
     for change in locked.changes:
         if change.note.startswith("yanked"):
             screen.warn(f"`{change.name}=={change.new}` was withdrawn by its authors ({change.note})")
+
+
+def _summary_text(lock: "Lock", others: "Sequence[Lock]") -> str:
+    from mlimage.cli.style import size_text
+    from mlimage.lock.summary import summary
+
+    found = summary(lock, others)
+    text = (
+        f"{found.asked} package{'' if found.asked == 1 else 's'} as asked for, {found.needed} that they need"
+    )
+    if found.largest:
+        largest = (f"{each.name} {each.version} ({size_text(each.size)})" for each in found.largest)
+        text += f"; the largest: {', '.join(largest)}"
+    if found.shared:
+        text += f"; {found.shared} are those of `{others[0].tag}`"
+    return text
 
 
 def _base_text(lock: "Lock") -> str:

@@ -133,3 +133,42 @@ def test_names_to_upgrade_are_checked(root: Path, run: Run) -> None:
         "",
         "error: no package `nunpy` is in the lock of `digits:cpu`\nhint: did you mean `numpy`?\n",
     )
+
+
+ELSEWHERE = """\
+name: {name}
+python: "3.11"
+base: {{image: "{name}.example/python:3.11"}}
+train: {{command: python t.py}}
+"""
+
+
+def add(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An image that cannot be locked, and why."""
+    folder = root / "images" / name
+    (folder / "app").mkdir(parents=True)
+    (folder / "app" / "t.py").touch()
+    (folder / "mlimage.yaml").write_text(ELSEWHERE.format(name=name))
+    variable = f"MLIMAGE_MIRROR_{name.upper()}_EXAMPLE"
+    monkeypatch.setenv(variable, str(root))
+    return (
+        f"the mirror of registry `{name}.example` is the folder `{root}`, "
+        "and must be a registry\n"
+        "{}"
+        f"hint: set {variable}=https://HOST, or https://HOST/PATH for images below a path\n"
+    )
+
+
+def test_one_that_cannot_be_locked_keeps_no_other_from_it(
+    root: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root)
+    first = add(root, "broken", monkeypatch)
+    assert run("broken", "digits") == (2, "digits:cpu is up to date\n", f"error: {first.format('')}")
+    second = add(root, "worse", monkeypatch)
+    assert run() == (
+        2,
+        "digits:cpu is up to date\n",
+        "error: 2 of 3 images could not be locked (broken, worse):\n"
+        f"{first.format('  ')}{second.format('  ')}",
+    )
