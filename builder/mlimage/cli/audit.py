@@ -42,7 +42,7 @@ def audit(
     platform: PlatformOption = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Look for known vulnerabilities in what a lock names: Python packages at OSV, Debian's at its tracker.
 

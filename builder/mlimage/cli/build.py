@@ -141,7 +141,7 @@ def build(
     ] = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Turn spec and lock into one sealed image in the local store.
 

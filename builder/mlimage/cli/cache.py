@@ -30,7 +30,7 @@ def _root(context: typer.Context) -> None:
 
 
 @cache.command("ls", short_help="Show what is there, and its size.")
-def ls(as_json: JsonOption = False, verbose: VerboseOption = False) -> None:
+def ls(as_json: JsonOption = False, verbose: VerboseOption = None) -> None:
     """Show what the cache holds, and how much room it takes.
 
     Examples:
@@ -79,7 +79,7 @@ def prune(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Delete what no image of the store needs, and say how much room that gave.
 
@@ -120,7 +120,7 @@ def verify(
         bool, typer.Option("--deep", help="Also read every file of unpacked bases and images.")
     ] = False,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Read every fetched file and every blob, and remove those that are not what their names say.
 

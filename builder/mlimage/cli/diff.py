@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from mlimage.cli.options import JsonOption, VerboseOption
+from mlimage.cli.options import JsonOption, VerboseOption, images
 from mlimage.cli.screen import Screen
 from mlimage.cli.style import size_text
 
@@ -34,12 +34,15 @@ def diff(
         str,
         typer.Argument(
             metavar="A",
+            autocompletion=images,
             help="NAME, NAME:VARIANT or a digest, of the store; or `oci:DIR`, "
             "`oci-archive:FILE`, `docker-archive:FILE`, with `:NAME` or `@DIGEST` where there are several.",
             show_default=False,
         ),
     ],
-    new: Annotated[str, typer.Argument(metavar="B", help="Likewise.", show_default=False)],
+    new: Annotated[
+        str, typer.Argument(metavar="B", autocompletion=images, help="Likewise.", show_default=False)
+    ],
     *,
     deep: Annotated[
         bool, typer.Option("--deep", help="Also show the first bytes of each file that differ.")
@@ -48,7 +51,7 @@ def diff(
         bool, typer.Option("--exit-code", help="End with status 8 when the images differ.")
     ] = False,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Show how two images differ: configuration, packages, layers and files.
 

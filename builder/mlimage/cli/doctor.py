@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlimage.cli.options import JsonOption, VariantOption, VerboseOption
+from mlimage.cli.options import JsonOption, VariantOption, VerboseOption, images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +21,14 @@ def doctor(
         str | None,
         typer.Argument(
             metavar="IMAGE",
+            autocompletion=images,
             help="NAME, NAME:TAG, or the beginning of a digest: look at what this image needs.",
             show_default=False,
         ),
     ] = None,
     variant: VariantOption = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Look for what on this machine keeps images from running, slows them down, or changes their numbers.
 

@@ -110,8 +110,10 @@ def _is_typers(error: BaseException) -> bool:
 
 def _report_usage(error: Any, arguments: Sequence[str]) -> int:
     """Typer's complaints in our words; its classes have no public names, so attributes tell them apart."""
+    from mlimage.cli.verbs import VERBS
+
     context = getattr(error, "ctx", None)
-    verb = next((word for word in arguments if not word.startswith("-")), None)
+    verb = next((word for word in arguments if word in VERBS), None)
     path = context.command_path if context else f"mlimage {verb}" if verb else "mlimage"
     hint = f"`{path} --help` shows what it takes"
     if not hasattr(error, "format_message"):

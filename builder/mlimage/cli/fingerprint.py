@@ -49,7 +49,7 @@ def fingerprint(
     gpus: GpusOption = None,
     timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Show what this machine and an image are, numerically: all that decides which bits come out.
 

@@ -14,6 +14,7 @@ from mlimage.cli.options import (
     TimeoutOption,
     VariantOption,
     VerboseOption,
+    images,
 )
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ def freeze(
     image: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="An image of the project, built and trained.", show_default=False
+            metavar="NAME",
+            autocompletion=images,
+            help="An image of the project, built and trained.",
+            show_default=False,
         ),
     ],
     *,
@@ -47,7 +51,7 @@ def freeze(
     ] = False,
     project: ProjectOption = Path(),
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Record what a trained model computes, and freeze it with its preprocessing.
 

@@ -59,7 +59,7 @@ def init(
     ] = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Make a new image folder, images/NAME, that builds, trains and serves as it is.
 

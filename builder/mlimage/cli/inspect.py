@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mlimage.cli.options import JsonOption, VariantOption, VerboseOption
+from mlimage.cli.options import JsonOption, VariantOption, VerboseOption, images
 from mlimage.cli.screen import Screen
 from mlimage.cli.style import size_text
 
@@ -23,13 +23,14 @@ def inspect(
         str | None,
         typer.Argument(
             metavar="IMAGE",
+            autocompletion=images,
             help="NAME, NAME:TAG, or the first digits of a digest or image id; without it, all images.",
             show_default=False,
         ),
     ] = None,
     variant: VariantOption = None,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Show an image's layers, configuration and packages, or list the images of the store.
 

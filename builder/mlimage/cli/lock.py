@@ -64,7 +64,7 @@ def lock(
     platform: PlatformOption = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Resolve every wheel and .deb to a name and a SHA-256, and write the lock files.
 

@@ -19,8 +19,34 @@ def _platform(text: str) -> Platform:
         raise UsageError(f"--platform: {message}", hint=known) from None
 
 
-def _said_before_or_after(context: typer.Context, value: bool) -> bool:
-    return value or bool(context.find_root().params.get("verbose"))
+def _said_before_or_after(context: typer.Context, value: bool | None) -> bool | None:
+    said: bool | None = context.find_root().params.get("verbose")
+    return said if value is None else value
+
+
+def _image_names(context: typer.Context, incomplete: str) -> list[str]:
+    from mlimage.cli.completion import image_names
+
+    return image_names(context, incomplete)
+
+
+def images(context: typer.Context, incomplete: str) -> list[str]:
+    """What completes the name of an image, with or without its tag."""
+    from mlimage.cli.completion import image_references
+
+    return image_references(context, incomplete)
+
+
+def roles(context: typer.Context, incomplete: str) -> list[str]:
+    """What completes the first word behind the image of a run."""
+    offered = () if context.params.get("arguments") else ("train", "serve", "shell")
+    return [role for role in offered if role.startswith(incomplete)]
+
+
+def _variants(context: typer.Context, incomplete: str) -> list[str]:
+    from mlimage.cli.completion import variants
+
+    return variants(context, incomplete)
 
 
 TIMEOUT: Final = 600.0
@@ -35,20 +61,25 @@ TimeoutOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
 
 VerboseOption = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--verbose",
-        "-v",
+        "--verbose/--quiet",
+        "-v/-q",
         callback=_said_before_or_after,
-        help="Say more, on standard error.",
+        help="Say more on standard error; or nothing there but warnings and errors.",
         show_default=False,
     ),
 ]
-"""True as well when `--verbose` stands before the verb."""
+"""True for `--verbose`, False for `--quiet`, before the verb or after it; give it the default None."""
 
 VariantOption = Annotated[
     str | None,
-    typer.Option("--variant", metavar="NAME", help="Only this variant of the image, `cpu` for instance."),
+    typer.Option(
+        "--variant",
+        metavar="NAME",
+        autocompletion=_variants,
+        help="Only this variant of the image, `cpu` for instance.",
+    ),
 ]
 
 PlatformOption = Annotated[
@@ -76,13 +107,20 @@ NamesArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="IMAGE",
+        autocompletion=_image_names,
         help="Names of image folders; all of the project when none is given.",
         show_default=False,
     ),
 ]
 
 NameArgument = Annotated[
-    str, typer.Argument(metavar="IMAGE", help="The name of an image folder.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="IMAGE",
+        autocompletion=_image_names,
+        help="The name of an image folder.",
+        show_default=False,
+    ),
 ]
 
 ProjectOption = Annotated[
@@ -101,6 +139,7 @@ ImageArgument = Annotated[
     str,
     typer.Argument(
         metavar="IMAGE",
+        autocompletion=images,
         help="NAME, NAME:TAG, or the beginning of a digest; or REGISTRY/PATH/NAME, which is pulled.",
         show_default=False,
     ),

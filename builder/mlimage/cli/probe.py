@@ -55,7 +55,7 @@ def probe(
     gpus: GpusOption = None,
     timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Say whether this machine computes right, and the same as another one.
 
@@ -108,11 +108,11 @@ def probe(
         ) from error
     if as_json:
         screen.json(as_value(ours, found))
-    for line in record_lines(ours, every=verbose):
+    for line in record_lines(ours, every=bool(verbose)):
         screen.say(line)
     if found:
         screen.say("")
-        for line in comparison_lines(found, every=verbose):
+        for line in comparison_lines(found, every=bool(verbose)):
             screen.say(line)
     if not answer.well or (found and not found.agrees):
         raise typer.Exit(VerificationError.exit_status)

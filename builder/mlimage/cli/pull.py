@@ -64,7 +64,7 @@ def pull(
         ),
     ] = None,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Get the image that suits this machine from a registry, and only the layers that are not here.
 

@@ -46,7 +46,7 @@ def push(
     platform: PlatformOption = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Push what was built to a registry: one index of all variants, roles and platforms.
 

@@ -34,7 +34,7 @@ def render(
     platform: PlatformOption = None,
     project: ProjectOption = Path(),
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Render the Dockerfile of each variant from the spec and its lock, to be read and committed.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlimage.cli.options import JsonOption, VariantOption, VerboseOption
+from mlimage.cli.options import JsonOption, VariantOption, VerboseOption, images
 
 if TYPE_CHECKING:
     from mlimage.cache import Cache
@@ -20,6 +20,7 @@ def reproduce(
         str,
         typer.Argument(
             metavar="IMAGE",
+            autocompletion=images,
             help="NAME, NAME:TAG, or the beginning of a digest; or REGISTRY/PATH/NAME, which is pulled.",
             show_default=False,
         ),
@@ -27,7 +28,7 @@ def reproduce(
     *,
     variant: VariantOption = None,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Make an image once more from what it says of itself, and see whether the same comes out.
 

@@ -16,6 +16,7 @@ from mlimage.cli.options import (
     RuntimeOption,
     VariantOption,
     VerboseOption,
+    roles,
 )
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="train|serve|shell|-- COMMAND",
+            autocompletion=roles,
             help="The role, with its own arguments behind `--`; or any command behind `--`.",
             show_default=False,
         ),
@@ -92,7 +94,7 @@ def run(
         bool, typer.Option("--dry-run", help="Print what would be run, as JSON, and run nothing.")
     ] = False,
     project: ProjectOption = Path(),
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Train, serve or open a shell in a sealed image.
 

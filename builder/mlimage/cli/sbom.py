@@ -30,7 +30,7 @@ def sbom(
     role: RoleOption = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Print what an image is made of: every wheel and Debian package with its digest, and wheels' licences.
 

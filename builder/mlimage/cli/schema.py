@@ -3,7 +3,7 @@
 from mlimage.cli.options import JsonOption, VerboseOption
 
 
-def schema(as_json: JsonOption = False, verbose: VerboseOption = False) -> None:
+def schema(as_json: JsonOption = False, verbose: VerboseOption = None) -> None:
     """Print the JSON Schema of mlimage.yaml, with which editors complete and check it.
 
     Examples:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mlimage.cli.style import clean, clean_json, is_terminal, painted, width
 from mlimage.errors import MlimageWarning
+from mlimage.progress import SILENT, Progress
 from mlimage.redact import redact_all
 
 if TYPE_CHECKING:
-    from mlimage.progress import Progress
+    from mlimage.cli.bars import Bars
 
 _NUMBER: Final = re.compile(r"[+-]?\d[\d.,]*\s?(?:%|x|[kMGT]?B|[km]?s)?|-?")
 
@@ -25,22 +26,23 @@ class Screen:
 
     Args:
         json: the user asked for `--json`.
-        verbose: the user asked for `--verbose`.
+        verbose: True for `--verbose`; False for `--quiet`, with which standard error gets warnings alone.
     """
 
-    def __init__(self, json: bool = False, verbose: bool = False) -> None:
+    def __init__(self, json: bool = False, verbose: bool | None = None) -> None:
         self._json = json
         self._lock = threading.RLock()
-        if is_terminal(sys.stderr):
-            from mlimage.cli.bars import Bars
+        self._bars: Bars | None = None
+        self._notes: Progress
+        if verbose is not False and is_terminal(sys.stderr):
+            from mlimage.cli import bars
 
-            self._bars: Bars | None = Bars(verbose=verbose, lock=self._lock)
-            self.progress: Progress = self._bars
+            self._notes = self._bars = bars.Bars(verbose=bool(verbose), lock=self._lock)
         else:
             from mlimage.cli.lines import Lines
 
-            self._bars = None
-            self.progress = Lines(verbose=verbose, lock=self._lock)
+            self._notes = Lines(verbose=bool(verbose), lock=self._lock)
+        self.progress: Progress = SILENT if verbose is False else self._notes
         self._hear_warnings()
 
     def say(self, text: str) -> None:
@@ -56,7 +58,7 @@ class Screen:
 
     def warn(self, text: str) -> None:
         """Say on standard error what the user should know though the work goes on."""
-        self.progress.note(f"{painted('warning:', 'yellow', sys.stderr)} {text}")
+        self._notes.note(f"{painted('warning:', 'yellow', sys.stderr)} {text}")
 
     def _hear_warnings(self) -> None:
         """Show what `warnings.warn` is told by parts of mlimage that speak to nobody."""

@@ -2,9 +2,11 @@
 
 import importlib
 import inspect
+import os
 import re
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -14,6 +16,7 @@ from mlimage.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Shell = Literal["bash", "zsh", "fish"]
 VERBS: Final = {
     "init": "Make a new image folder that builds as it is",
     "lock": "Pin every wheel and .deb by name and SHA-256",
@@ -70,7 +73,7 @@ def application() -> Any:
         pretty_exceptions_enable=False,
         invoke_without_command=True,
         subcommand_metavar="VERB ...",
-        options_metavar="[--verbose]",
+        options_metavar="[OPTIONS]",
         context_settings={"max_content_width": 100},
     )
     app.callback()(_root)
@@ -85,18 +88,89 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _completed(context: typer.Context, line: str | None) -> None:
+    if line is not None and not context.resilient_parsing:
+        from mlimage.cli.completion import complete
+
+        typer.echo("".join(complete(context.command, line)), nl=False)
+        raise typer.Exit
+
+
+def _shown(shell: Shell | None) -> None:
+    if shell is not None:
+        from mlimage.cli.completion import SCRIPTS
+
+        typer.echo(SCRIPTS[shell], nl=False)
+        raise typer.Exit
+
+
+def _installed(shell: Shell | None) -> None:
+    if shell is not None:
+        from mlimage.cli.completion import install
+
+        typer.echo(install(shell, os.environ))
+        raise typer.Exit
+
+
 def _root(
     context: typer.Context,
     *,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "-C",
+            metavar="FOLDER",
+            help="Run as if started in this folder, as git and make do; "
+            "each further `-C`, here or after the verb, is relative to the one before.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[
-        bool,
-        typer.Option("--verbose", "-v", help="Say more, on standard error; also allowed after the verb."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--verbose/--quiet",
+            "-v/-q",
+            help="Say more on standard error; or nothing there but warnings and errors. "
+            "Also allowed after the verb.",
+            show_default=False,
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    install_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            metavar="bash|zsh|fish",
+            callback=_installed,
+            is_eager=True,
+            help="Install completion for this shell and exit.",
+            show_default=False,
+        ),
+    ] = None,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            metavar="bash|zsh|fish",
+            callback=_shown,
+            is_eager=True,
+            help="Print the script for this shell's completion and exit.",
+            show_default=False,
+        ),
+    ] = None,
+    complete: Annotated[
+        str | None, typer.Option(metavar="LINE", callback=_completed, is_eager=True, hidden=True)
+    ] = None,
 ) -> None:
-    del verbose, version  # options.VerboseOption looks the first one up; the second one's callback has acted
+    # options.VerboseOption looks `verbose` up; the callbacks of the others have acted.
+    del verbose, version, install_completion, show_completion, complete
+    for folder in folders or ():
+        try:
+            os.chdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            raise UsageError(
+                f"there is no folder `{folder.absolute()}`", hint="name one behind `-C`"
+            ) from None
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -146,6 +220,7 @@ def load_verb(name: str) -> Any:
         )(member)
         command = typer.main.get_command(app)
     command.name = name
+    command.short_help = VERBS.get(name)
     for parameter in command.params:
         if parameter.param_type_name == "argument":
             _as_people_write_it(parameter)

@@ -100,7 +100,7 @@ def verify(
     gpus: GpusOption = None,
     timeout: TimeoutOption = TIMEOUT,
     as_json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     """Prove that an image computes here what it computed where it was frozen, or name what does not.
 

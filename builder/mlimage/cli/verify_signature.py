@@ -48,7 +48,7 @@ def verify_signature(
     ] = None,
     plain_http: PlainHttpOption = False,
     json: JsonOption = False,
-    verbose: VerboseOption = False,
+    verbose: VerboseOption = None,
 ) -> None:
     r"""Verify that an image of a registry is signed: by a key, or without one by somebody.
 

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from mlimage import __version__
+from mlimage.cli import main
+from mlimage.cli.options import VerboseOption
 from mlimage.cli.verbs import VERBS
 
 _ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "COLUMNS": "100"}
@@ -55,6 +58,28 @@ def test_names_are_utf8_in_every_locale(tmp_path: Path) -> None:
         2,
         f"error: there is no folder `{folder}`\nhint: name the folder of a project behind `-C`\n",
     )
+
+
+def test_folders_before_and_behind_the_verb(tmp_path: Path) -> None:
+    """Each is relative to the one before, as those of git."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    done = _mlimage("-C", str(tmp_path), "-C", "a", "render", "-C", "b")
+    assert (done.returncode, done.stderr) == (
+        2,
+        (
+            f"error: no project here: neither `{tmp_path}/a/b` nor a folder above it has "
+            "`images/NAME/mlimage.yaml`\nhint: `mlimage init NAME` makes one here\n"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [("-q", "init", "churn"), ("init", "churn", "-q"), ("-v", "init", "churn", "-q")]
+)
+def test_quiet(words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    done = _mlimage("-C", str(tmp_path), *words)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:
@@ -118,6 +143,25 @@ def test_version() -> None:
         (
             ("run", "churn", "train", "-C", "/nowhere"),
             "error: there is no folder `/nowhere`\nhint: name the folder of a project behind `-C`\n",
+        ),
+        (
+            ("-C", "/nowhere", "build"),
+            "error: there is no folder `/nowhere`\nhint: name one behind `-C`\n",
+        ),
+        (
+            ("-C", "/", "run", "churn", "ls", "-la"),
+            (
+                "error: no such option `-l`\n"
+                "hint: an option of a command stands behind `--`, as in `mlimage run NAME -- ls -l`\n"
+            ),
+        ),
+        (
+            ("--install-completion", "tcsh"),
+            (
+                "error: invalid value for `--install-completion`: "
+                "`tcsh` is not one of `bash`, `zsh`, `fish`\n"
+                "hint: `mlimage --help` shows what it takes\n"
+            ),
         ),
         (
             ("inspect", "churn", "and", "more"),
@@ -220,24 +264,30 @@ def test_help_imports_nothing_heavy() -> None:
     assert (done.returncode, done.stderr) == (0, "[]\n")
 
 
-def test_verbose_before_and_after_the_verb() -> None:
-    code = (
-        "import sys, types, mlimage.cli.options as options\n"
-        "module = types.ModuleType('mlimage.cli.build')\n"
-        "def build(*, verbose: options.VerboseOption = False) -> None: print(verbose)\n"
-        "module.build = build\n"
-        "sys.modules['mlimage.cli.build'] = module\n"
-        "from mlimage.cli import main\n"
-        "main(sys.argv[1:])\n"
-    )
-    said = [
-        subprocess.run(
-            (sys.executable, "-c", code, *arguments),
-            capture_output=True,
-            text=True,
-            check=True,
-            env=_ENVIRONMENT,
-        ).stdout
-        for arguments in (("build",), ("-v", "build"), ("build", "--verbose"), ("-v", "build", "-v"))
-    ]
-    assert said == ["False\n", "True\n", "True\n", "True\n"]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("build",), None),
+        (("-v", "build"), True),
+        (("build", "--verbose"), True),
+        (("-q", "build"), False),
+        (("build", "--quiet"), False),
+        (("-v", "build", "-q"), False),
+        (("build", "-qv"), True),
+    ],
+)
+def test_verbose_and_quiet_before_and_after_the_verb(
+    words: tuple[str, ...],
+    said: object,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def build(*, verbose: VerboseOption = None) -> None:
+        print(verbose)
+
+    module = types.ModuleType("mlimage.cli.build")
+    vars(module).update(build=build)
+    monkeypatch.setitem(sys.modules, "mlimage.cli.build", module)
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert (caught.value.code, capsys.readouterr().out) == (0, f"{said}\n")

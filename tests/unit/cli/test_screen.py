@@ -97,6 +97,17 @@ def test_verbose_shows_details(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "how\n")
 
 
+def test_quiet_shows_results_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(verbose=False)
+    screen.progress.detail("what")
+    screen.progress.note("how")
+    with screen.progress.task("work", total=2) as task:
+        task.advance(1)
+    screen.warn("careful")
+    screen.say("result")
+    assert capsys.readouterr() == ("result\n", "warning: careful\n")
+
+
 def test_lines_mention_long_tasks_only(capsys: pytest.CaptureFixture[str]) -> None:
     now = [100.0]
     lines = Lines(verbose=False, lock=threading.RLock(), clock=lambda: now[0])

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from mlimage.cli import main
-from mlimage.cli.verbs import VERBS, help_text
+from mlimage.cli.verbs import VERBS, help_text, load_verb
 
 DOCSTRING = """Make it.
 
@@ -84,7 +84,14 @@ def test_help_shows_no_types_of_python(
     )
 
 
-@pytest.mark.parametrize("verb", [*VERBS, "cache ls", "cache prune", "cache verify"])
+_ALL = [
+    "",
+    *VERBS,
+    *(f"{verb} {below}" for verb in VERBS for below in getattr(load_verb(verb), "commands", ())),
+]
+
+
+@pytest.mark.parametrize("verb", _ALL)
 def test_no_help_shows_types_of_python_or_marks_of_click(
     verb: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -92,6 +99,15 @@ def test_no_help_shows_types_of_python_or_marks_of_click(
     said = capsys.readouterr().out
     assert re.findall(r"<[a-z]+.*>|\\b|\x08", said) == []
     assert re.search(r"^  Examples:\n    mlimage ", said, flags=re.MULTILINE) or verb == "cache"
+
+
+def test_every_verb_can_be_quiet() -> None:
+    leaves = {verb: load_verb(verb) for verb in VERBS}
+    leaves |= {f"cache {name}": below for name, below in leaves.pop("cache").commands.items()}
+    assert {
+        verb: [option.secondary_opts for option in command.params if option.name == "verbose"]
+        for verb, command in leaves.items()
+    } == {verb: [["--quiet", "-q"]] for verb in leaves}
 
 
 def test_a_verb_may_have_verbs_of_its_own(
