@@ -11,8 +11,8 @@ from mlimage.cli.style import size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlimage.oci.configuration import Configuration
     from mlimage.oci.contents import Contents
+    from mlimage.oci.found import FoundImage
     from mlimage.oci.model import SealedImage
     from mlimage.oci.sharing import Sharing
     from mlimage.oci.store import Store
@@ -24,7 +24,8 @@ def inspect(
         typer.Argument(
             metavar="IMAGE",
             autocompletion=images,
-            help="NAME, NAME:TAG, or the first digits of a digest or image id; without it, all images.",
+            help="NAME, NAME:TAG, or the first digits of a digest or image id; or `oci:DIR`, "
+            "`oci-archive:FILE`, `docker-archive:FILE`, as for `diff`. Without it, all images.",
             show_default=False,
         ),
     ] = None,
@@ -34,12 +35,14 @@ def inspect(
 ) -> None:
     """Show an image's layers, configuration and packages, or list the images of the store.
 
-    The name of several images, variants for instance, shows which layers they share.
+    The name of several images, variants for instance, shows which layers they share. Folders and archives
+    may be from any tool.
 
     Examples:
       mlimage inspect
       mlimage inspect digits-sklearn
       mlimage inspect digits-sklearn:cpu --json
+      docker save demo > demo.tar && mlimage inspect docker-archive:demo.tar
     """
     from mlimage.cache import default_cache
     from mlimage.oci.store import Store
@@ -51,7 +54,8 @@ def inspect(
         _list(store, screen, variant=variant, as_json=as_json)
         return
     from mlimage.oci.contents import image_contents
-    from mlimage.oci.reference import resolve, with_variant
+    from mlimage.oci.places import find_image
+    from mlimage.oci.reference import with_variant
     from mlimage.oci.sharing import sharing, variants_of
 
     image = with_variant(image, variant)
@@ -60,34 +64,34 @@ def inspect(
         if len(variants) > 1:
             _show_sharing(image, variants, sharing(variants), screen, as_json=as_json)
             return
-        found = resolve(store, image)
-        config = store.configuration(found)
-        with screen.progress.task("reading layers"):
-            contents = image_contents(found, store)
+        found = find_image(image, store)
+        size = sum(layer.size for layer in found.layers)
+        with screen.progress.task("reading layers", total=size, unit="bytes") as task:
+            contents = image_contents(found, task.advance)
     if as_json:
-        screen.json(as_value(found, config, contents))
+        screen.json(as_value(found, contents))
     else:
-        _show(found, config, contents, screen)
+        _show(found, contents, screen)
 
 
-def as_value(image: "SealedImage", config: "Configuration", contents: "Sequence[Contents]") -> dict[str, Any]:
+def as_value(image: "FoundImage", contents: "Sequence[Contents]") -> dict[str, Any]:
     """The image as `--json` prints it."""
     return {
         "name": image.name,
         "digest": image.digest,
         "image_id": image.image_id,
-        "platform": str(image.platform),
-        "created": config.created or None,
-        "size": sum(layer.blob.size for layer in image.layers),
-        "uncompressed_size": sum(layer.uncompressed_size for layer in image.layers),
+        "platform": image.platform,
+        "created": image.configuration.created or None,
+        "size": sum(layer.size for layer in image.layers),
+        "uncompressed_size": sum(content.size for content in contents),
         "layers": [
             {
                 "name": layer.name,
-                "digest": layer.blob.digest,
+                "digest": layer.digest,
                 "diff_id": layer.diff_id,
-                "media_type": layer.blob.media_type,
-                "size": layer.blob.size,
-                "uncompressed_size": layer.uncompressed_size,
+                "media_type": layer.media_type,
+                "size": layer.size,
+                "uncompressed_size": content.size,
                 "files": content.files,
                 "packages": [
                     {"type": package.type, "name": package.name, "version": package.version}
@@ -96,7 +100,7 @@ def as_value(image: "SealedImage", config: "Configuration", contents: "Sequence[
             }
             for layer, content in zip(image.layers, contents, strict=True)
         ],
-        "config": config.document.get("config", {}),
+        "config": image.config.get("config", {}),
     }
 
 
@@ -146,11 +150,10 @@ def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool)
         screen.say("no images in the store; `mlimage build` makes one")
 
 
-def _show(
-    image: "SealedImage", config: "Configuration", contents: "Sequence[Contents]", screen: Screen
-) -> None:
-    packed = sum(layer.blob.size for layer in image.layers)
-    unpacked = sum(layer.uncompressed_size for layer in image.layers)
+def _show(image: "FoundImage", contents: "Sequence[Contents]", screen: Screen) -> None:
+    config = image.configuration
+    packed = sum(layer.size for layer in image.layers)
+    unpacked = sum(content.size for content in contents)
     facts = [
         ("image", image.name),
         ("digest", image.digest),
@@ -176,11 +179,11 @@ def _show(
         [
             (
                 layer.name,
-                layer.blob.digest.short,
+                layer.digest.short if layer.digest else "-",
                 content.files,
                 len(content.packages) or "-",
-                size_text(layer.blob.size),
-                size_text(layer.uncompressed_size),
+                size_text(layer.size),
+                size_text(content.size),
             )
             for layer, content in zip(image.layers, contents, strict=True)
         ],

@@ -8,9 +8,7 @@ from os import sched_getaffinity
 from typing import Final, Literal
 
 from mlimage.errors import BuildError
-from mlimage.oci.blobstream import open_layer
-from mlimage.oci.model import LayerBlob, SealedImage
-from mlimage.oci.store import Store
+from mlimage.oci.found import FoundImage, FoundLayer, open_tar
 from mlimage.oci.untar import MemberKind, TarError, TarReader
 from mlimage.parallel import at_once
 
@@ -32,27 +30,38 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What is in a layer: how many files (and links, but not folders), and the packages by type and name."""
+    """What is in a layer.
+
+    Attributes:
+        files: how many files (and links, but not folders).
+        size: bytes of the tar.
+        packages: by type and name.
+    """
 
     files: int
+    size: int
     packages: tuple[Package, ...]
 
 
-def image_contents(image: SealedImage, store: Store) -> tuple[Contents, ...]:
+def image_contents(image: FoundImage, advance: Callable[[int], None]) -> tuple[Contents, ...]:
     """The contents of each layer, bottom first; reads them all, each verified, all cores at once.
+
+    Args:
+        image: which.
+        advance: is told how many stored bytes were read.
 
     Raises:
         BuildError: a layer is missing or damaged.
     """
     cores = len(sched_getaffinity(0))
-    return tuple(at_once(lambda layer: layer_contents(layer, store), image.layers, threads=cores))
+    return tuple(at_once(lambda layer: layer_contents(layer, advance), image.layers, threads=cores))
 
 
-def layer_contents(layer: LayerBlob, store: Store) -> Contents:
+def layer_contents(layer: FoundLayer, advance: Callable[[int], None] = lambda _: None) -> Contents:
     """The contents of one layer; raises `BuildError` when it is missing or damaged."""
     files = 0
     packages: list[Package] = []
-    with open_layer(layer, store) as stream:
+    with open_tar(layer, advance) as stream:
         reader = TarReader(stream)
         try:
             for member in reader:
@@ -64,7 +73,7 @@ def layer_contents(layer: LayerBlob, store: Store) -> Contents:
             stream.finish()  # whose error is the truer one
             raise BuildError(f"layer `{layer.name}` cannot be read: {error}") from error
         stream.finish()
-    return Contents(files=files, packages=tuple(sorted(set(packages))))
+    return Contents(files=files, size=stream.done, packages=tuple(sorted(set(packages))))
 
 
 def packages_of(path: str, content: Callable[[], Iterable[bytes]]) -> list[Package]:

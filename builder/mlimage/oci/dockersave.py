@@ -95,5 +95,5 @@ def _image(listed: _Listed, files: Files, place: str) -> FoundImage:
         file = files(name)
         if file is None:
             raise BuildError(f"`{place}` lacks `{name}`", hint="have it written again, whole")
-        layers.append(StoredLayer(name="", digest=None, size=file.size, open=file.open))
+        layers.append(StoredLayer(name="", digest=None, media_type=None, size=file.size, open=file.open))
     return found_image(text, layers, name=place, digest=None)

@@ -12,7 +12,7 @@ from mlimage.bounds import RATIO, UNSUSPICIOUS, is_bomb
 from mlimage.digest import Digest
 from mlimage.errors import BuildError
 from mlimage.oci.blobstream import Hashed, unpacker
-from mlimage.oci.configuration import need_fit, read_configuration
+from mlimage.oci.configuration import Configuration, need_fit, read_configuration
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.untar import Readable
@@ -29,6 +29,7 @@ class FoundLayer:
         named: whether its annotation says it.
         diff_id: digest of the tar, as the image's configuration says.
         digest: of the stored, usually compressed, bytes; None where no manifest names them.
+        media_type: what the manifest says that these are; None likewise.
         size: of the stored bytes.
         open: gives a fresh stream of the stored bytes, any number of them at once, from any thread.
     """
@@ -37,6 +38,7 @@ class FoundLayer:
     named: bool
     diff_id: Digest
     digest: Digest | None
+    media_type: str | None
     size: int
     open: Callable[[], io.RawIOBase]
 
@@ -50,7 +52,7 @@ class FoundImage:
         platform: `os/architecture`, and the variant where there is one.
         digest: of the manifest; None in an archive that has none.
         image_id: digest of the configuration.
-        config: the configuration.
+        configuration: what its configuration says.
         layers: bottom first.
     """
 
@@ -58,8 +60,13 @@ class FoundImage:
     platform: str
     digest: Digest | None
     image_id: Digest
-    config: Mapping[str, Any]
+    configuration: Configuration
     layers: tuple[FoundLayer, ...]
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The configuration, all of it."""
+        return self.configuration.document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,7 @@ class StoredLayer:
 
     name: str
     digest: Digest | None
+    media_type: str | None
     size: int
     open: Callable[[], io.RawIOBase]
 
@@ -87,13 +95,14 @@ def found_image(
         platform=found.platform or "unknown",
         digest=digest,
         image_id=Digest.of(config),
-        config=found.document,
+        configuration=found,
         layers=tuple(
             FoundLayer(
                 name=layer.name or f"layer-{number}",
                 named=bool(layer.name),
                 diff_id=diff_id,
                 digest=layer.digest,
+                media_type=layer.media_type,
                 size=layer.size,
                 open=layer.open,
             )
@@ -109,6 +118,7 @@ def in_store(image: SealedImage, store: Store) -> FoundImage:
             # `read` calls a layer without annotation so.
             name="" if layer.name == f"layer-{number}" else layer.name,
             digest=layer.blob.digest,
+            media_type=layer.blob.media_type,
             size=layer.blob.size,
             open=partial(store.open, layer.blob, name=layer.name),
         )

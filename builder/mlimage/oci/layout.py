@@ -141,7 +141,9 @@ def _stored(layer: Entry, files: Files, place: str) -> StoredLayer:
     if file is None:
         raise BuildError(f"`{place}` lacks a layer: {blob.digest}", hint="have it written again, whole")
     name = layer.annotations.get(LAYER_NAME, "")
-    return StoredLayer(name=name, digest=blob.digest, size=file.size, open=file.open)
+    return StoredLayer(
+        name=name, digest=blob.digest, media_type=blob.media_type, size=file.size, open=file.open
+    )
 
 
 def _blob(blob: Descriptor, files: Files, place: str) -> bytes:

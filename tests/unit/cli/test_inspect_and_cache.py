@@ -1,4 +1,5 @@
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -6,10 +7,12 @@ import pytest
 from mlimage.cache import Cache
 from mlimage.cli import main
 from mlimage.content.entry import file_of_bytes
+from mlimage.oci.archive import write_output
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.oci.unpack import unpacked
-from support.sealing import sealed
+from support.foreign import docker_save
+from support.sealing import sealed, tar_of
 
 METADATA = file_of_bytes(
     "opt/venv/lib/python3.11/site-packages/numpy-2.dist-info/METADATA",
@@ -87,6 +90,36 @@ def test_inspect_as_json(image: SealedImage, capsys: pytest.CaptureFixture[str])
         "packages": [{"type": "python", "name": "numpy", "version": "2.0"}],
     }
     assert found["config"]["Labels"] == {"dev.mlimage.variant": "cpu"}
+
+
+@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
+def test_inspect_reads_what_other_tools_take(
+    kind: str, image: SealedImage, cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same is said as of the image in the store, but for what it is called."""
+    place = f"{kind}:{tmp_path}/out"
+    write_output(image, Store(cache.store), place)
+    for options in ((), ("--json",)):
+        said = []
+        for name in ("demo:cpu", place):
+            assert mlimage("inspect", name, *options) == 0
+            said.append(capsys.readouterr().out.replace(name, "NAME"))
+        assert said[0] == said[1]
+    assert mlimage("inspect", f"{place}:other") == 2
+    assert capsys.readouterr().err == (
+        f"error: no image `other` in `{place}`\nhint: say which: `{place}:demo:cpu`\n"
+    )
+
+
+def test_inspect_of_an_archive_without_a_manifest(
+    cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "old.tar"
+    docker_save(path, tar_of(("x", tarfile.REGTYPE, b"1")))
+    assert mlimage("inspect", f"docker-archive:{path}") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not any(line.startswith("digest:") for line in lines)
+    assert lines[-1].split() == ["layer-0", "-", "1", "-", "10.2", "kB", "10.2", "kB"]
 
 
 def test_inspect_lists_images(image: SealedImage, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,9 @@ import pytest
 from mlimage.content.entry import file_of_bytes
 from mlimage.errors import BuildError
 from mlimage.oci.contents import Package, image_contents, layer_contents
+from mlimage.oci.found import in_store
 from mlimage.oci.store import Store
+from mlimage.progress import NOTHING
 from support.sealing import foreign, sealed
 
 SITE = "opt/venv/lib/python3.11/site-packages"
@@ -34,7 +36,7 @@ def test_packages_of_wheels_and_debs(tmp_path: Path) -> None:
             file_of_bytes(f"{SITE}/empty-1.dist-info/METADATA", b"", origin="t"),
         ],
     )
-    base, packages = image_contents(image, store)
+    base, packages = image_contents(in_store(image, store), NOTHING.advance)
     assert base.packages == (Package(type="deb", name="libc6", version="2.36-9"),)
     assert base.files == 3
     assert packages.packages == (
@@ -50,20 +52,24 @@ def test_the_status_file_of_an_ordinary_debian(tmp_path: Path) -> None:
         b"Package: b\nStatus: deinstall ok config-files\nVersion: 2\n\nPackage: c\nVersion: 3\n"
     )
     image = sealed(store, base=[file_of_bytes("var/lib/dpkg/status", status, origin="t")])
-    assert [package.name for package in layer_contents(image.layers[0], store).packages] == ["a", "c"]
+    assert [package.name for package in layer_contents(in_store(image, store).layers[0]).packages] == [
+        "a",
+        "c",
+    ]
 
 
 def test_a_damaged_layer(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    layer = sealed(store, base=[file_of_bytes("x", bytes(9999), origin="t")]).layers[0]
+    image = sealed(store, base=[file_of_bytes("x", bytes(9999), origin="t")])
+    layer = image.layers[0]
     store.blob(layer.blob.digest).write_bytes(b"")
     with pytest.raises(BuildError) as caught:
-        layer_contents(layer, store)
+        layer_contents(in_store(image, store).layers[0])
     assert str(caught.value) == f"layer `base` in the store is damaged: {layer.blob.digest}"
 
 
 def test_no_tar(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with pytest.raises(BuildError) as caught:
-        image_contents(foreign(store, b"x" * 512), store)
+        image_contents(in_store(foreign(store, b"x" * 512), store), NOTHING.advance)
     assert str(caught.value).startswith("layer `layer-0` cannot be read: no octal number")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -116,11 +117,16 @@ def test_what_is_explained_has_an_end(store: Store) -> None:
     ]
 
 
+def configured(image: FoundImage, **values: Any) -> FoundImage:
+    document = {**image.config, **values}
+    return replace(image, configuration=replace(image.configuration, document=document))
+
+
 def test_packages_configuration_and_layers(store: Store) -> None:
     old = image(store, base=[file("a")], numpy=wheel("numpy", "2.3"), six=wheel("six", "1"))
     new = image(store, base=[file("a")], app=[file("b", b"12")], numpy=wheel("numpy", "2.4"))
     config = {**new.config["config"], "Cmd": None, "Env": ["PATH=/", "A=1"], "Labels": {"x": "y"}}
-    new = replace(new, config={**new.config, "config": config, "created": "now", "author": ""})
+    new = configured(new, config=config, created="now", author="")
     assert explain(compare_images(old, new)) == (
         "different: 8 values of the configuration, 2 packages, 3 layers, 10 files\n"
         'Cmd: ["serve"] -> none\n'
@@ -216,7 +222,7 @@ def test_devices_links_and_odd_kinds(store: Store) -> None:
 
 def test_names_cannot_look_like_lines_of_ours(store: Store) -> None:
     lying = found(store, tar(member("a\nidentical: x", kind=tarfile.SYMTYPE, target="b\nc")))
-    lying = replace(lying, config={**lying.config, "config": {"User": "\nx", "Labels": {"\ny": "\n"}}})
+    lying = configured(lying, config={"User": "\nx", "Labels": {"\ny": "\n"}})
     assert explain(compare_images(lying, found(store))).splitlines() == [
         "different: 2 values of the configuration, 1 layer, 1 file",
         "Labels \\ny: \\n -> none",
