@@ -38,6 +38,8 @@ What `run:` and `dockerfile:` do to an image is told in [dockerfiles.md](dockerf
 Editors complete and check the file with [the schema](mlimage.schema.json): `mlimage schema` prints it.
 """
 
+_KEYS: Final = "keys, as below"
+
 
 def reference(schema: dict[str, Any]) -> str:
     """The whole page.
@@ -104,7 +106,7 @@ def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
     if "anyOf" in value:
         return " or ".join(_type(choice, schema) for choice in value["anyOf"])
     if "oneOf" in value or "properties" in value:
-        return "keys, as below"
+        return _KEYS
     if "patternProperties" in value:
         below = _resolved(next(iter(value["patternProperties"].values())), schema)
         if "patternProperties" in below:
@@ -113,6 +115,8 @@ def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
     match value["type"]:
         case "array":
             kind = _type(value["items"], schema)
+            if kind == _KEYS:
+                return "list, each with keys as below"
             return f"list, each {kind}" if {"anyOf", "enum"} & value["items"].keys() else f"list of {kind}s"
         case "integer" if "minimum" in value and "maximum" in value:
             return f"whole number from {value['minimum']} to {value['maximum']}"
