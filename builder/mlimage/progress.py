@@ -28,6 +28,9 @@ class Progress(Protocol):
     def detail(self, message: str) -> None:
         """One line that only `--verbose` shows."""
 
+    def warn(self, message: str) -> None:
+        """What the user should know though the work goes on; `--quiet` shows it too."""
+
 
 class _Silent:
     def advance(self, amount: int) -> None:
@@ -43,6 +46,9 @@ class _Silent:
         pass
 
     def detail(self, message: str) -> None:
+        pass
+
+    def warn(self, message: str) -> None:
         pass
 
 

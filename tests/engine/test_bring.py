@@ -143,6 +143,9 @@ class Acts:
     def note(self, message: str) -> None:
         pass
 
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
     def detail(self, message: str) -> None:
         if self.at == "layer" and message.startswith("layer"):
             self.act()

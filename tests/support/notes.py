@@ -17,3 +17,6 @@ class Notes:
 
     def detail(self, message: str) -> None:
         self.details.append(message)
+
+    def warn(self, message: str) -> None:
+        self.notes.append(f"warning: {message}")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlimage.cli.style import clean, has_colour, size_text
+from mlimage.cli.style import clean, has_colour, painted, size_text
 from mlimage.progress import Task, Unit
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ class Bars:
         """One line that only `--verbose` shows."""
         if self._verbose:
             self.note(message)
+
+    def warn(self, message: str) -> None:
+        """One line that stays, marked."""
+        self.note(f"{painted('warning:', 'yellow', sys.stderr)} {message}")
 
     def print_aside(self, text: str) -> None:
         """Write to standard output, which may be the same terminal, without disturbing the bars."""

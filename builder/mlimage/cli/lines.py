@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from mlimage.cli.style import clean, seconds_text, size_text
-from mlimage.progress import Task, Unit
+from mlimage.cli.style import clean, painted, seconds_text, size_text
+from mlimage.progress import NOTHING, Task, Unit
 
 _FIRST: Final = 1.0
 _AGAIN: Final = 5.0
@@ -83,13 +83,16 @@ class Lines:
 
     def note(self, message: str) -> None:
         """One line that stays."""
-        with self._lock, suppress(BrokenPipeError):
-            print(clean(message), file=sys.stderr, flush=True)  # noqa: T201 - what this class is for
+        self._print(message)
 
     def detail(self, message: str) -> None:
         """One line that only `--verbose` shows."""
         if self._verbose:
             self.note(message)
+
+    def warn(self, message: str) -> None:
+        """One line that stays, marked."""
+        self._print(f"{painted('warning:', 'yellow', sys.stderr)} {message}")
 
     def show_due(self) -> None:
         """Mention the tasks whose time has come."""
@@ -104,6 +107,10 @@ class Lines:
                     line.shown, line.due = text, now + _AGAIN
                     self.note(text)
 
+    def _print(self, message: str) -> None:
+        with self._lock, suppress(BrokenPipeError):
+            print(clean(message), file=sys.stderr, flush=True)  # noqa: T201 - what this class is for
+
     def _end(self, line: _Line) -> None:
         with self._lock:
             self._tasks.remove(line)
@@ -115,3 +122,16 @@ class Lines:
                 self._wake.wait(timeout=0.5)
                 self.show_due()
             self._ticker = None
+
+
+class Quiet(Lines):
+    """The same for `--quiet`: warnings alone."""
+
+    @contextmanager
+    def task(self, description: str, *, total: int | None = None, unit: Unit = "items") -> Iterator[Task]:
+        """Nothing that is shown."""
+        del description, total, unit
+        yield NOTHING
+
+    def note(self, message: str) -> None:
+        """Nothing."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from mlimage.cli.style import clean, clean_json, is_terminal, painted, width
 from mlimage.errors import MlimageWarning
-from mlimage.progress import SILENT, Progress
 from mlimage.redact import redact_all
 
 if TYPE_CHECKING:
     from mlimage.cli.bars import Bars
+    from mlimage.progress import Progress
 
 _NUMBER: Final = re.compile(r"[+-]?\d[\d.,]*\s?(?:%|x|[kMGT]?B|[km]?s)?|-?")
 
@@ -33,16 +33,16 @@ class Screen:
         self._json = json
         self._lock = threading.RLock()
         self._bars: Bars | None = None
-        self._notes: Progress
+        self.progress: Progress
         if verbose is not False and is_terminal(sys.stderr):
             from mlimage.cli import bars
 
-            self._notes = self._bars = bars.Bars(verbose=bool(verbose), lock=self._lock)
+            self.progress = self._bars = bars.Bars(verbose=bool(verbose), lock=self._lock)
         else:
-            from mlimage.cli.lines import Lines
+            from mlimage.cli.lines import Lines, Quiet
 
-            self._notes = Lines(verbose=bool(verbose), lock=self._lock)
-        self.progress: Progress = SILENT if verbose is False else self._notes
+            kind = Quiet if verbose is False else Lines
+            self.progress = kind(verbose=bool(verbose), lock=self._lock)
         self._hear_warnings()
 
     def say(self, text: str) -> None:
@@ -58,7 +58,7 @@ class Screen:
 
     def warn(self, text: str) -> None:
         """Say on standard error what the user should know though the work goes on."""
-        self._notes.note(f"{painted('warning:', 'yellow', sys.stderr)} {text}")
+        self.progress.warn(text)
 
     def _hear_warnings(self) -> None:
         """Show what `warnings.warn` is told by parts of mlimage that speak to nobody."""

@@ -54,7 +54,7 @@ def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = 
     """
     if not folder.is_dir():
         raise BuildError(f"the app folder `{folder}` does not exist", hint="make it, or change `app.source`")
-    rules = read_ignore((*ALWAYS_IGNORED, *(unicodedata.normalize("NFC", line) for line in ignore)))
+    rules = _rules(ignore)
     entries = sorted(_walk(folder, "", rules, destination), key=lambda entry: entry.path.encode())
     if not entries:
         raise BuildError(
@@ -67,14 +67,50 @@ def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = 
     return tuple(entries)
 
 
-def _walk(folder: Path, relative: str, rules: Ignore, destination: str) -> Iterator[Entry]:
+def left_out(folder: Path, ignore: Sequence[str]) -> tuple[str, ...]:
+    """What somebody's patterns leave out, sorted: files, and folders as a whole, which end with `/`.
+
+    Args:
+        folder: the application, which can be read.
+        ignore: as that of `app_entries`; what `ALWAYS_IGNORED` leaves out is not told.
+    """
+    nobodys, rules = _rules(()), _rules(ignore)
+
+    def below(relative: str) -> Iterator[str]:
+        for path, mode in _listing(folder, relative):
+            composed = unicodedata.normalize("NFC", path)
+            if nobodys.ignores(composed):
+                continue
+            is_folder = stat.S_ISDIR(mode)
+            if is_folder and (rules.includes_again or not rules.ignores(composed)):
+                yield from below(path)
+            elif rules.ignores(composed):
+                yield f"{path}/" if is_folder else path
+
+    return tuple(sorted(below("")))
+
+
+def _rules(ignore: Sequence[str]) -> Ignore:
+    return read_ignore((*ALWAYS_IGNORED, *(unicodedata.normalize("NFC", line) for line in ignore)))
+
+
+def _listing(folder: Path, relative: str) -> list[tuple[str, int]]:
+    """Paths and modes of what lies in a folder of the application."""
     try:
         with os.scandir(folder / relative) as listing:
-            found = [(item.name, item.stat(follow_symlinks=False).st_mode) for item in listing]
+            return [
+                (
+                    f"{relative}/{item.name}" if relative else item.name,
+                    item.stat(follow_symlinks=False).st_mode,
+                )
+                for item in listing
+            ]
     except OSError as error:
         raise BuildError(f"cannot read the app folder `{folder / relative}`: {reason_of(error)}") from error
-    for name, mode in found:
-        path = f"{relative}/{name}" if relative else name
+
+
+def _walk(folder: Path, relative: str, rules: Ignore, destination: str) -> Iterator[Entry]:
+    for path, mode in _listing(folder, relative):
         ignored = rules.ignores(unicodedata.normalize("NFC", path))
         if stat.S_ISDIR(mode):
             if not ignored or rules.includes_again:

@@ -110,7 +110,7 @@ def build_image(
     try:
         layers = make()
     except MispackedError as error:
-        progress.note(f"warning: {error.message}: it is made once more; {error.hint}")
+        progress.warn(f"{error.message}: it is made once more; {error.hint}")
         layers = make()
     tag = str(plan.tag)
     built = records_of(layers, tag)

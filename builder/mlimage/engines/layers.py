@@ -11,13 +11,20 @@ from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
 from mlimage.engines.elsewhere import Elsewhere, recorded_layers, stood_together
 from mlimage.engines.libraries import Libraries
-from mlimage.engines.own import OwnLayer, key_of_own, large_files, own_files
+from mlimage.engines.own import (
+    OwnLayer,
+    key_of_own,
+    large_files,
+    own_files,
+    said_of_app,
+    unstartable_scripts,
+)
 from mlimage.engines.steps import key_of_steps
 from mlimage.lock.records import Record
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
-from mlimage.plan.model import BuildPlan, Layer, PackageLayer, StepsLayer
+from mlimage.plan.model import AppLayer, BuildPlan, Layer, PackageLayer, StepsLayer
 from mlimage.progress import Progress
 
 if TYPE_CHECKING:
@@ -116,7 +123,10 @@ def make_layers(
     records = LayerRecords(cache.layers, store)
     own = {layer.name: own_files(layer, plan, folder) for layer in plan.layers if isinstance(layer, OwnLayer)}
     for warning in (one for entries in own.values() for one in large_files(entries)):
-        progress.note(f"warning: {warning}")
+        progress.warn(warning)
+    apps = [layer for layer in plan.layers if isinstance(layer, AppLayer)]
+    for warning in (one for app in apps for one in unstartable_scripts(own[app.name], app, folder)):
+        progress.warn(warning)
     keys = {
         layer.name: key_of_own(own[layer.name], plan.compression)
         if isinstance(layer, OwnLayer)
@@ -156,6 +166,10 @@ def make_layers(
                 if not store.holds(blob.blob):
                     away.add(name)
     missing = [layer for layer in plan.layers if layer.name not in blobs]
+    for app in apps:
+        said = said_of_app(app, folder)
+        if said:
+            (progress.note if app in missing else progress.detail)(said)
     if missing:
         job = Job(
             plan=plan,

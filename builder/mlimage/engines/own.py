@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
-from mlimage.content.app import app_entries
+from mlimage.bounds import shown
+from mlimage.content.app import app_entries, left_out
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.content.runtime import runtime_entries
 from mlimage.digest import Digest, canonical_json
@@ -17,7 +19,11 @@ from mlimage.plan.model import AppLayer, BuildPlan, Compression, GoldenLayer, Re
 
 _LARGE: Final = 100_000_000
 """A file of an application from this size on is most likely data or a model that got there by mistake."""
-
+_FIRST_LINE: Final = 256
+"""Bytes that Linux reads of a script to find its program (BINPRM_BUF_SIZE)."""
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
+_NAMED: Final = 5
+"""Files that are named, of those left out."""
 
 OwnLayer = RuntimeLayer | RecipeLayer | AppLayer | GoldenLayer
 
@@ -45,6 +51,42 @@ def large_files(entries: Sequence[Entry]) -> tuple[str, ...]:
         f"ignore it in `app.ignore` or .dockerignore"
         for size, path in found
     )
+
+
+def said_of_app(layer: AppLayer, folder: Path) -> str | None:
+    """What to say of what patterns leave out of the application; None where they leave out nothing."""
+    paths = left_out(folder / layer.source, layer.ignore)
+    if not paths:
+        return None
+    named = ", ".join(f"`{shown(path)}`" for path in paths[:_NAMED])
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return f"ignored, so not in the app: {named}{more}"
+
+
+def unstartable_scripts(entries: Sequence[Entry], layer: AppLayer, folder: Path) -> tuple[str, ...]:
+    """What to say of the application's scripts whose first line names no program, as it ends in CRLF.
+
+    Of files that nobody may execute, those for a shell alone: python reads such a file all the same.
+    """
+    found = []
+    for entry in entries:
+        if entry.kind is not Kind.FILE or entry.open is None or not entry.path.startswith(f"{APP}/"):
+            continue
+        try:
+            with entry.open() as stream:
+                first = stream.read(_FIRST_LINE).partition(b"\n")[0]
+        except OSError as error:
+            raise BuildError(f"cannot read `{entry.path}`: {reason_of(error)}") from error
+        words = first[2:-1].decode(errors="replace").split()
+        if not first.startswith(b"#!") or not first.endswith(b"\r") or not words:
+            continue
+        if entry.mode & 0o100 or any(word.rpartition("/")[2] in _SHELLS for word in words):
+            file = Path("images", folder.name, layer.source, entry.path.removeprefix(f"{APP}/"))
+            found.append(
+                f"`{shown(entry.path)}` has lines that end in CRLF, so Linux runs it with `{words[-1]}\\r`, "
+                f"which does not exist; `sed -i 's/\\r$//' {quote(str(file))}` mends it"
+            )
+    return tuple(found)
 
 
 def key_of_own(entries: Sequence[Entry], compression: Compression) -> Digest:

@@ -83,8 +83,8 @@ def repaired(
         if again.blob.digest != record.digest:
             return layer
         packed.put(layer.key, again)
-        progress.note(
-            f"warning: layer `{again.name}` of `{plan.name}` was packed into other bytes than recorded, and, "
+        progress.warn(
+            f"layer `{again.name}` of `{plan.name}` was packed into other bytes than recorded, and, "
             "once more, into those recorded: the memory or the processor of this machine may be faulty"
         )
         return replace(layer, blob=again)

@@ -107,7 +107,7 @@ class LayerCache:
         except (RegistryError, FetchError) as error:
             self._usable = False
             hint = f" ({error.hint})" if error.hint else ""
-            self._progress.note(f"warning: the cache is not {what}: {error.message}{hint}")
+            self._progress.warn(f"the cache is not {what}: {error.message}{hint}")
 
 
 class Registries:

@@ -92,7 +92,7 @@ class App(Part):
         default=(),
         description="Patterns of files that stay out, as in a `.dockerignore`, relative to the source "
         "folder. Without this key the `.dockerignore` in the source folder counts. What no person wrote, as "
-        "`__pycache__` and `.git`, stays out anyway.",
+        "`__pycache__` and `.git`, stays out anyway. `mlimage build` names what the patterns leave out.",
         examples=[["notebooks", "**/*.csv"]],
     )
 

@@ -56,6 +56,9 @@ class Watched:
     def note(self, message: str) -> None:
         self.events.append(message)
 
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
     def detail(self, message: str) -> None:
         pass
 

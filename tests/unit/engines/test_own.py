@@ -1,9 +1,14 @@
 """The layers that no lock names."""
 
+import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from mlimage.content.app import app_entries
-from mlimage.engines.own import large_files
+from mlimage.engines.own import large_files, said_of_app, unstartable_scripts
+from mlimage.plan.model import AppLayer
 
 
 def test_large_files_of_the_app_are_named(tmp_path: Path) -> None:
@@ -15,3 +20,66 @@ def test_large_files_of_the_app_are_named(tmp_path: Path) -> None:
         f"`app/b.bin` has 250 MB {told}",
         f"`app/a.bin` has 100 MB {told}",
     )
+
+
+def app_of(folder: Path, *ignore: str, **files: bytes) -> AppLayer:
+    (folder / "src").mkdir(parents=True)
+    for name, content in files.items():
+        (folder / "src" / name).write_bytes(content)
+    return AppLayer(name="app", source="src", ignore=ignore, roles=b"{}")
+
+
+@pytest.mark.parametrize(
+    ("first", "executable", "program"),
+    [
+        (b"#!/bin/sh\r\n", True, "/bin/sh"),
+        (b"#!/bin/sh\r\n", False, "/bin/sh"),
+        (b"#! /usr/bin/env python3\r\n", True, "python3"),
+        (b"#!/usr/bin/env python3\r\n", False, None),  # `python run` reads it
+        (b"#!/bin/sh\n", True, None),
+        (b"#!\r\n", True, None),
+        (b"print(1)\r\n", True, None),
+        (b"", True, None),
+    ],
+)
+def test_scripts_that_linux_cannot_start_are_named(
+    *, first: bytes, executable: bool, program: str | None, tmp_path: Path
+) -> None:
+    layer = app_of(tmp_path / "images/demo", run=first + b"echo 1\r\n")
+    file = tmp_path / "images/demo/src/run"
+    file.chmod(0o755 if executable else 0o644)
+
+    def told() -> tuple[str, ...]:
+        entries = app_entries(tmp_path / "images/demo/src")
+        return unstartable_scripts(entries, layer, tmp_path / "images/demo")
+
+    if program is None:
+        assert told() == ()
+        return
+    [said] = told()
+    mend = "sed -i 's/\\r$//' images/demo/src/run"
+    assert said == (
+        f"`app/run` has lines that end in CRLF, so Linux runs it with `{program}\\r`, which does not exist; "
+        f"`{mend}` mends it"
+    )
+    subprocess.run(("sh", "-c", mend), check=True, cwd=tmp_path)
+    assert told() == ()
+
+
+def test_what_somebody_left_out_is_said(tmp_path: Path) -> None:
+    patterns = ("**/*.csv", "models", "n?", "!n1")
+    layer = app_of(tmp_path, *patterns, **{"train.py": b"", "a.csv": b"", "n1": b"", "n2": b"", "x.pyc": b""})
+    assert said_of_app(layer, tmp_path) == "ignored, so not in the app: `a.csv`, `n2`"
+    for folder in ("models", "__pycache__", "data/deep"):
+        (tmp_path / "src" / folder).mkdir(parents=True)
+        (tmp_path / "src" / folder / "f.csv").touch()
+    (tmp_path / "src/models/net.py").touch()
+    without = replace(layer, ignore=patterns[:2])
+    assert (
+        said_of_app(without, tmp_path) == "ignored, so not in the app: `a.csv`, `data/deep/f.csv`, `models/`"
+    )
+    for number in range(9):
+        (tmp_path / f"src/{number}.csv").touch()
+    said = said_of_app(without, tmp_path)
+    assert said == "ignored, so not in the app: `0.csv`, `1.csv`, `2.csv`, `3.csv`, `4.csv` and 7 more"
+    assert said_of_app(replace(layer, ignore=()), tmp_path) is None

@@ -44,6 +44,9 @@ class Recorder:
     def note(self, message: str) -> None:
         raise AssertionError(message)
 
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
     def detail(self, message: str) -> None:
         self.details.append(message)
 

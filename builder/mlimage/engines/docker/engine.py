@@ -122,7 +122,7 @@ class DockerEngine:
         check_app(plan, made, job.own)
         if made.incapable:
             files = ", ".join(f"`/{path}`" for path in made.incapable)
-            job.progress.note(f"warning: the image does not keep the capabilities of {files} (`setcap`)")
+            job.progress.warn(f"the image does not keep the capabilities of {files} (`setcap`)")
         if made.dropped:
             job.progress.detail(f"left out of the image: {', '.join('/' + path for path in made.dropped)}")
         return made

@@ -104,6 +104,9 @@ class Shown:
     def note(self, message: str) -> None:
         self.lines.append(f"note {message}")
 
+    def warn(self, message: str) -> None:
+        raise AssertionError(message)
+
     def detail(self, message: str) -> None:
         self.lines.append(message)
 
