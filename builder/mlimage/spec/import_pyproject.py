@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
+from packaging.utils import canonicalize_name
 
 from mlimage.errors import UsageError
 from mlimage.spec.collected import Collected
@@ -23,6 +24,9 @@ _LINUX = {
     "os_name": "posix",
     "extra": "",
 }
+_DEFAULT_GROUP = (
+    "uv installs it by default (`default-groups`), an image does not; copy from it what the image needs"
+)
 
 
 def from_pyproject(file: Path) -> Imported:
@@ -111,9 +115,14 @@ def _groups(document: dict[str, Any], collected: Collected) -> None:
         **table_of(document, "dependency-groups"),
         **table_of(document, "tool", "pdm", "dev-dependencies"),
     }
+    defaults = table_of(document, "tool", "uv").get("default-groups")
+    by_default = {canonicalize_name(str(one)) for one in (groups if defaults == "all" else list_of(defaults))}
     for group, texts in groups.items():
         listed = ", ".join(str(one) for one in list_of(texts) if isinstance(one, str))
-        collected.leave_out(f"the group {group} ({listed})", OPTIONAL)
+        collected.leave_out(
+            f"the group {group} ({listed})",
+            _DEFAULT_GROUP if canonicalize_name(group) in by_default else OPTIONAL,
+        )
     dev = list_of(table_of(document, "tool", "uv").get("dev-dependencies"))
     if dev:
         collected.leave_out(f"uv's dev-dependencies ({', '.join(map(str, dev))})", OPTIONAL)

@@ -286,6 +286,32 @@ def test_pyproject(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ('["Train_Tools", "dev"]', {"train-tools", "dev"}),
+        ('"all"', {"train-tools", "dev", "docs"}),
+        ("[]", set()),
+        ("true", set()),
+    ],
+)
+def test_default_groups_of_uv(value: str, named: set[str], tmp_path: Path) -> None:
+    groups = {"train-tools": "tqdm", "dev": "pytest", "docs": "sphinx"}
+    text = '[project]\nname = "x"\ndependencies = ["numpy"]\n[dependency-groups]\n'
+    text += "".join(f'{group} = ["{package}"]\n' for group, package in groups.items())
+    imported = from_pyproject(
+        _file(tmp_path, "pyproject.toml", f"{text}[tool.uv]\ndefault-groups = {value}\n")
+    )
+    default = (
+        "uv installs it by default (`default-groups`), an image does not; copy from it what the image needs"
+    )
+    assert imported.dependencies == ("numpy",)
+    assert _notes(imported) == [
+        f"the group {group} ({package}): {default if group in named else _OPTIONAL}"
+        for group, package in groups.items()
+    ]
+
+
+@pytest.mark.parametrize(
     "table",
     [
         '[tool.setuptools.dynamic]\ndependencies = {file = ["requirements.txt"]}\n',
