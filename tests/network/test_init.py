@@ -1,5 +1,6 @@
 """What `mlimage init` makes, from whatever source, is locked, built, trained and served as it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -66,6 +67,9 @@ def test_a_new_image_is_locked_built_and_trained(tmp_path: Path, warm_cache: Cac
     for name in names:
         said, _ = mlimage("run", name, "--runtime", "sandbox", "train")
         assert said == "root mean square error 0.1021; model written to /models/model.npz\n"
+    words = ("--runtime", "sandbox", "--json", "--quiet", "--", "sh", "-c", "echo out; exit 7")
+    told, said = mlimage("run", "churn", *words, status=7)
+    assert (json.loads(told)["exit_status"], said) == (7, "out\n")
     mlimage("freeze", "churn", "--runtime", "sandbox")
     mlimage("build", "churn")
     said, _ = mlimage("verify", "churn", "--runtime", "sandbox", "--serve")

@@ -1,6 +1,8 @@
 """`mlimage run`."""
 
 import os
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +96,14 @@ def run(
         bool, typer.Option("--dry-run", help="Print what would be run, as JSON, and run nothing.")
     ] = False,
     project: ProjectOption = Path(),
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="When it has ended, print what ran as JSON on standard output; what the command itself "
+            "prints goes to standard error.",
+        ),
+    ] = False,
     verbose: VerboseOption = None,
 ) -> None:
     """Train, serve or open a shell in a sealed image.
@@ -107,6 +117,7 @@ def run(
       mlimage run churn train -- --epochs 3       arguments of the role
       mlimage run churn serve --port 9000
       mlimage run churn shell
+      mlimage run churn train --json > ran.json
       mlimage run ghcr.io/acme/churn:latest serve
       mlimage run churn --runtime sandbox -- python -c 'import numpy'
     """
@@ -117,13 +128,14 @@ def run(
     from mlimage.host.contract import User, read_contract
     from mlimage.host.launch import dry_run as described
     from mlimage.host.launch import launch
+    from mlimage.host.outcome import outcome
     from mlimage.host.prepare import Wishes, prepare
     from mlimage.oci.store import Store
     from mlimage.spec.project import find_project
 
     if project != Path():
         find_project(project)  # its folder of models is meant, and where it is none, no other
-    screen = Screen(json=False, verbose=verbose)
+    screen = Screen(json=json, verbose=verbose)
     cache = default_cache(os.environ)
     store = Store(cache.store)
     asked = arguments[0] if arguments else None
@@ -154,6 +166,7 @@ def run(
     if dry_run:
         screen.json(described(request, choice, cache))
         return
+    started = datetime.now(UTC)
     status = launch(
         request,
         choice,
@@ -161,7 +174,10 @@ def run(
         cache=cache,
         progress=screen.progress,
         say=screen.progress.note,
+        output=sys.stderr.buffer if json else None,
         pass_signals=True,
     )
+    if json:
+        screen.json(outcome(request, choice, status=status, started=started, ended=datetime.now(UTC)))
     if status:
         raise typer.Exit(status)
