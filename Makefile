@@ -29,11 +29,13 @@ $(READY): builder/requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-check: $(READY) ## Format, lint, types and unit tests, in seconds
+check: lint ## Format, lint, types and unit tests, in seconds
+	$(PYTEST) -q -n auto tests/unit
+
+lint: $(READY) ## Format, lint and types
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(PYTEST) -q -n auto tests/unit
 
 format: $(READY) ## Format the code and fix what ruff can fix
 	$(BIN)/ruff format $(SOURCES)
@@ -75,4 +77,4 @@ clean: ## Delete what can be made again, .venv and the engine's packages include
 	rm -rf .venv .engine dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help setup check format test test-heavy demo bench golden generate requirements engine-up engine-down clean
+.PHONY: help setup check lint format test test-heavy demo bench golden generate requirements engine-up engine-down clean
