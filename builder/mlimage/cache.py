@@ -31,6 +31,7 @@ class Cache:
     `layers/<key>.json`   what a layer plan gave: diff_id, digest and sizes, by the key of its inputs
     `store/`              the local store of sealed images, an OCI image layout
     `scans/<digest>.json` secrets that were found in a layer, by the digest of its blob
+    `apps/`               digests of large applications, by their folder
     `advisories/`         what sources of advisories said last
     `unpacked/<digest>/`  root file systems of images that the sandbox runs
     `inventories/…`       what is in each unpacked base and image, by the name of its folder
@@ -78,6 +79,11 @@ class Cache:
     def scans(self) -> Path:
         """What was found in layers."""
         return self.root / "scans"
+
+    @property
+    def apps(self) -> Path:
+        """Digests of large applications."""
+        return self.root / "apps"
 
     @property
     def advisories(self) -> Path:

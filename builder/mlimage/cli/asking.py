@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from os import environ, getegid, geteuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -42,16 +43,20 @@ def image_named(
     variant: str | None,
     role: "RoleName | None" = None,
     plain: bool = False,
+    project: Path = Path(),
 ) -> "SealedImage":
-    """The image of the store that is meant; one of a registry is pulled."""
+    """The image that is meant, as `image_here` finds it; one of a registry is pulled."""
+    from mlimage.cli.finding import image_here
     from mlimage.cli.pull import pulled_from
-    from mlimage.oci.reference import resolve, with_variant
+    from mlimage.oci.reference import with_variant
     from mlimage.platforms import host_platform
 
     if "/" in text:
         with cache.in_use():
             return pulled_from(text, screen, cache, variant=variant or "auto", role=role, plain=plain).image
-    return resolve(store, with_variant(text, variant), role=role, platform=host_platform())
+    return image_here(
+        with_variant(text, variant), cache, store, project=project, role=role, platform=host_platform()
+    )
 
 
 def asked(text: str, screen: "Screen", conditions: Conditions, *arguments: str) -> Asked:

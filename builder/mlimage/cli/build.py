@@ -218,6 +218,7 @@ def build(
                     planned,
                     folder=found.image_folder(planned.image),
                     lock_folder=found.lock_folder(planned.image),
+                    project=found.root,
                     record=record,
                     strict=strict_reproducible,
                     engine=engine_of(

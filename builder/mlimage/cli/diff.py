@@ -66,6 +66,7 @@ def diff(
       mlimage diff oci:dist oci-archive:dist.tar --exit-code && echo identical
     """
     from mlimage.cache import default_cache
+    from mlimage.cli.finding import image_here
     from mlimage.errors import VerificationError
     from mlimage.oci.places import find_image
     from mlimage.oci.store import Store
@@ -75,9 +76,10 @@ def diff(
     cache = default_cache()
     store = Store(cache.store)
     with cache.in_use():
-        found = compare_images(
-            find_image(old, store), find_image(new, store), deep=deep, progress=screen.progress
+        first, second = (
+            find_image(text, store, named=lambda name: image_here(name, cache, store)) for text in (old, new)
         )
+        found = compare_images(first, second, deep=deep, progress=screen.progress)
     if as_json:
         screen.json(as_value(found))
     else:

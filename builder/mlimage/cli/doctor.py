@@ -62,13 +62,14 @@ def doctor(
 
 
 def _needs(image: str, variant: str | None, cache: "Cache") -> "Needs":
+    from mlimage.cli.finding import image_here
     from mlimage.host.doctor.needs import needs_of
-    from mlimage.oci.reference import resolve, with_variant
+    from mlimage.oci.reference import with_variant
     from mlimage.oci.store import Store
 
     store = Store(cache.store)
     with cache.in_use():
-        return needs_of(resolve(store, with_variant(image, variant)), store, cache)
+        return needs_of(image_here(with_variant(image, variant), cache, store), store, cache)
 
 
 def _show(found: "Sequence[Check]", screen: "Screen") -> None:

@@ -72,6 +72,7 @@ def freeze(
     from dataclasses import replace
 
     from mlimage.cache import default_cache
+    from mlimage.cli.finding import image_here
     from mlimage.cli.screen import Screen
     from mlimage.errors import UsageError
     from mlimage.host.ask import need_word, shut_in
@@ -81,7 +82,7 @@ def freeze(
     from mlimage.host.prepare import Wishes, prepare
     from mlimage.host.request import MODELS
     from mlimage.host.serving import no_server, serve_for
-    from mlimage.oci.reference import resolve, with_variant
+    from mlimage.oci.reference import with_variant
     from mlimage.oci.store import Store
     from mlimage.platforms import host_platform
     from mlimage.runtime.places import CASES
@@ -107,7 +108,14 @@ def freeze(
         )
     cache = default_cache(os.environ)
     store = Store(cache.store)
-    sealed = resolve(store, with_variant(image, variant), platform=host_platform())
+    sealed = image_here(
+        with_variant(image, variant),
+        cache,
+        store,
+        project=project,
+        platform=host_platform(),
+        golden=False,  # it is made anew
+    )
     need_word(sealed, "record", store)
     contract = read_contract(sealed, store)
     wishes = Wishes(arguments=("record",), models=models, project=project)

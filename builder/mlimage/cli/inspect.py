@@ -35,8 +35,9 @@ def inspect(
 ) -> None:
     """Show an image's layers, configuration and packages, or list the images of the store.
 
-    The name of several images, variants for instance, shows which layers they share. Folders and archives
-    may be from any tool.
+    The name of several images, variants for instance, shows which layers they share. In the list, an image
+    of a project whose name in the store means that of another project now stands in brackets. Folders and
+    archives may be from any tool.
 
     Examples:
       mlimage inspect
@@ -53,18 +54,19 @@ def inspect(
     if image is None:
         _list(store, screen, variant=variant, as_json=as_json)
         return
+    from mlimage.cli.finding import image_here, images_here
     from mlimage.oci.contents import image_contents
     from mlimage.oci.places import find_image
     from mlimage.oci.reference import with_variant
-    from mlimage.oci.sharing import sharing, variants_of
+    from mlimage.oci.sharing import sharing
 
     image = with_variant(image, variant)
     with cache.in_use():
-        variants = variants_of(store, image)
+        variants = images_here(image, cache, store, warn=screen.warn)
         if len(variants) > 1:
             _show_sharing(image, variants, sharing(variants), screen, as_json=as_json)
             return
-        found = find_image(image, store)
+        found = find_image(image, store, named=lambda name: image_here(name, cache, store))
         size = sum(layer.size for layer in found.layers)
         with screen.progress.task("reading layers", total=size, unit="bytes") as task:
             contents = image_contents(found, task.advance)
@@ -106,13 +108,19 @@ def as_value(image: "FoundImage", contents: "Sequence[Contents]") -> dict[str, A
 
 def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool) -> None:
     from mlimage.errors import BuildError
+    from mlimage.oci.builds import own_builds
 
     rows: list[dict[str, Any]] = []
-    for name, manifest in store.tags().items():
+    builds = store.builds()
+    own = own_builds(builds)
+    for build in builds:
+        name = build.name
+        if not (build.named or build in own):
+            continue
         if variant is not None and name.partition(":")[2] != variant:
             continue
         try:
-            image = store.load(manifest, name=name)
+            image = store.load(build.manifest, name=name)
             created = store.configuration(image).created
         except BuildError as error:
             screen.warn(f"`{name}` cannot be read: {error}")
@@ -120,6 +128,8 @@ def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool)
         rows.append(
             {
                 "name": name,
+                "named": build.named,
+                "projects": build.owners,
                 "image_id": image.image_id,
                 "digest": image.digest,
                 "platform": str(image.platform),
@@ -136,7 +146,7 @@ def _list(store: "Store", screen: Screen, *, variant: str | None, as_json: bool)
             ("IMAGE", "IMAGE ID", "DIGEST", "CREATED", "LAYERS", "SIZE"),
             [
                 (
-                    row["name"],
+                    row["name"] if row["named"] else f"({row['name']})",
                     row["image_id"].short,
                     row["digest"].short,
                     row["created"],

@@ -101,7 +101,7 @@ def push(
                 spec=loaded.spec,
                 images=tuple(
                     zip(
-                        members_of(loaded, locks[name], store),
+                        members_of(loaded, locks[name], store, project=found, cache=cache),
                         (lock for _, lock in locks[name]),
                         strict=True,
                     )

@@ -72,14 +72,15 @@ def reproduce(
 
 
 def _find(image: str, variant: str | None, screen: "Screen", cache: "Cache") -> "SealedImage":
+    from mlimage.cli.finding import image_here
     from mlimage.cli.pull import pulled_from
-    from mlimage.oci.reference import resolve, with_variant
+    from mlimage.oci.reference import with_variant
     from mlimage.oci.store import Store
     from mlimage.platforms import host_platform
 
     if "/" in image:
         return pulled_from(image, screen, cache, variant=variant or "auto").image
-    return resolve(Store(cache.store), with_variant(image, variant), platform=host_platform())
+    return image_here(with_variant(image, variant), cache, Store(cache.store), platform=host_platform())
 
 
 def _rebuilt(

@@ -140,7 +140,7 @@ def run(
     store = Store(cache.store)
     asked = arguments[0] if arguments else None
     role: RoleName | None = "train" if asked == "train" else "serve" if asked == "serve" else None
-    found = image_named(image, screen, cache, store, variant=variant, role=role)
+    found = image_named(image, screen, cache, store, variant=variant, role=role, project=project)
     wishes = Wishes(
         arguments=tuple(arguments or ()),
         data=tuple(data or ()),

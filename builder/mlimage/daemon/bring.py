@@ -1,6 +1,7 @@
 """A sealed image into a container engine: only the layers that it lacks, and nothing half-made."""
 
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -8,9 +9,9 @@ from typing import Any, Literal
 
 from mlimage.daemon.connect import Daemon, translated, without_haste
 from mlimage.daemon.facts import Facts
-from mlimage.daemon.images import find, forget, name, reference_of, unchanged_on_failure
+from mlimage.daemon.images import find, forget, get, name, reference_of, unchanged_on_failure
 from mlimage.daemon.loopback import Served, serving
-from mlimage.errors import RunError
+from mlimage.errors import BuildError, MlimageWarning, RunError
 from mlimage.oci.archive import archive_size, docker_archive_stream
 from mlimage.oci.model import LayerBlob, SealedImage
 from mlimage.oci.store import Store
@@ -41,7 +42,7 @@ class _UnreachableError(RunError):
 
 
 def bring(daemon: Daemon, image: SealedImage, store: Store, progress: Progress) -> Brought:
-    """Let the engine have the image under its name.
+    """Let the engine have the image under its name. A warning says where that was another project's image.
 
     An engine that can reach this machine's loopback pulls the layers that it lacks, by digest; another one is
     given the whole image as one archive. When it fails or is interrupted the engine has what it had.
@@ -57,6 +58,14 @@ def bring(daemon: Daemon, image: SealedImage, store: Store, progress: Progress) 
         BuildError: the store lacks a blob, or it is damaged.
     """
     reference = reference_of(image)
+    before = get(daemon.client, reference)
+    brought = _brought(daemon, image, reference, store, progress)
+    if before is not None and before.id != brought.identity:
+        _warn(before, image, brought, store)
+    return brought
+
+
+def _brought(daemon: Daemon, image: SealedImage, reference: str, store: Store, progress: Progress) -> Brought:
     found = find(daemon.client, image)
     if found is not None:
         name(daemon.client, found, reference)
@@ -69,6 +78,27 @@ def bring(daemon: Daemon, image: SealedImage, store: Store, progress: Progress) 
             why = error.message
     progress.detail(f"the whole image is loaded: {why}")
     return _loaded(daemon, image, reference, store, progress)
+
+
+def _warn(before: Any, image: SealedImage, brought: Brought, store: Store) -> None:
+    """Say that a name means another project's image no more."""
+    builds = [build for build in store.builds() if build.name == image.name]
+    own = {project for build in builds if build.manifest == image.manifest for project in build.projects}
+    for build in builds:
+        if not own or own & set(build.projects) or not build.owners:
+            continue
+        try:
+            layers = [layer.diff_id for layer in store.load(build.manifest, name=build.name).layers]
+        except BuildError:  # it can no longer be told which it is
+            continue
+        if layers == before.attrs["RootFS"]["Layers"]:
+            warnings.warn(
+                MlimageWarning(
+                    f"`{brought.reference}` in {brought.engine} meant the image of `{build.owners[0]}`, and "
+                    "means this one now; `mlimage run` runs each by its id"
+                ),
+                stacklevel=3,
+            )
 
 
 def why_not_pull(facts: Facts, *, host: str = sys.platform) -> str | None:

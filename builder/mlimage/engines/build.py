@@ -50,6 +50,7 @@ def build_image(
     *,
     folder: Path,
     lock_folder: Path,
+    project: Path | None = None,
     record: bool,
     strict: bool = False,
     engine: Engine,
@@ -69,6 +70,7 @@ def build_image(
         plan: what to build.
         folder: the image's folder in the project.
         lock_folder: the folder of its lock.
+        project: the project's folder, for the store to note whose image it is.
         record: note what the layers gave in the folder of the lock instead of comparing.
         strict: steps that left something else than was recorded are an error.
         engine: makes the layers that are not known.
@@ -126,7 +128,7 @@ def build_image(
         labels = tuple(sorted([*plan.config.labels, label_of(steps.differing)]))
         plan = replace(plan, config=replace(plan.config, labels=labels))
     absent = frozenset(layer.blob.blob.digest for layer in layers if not layer.here)
-    image = seal(plan, [layer.blob for layer in layers], store, absent=absent)
+    image = seal(plan, [layer.blob for layer in layers], store, absent=absent, project=project)
     return Built(
         image=image,
         layers=layers,

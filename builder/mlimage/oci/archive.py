@@ -10,9 +10,10 @@ from mlimage.atomic import STANDARD_OUTPUT, atomic_file, writing
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.digest import Digest, canonical_json
 from mlimage.errors import UsageError
+from mlimage.oci.builds import REF_NAME
 from mlimage.oci.config import descriptor_json
 from mlimage.oci.model import INDEX, Descriptor, SealedImage
-from mlimage.oci.store import LAYOUT, REF_NAME, Store
+from mlimage.oci.store import LAYOUT, Store
 from mlimage.oci.tar import CHUNK, tar_chunks
 
 CONTAINERD_NAME: Final = "io.containerd.image.name"

@@ -8,12 +8,13 @@ from mlimage.digest import Digest
 from mlimage.document import Node, read_document
 from mlimage.errors import BuildError, UsageError
 from mlimage.oci.archive import CONTAINERD_NAME
+from mlimage.oci.builds import REF_NAME
 from mlimage.oci.config import LAYER_NAME
 from mlimage.oci.files import File, Files
 from mlimage.oci.found import FoundImage, StoredLayer, found_image
 from mlimage.oci.model import Descriptor
 from mlimage.oci.read import Entry, read_index, read_manifest
-from mlimage.oci.store import MAX_JSON, REF_NAME
+from mlimage.oci.store import MAX_JSON
 from mlimage.platforms import host_platform
 
 _MAX_DEPTH: Final = 4

@@ -1,6 +1,7 @@
 """What a person types to name an image that may lie anywhere: in the store, a folder or an archive."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +11,7 @@ from mlimage.oci.dockersave import find_in_docker_archive
 from mlimage.oci.files import archive_files, folder_files
 from mlimage.oci.found import FoundImage, in_store
 from mlimage.oci.layout import find_in_layout
+from mlimage.oci.model import SealedImage
 from mlimage.oci.reference import resolve
 from mlimage.oci.store import Store
 
@@ -18,13 +20,14 @@ _END: Final = re.compile(r"@sha256:[0-9a-f]{64}\Z|:(?=[^/])")
 """Where the place on disk may end and the image in it be named. A colon may belong to either."""
 
 
-def find_image(text: str, store: Store) -> FoundImage:
+def find_image(text: str, store: Store, *, named: Callable[[str], SealedImage] | None = None) -> FoundImage:
     """The image that a text names.
 
     Args:
         text: what `resolve` takes, or `oci:DIR`, `oci-archive:FILE`, `docker-archive:FILE` as this and other
             tools write them; with `:NAME` or `@DIGEST` behind it where there are several images.
         store: where it is looked for when no place is named.
+        named: finds it there; by default as `resolve` does.
 
     Raises:
         UsageError: there is no such place, or no such image in it.
@@ -39,7 +42,7 @@ def find_image(text: str, store: Store) -> FoundImage:
             f"no place `{kind}:` that images lie in", hint=f"name one of the store, or write {_FORMS}"
         )
     try:
-        return in_store(resolve(store, text), store)
+        return in_store(named(text) if named else resolve(store, text), store)
     except UsageError as error:
         if Path(text).is_dir():
             raise UsageError(error.message, hint=f"for the folder, write `oci:{text}`") from error

@@ -14,6 +14,7 @@ from mlimage.cache import Cache
 from mlimage.digest import Digest
 from mlimage.errors import BuildError, MlimageWarning, reason_of
 from mlimage.oci.blobs import sweep
+from mlimage.oci.builds import Build, own_builds
 from mlimage.oci.model import SealedImage
 from mlimage.oci.records import parse_record
 from mlimage.oci.store import Store
@@ -34,18 +35,24 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlan:
-    """What would be deleted, and the names of images that would mean nothing afterwards."""
+    """What would be deleted, and the images that the store would list no more."""
 
     removals: tuple[Removal, ...]
-    names: tuple[str, ...]
+    builds: tuple[Build, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that would mean nothing afterwards."""
+        return tuple(build.name for build in self.builds if build.named)
 
 
 def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, now: float) -> PrunePlan:
     """What to delete.
 
-    Without `everything`: blobs that no named image needs, records and scans of layers that are gone, unpacked
-    images that are not in the store, compiled modules for bases that are gone, and what killed processes
-    left. With it also images, fetched files, metadata and bases: all of it can be had again.
+    Without `everything`: blobs that no image needs which has a name or is a project's own, records and scans
+    of layers that are gone, unpacked images that are not in the store, compiled modules for bases that are
+    gone, and what killed processes left. With it also images, fetched files, metadata and bases: all of it
+    can be had again.
 
     Args:
         cache: the cache.
@@ -57,7 +64,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
     Raises:
         BuildError: the index of the store is damaged.
     """
-    kept, names = _images(store, everything=everything, before=before)
+    kept, builds = _images(store, everything=everything, before=before)
     reachable = {blob.hex for image in kept for blob in _digests(image)}
     found = list(_files("blob", _old(store.blobs, before), spare=reachable))
     gone = {removal.path.name for removal in found}
@@ -75,6 +82,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         found += _files(
             "fetched file", (path for folder in things_in(cache.inputs) for path in _old(folder, before))
         )
+        found += _files("digest of an application", _old(cache.apps, before))
         found += _files("advisories", _old(cache.advisories, before))
         found += _files("metadata", _old(cache.metadata, before))
         found += _files("base", _old(cache.roots, before))
@@ -93,6 +101,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
         cache.inventories,
         cache.layers,
         cache.scans,
+        cache.apps,
         cache.advisories,
         store.folder,
     ):
@@ -105,7 +114,7 @@ def plan_prune(cache: Cache, store: Store, *, everything: bool, before: float, n
             Removal(kind="set aside", path=path, size=size_of(path))
             for path in sorted(folder.glob(f"{ASIDE}*"))
         ]
-    return PrunePlan(removals=tuple(found), names=names)
+    return PrunePlan(removals=tuple(found), builds=builds)
 
 
 def prune(plan: PrunePlan, store: Store, *, now: float) -> tuple[Removal, ...]:
@@ -113,8 +122,8 @@ def prune(plan: PrunePlan, store: Store, *, now: float) -> tuple[Removal, ...]:
 
     What cannot be deleted stays as well; a warning names it. The caller is in a block of `Cache.alone`.
     """
-    if plan.names:
-        store.untag(*plan.names)
+    if plan.builds:
+        store.forget(*plan.builds)
     removed = []
     for removal in plan.removals:
         if removal.path.is_dir() and not removal.path.is_symlink():
@@ -132,18 +141,21 @@ def prune(plan: PrunePlan, store: Store, *, now: float) -> tuple[Removal, ...]:
 
 def _images(
     store: Store, *, everything: bool, before: float
-) -> tuple[tuple[SealedImage, ...], tuple[str, ...]]:
-    """(images that stay, names that go). A name whose manifest cannot be read means nothing already."""
+) -> tuple[tuple[SealedImage, ...], tuple[Build, ...]]:
+    """(images that stay, what goes from the list). What cannot be read means nothing already."""
     stay = []
     go = []
-    for name, manifest in store.tags().items():
+    builds = store.builds()
+    own = own_builds(builds)
+    for build in builds:
         try:
-            image = store.load(manifest, name=name)
+            image = store.load(build.manifest, name=build.name)
         except BuildError:
-            go.append(name)
+            go.append(build)
             continue
-        if everything and store.blob(manifest.digest).stat().st_mtime < before:
-            go.append(name)
+        unneeded = everything or not (build.named or build in own)
+        if unneeded and store.blob(build.manifest.digest).stat().st_mtime < before:
+            go.append(build)
         else:
             stay.append(image)
     return tuple(stay), tuple(go)

@@ -49,7 +49,7 @@ def resolve(
     if reference in tags:
         return store.load(tags[reference], name=reference)
     name, _, variant = reference.partition(":")
-    for tag in _wanted(variant or DEFAULT_VARIANT, role, platform):
+    for tag in wanted_tags(variant or DEFAULT_VARIANT, role, platform):
         full = f"{name}:{tag}"
         if full in tags:
             return store.load(tags[full], name=full)
@@ -60,7 +60,7 @@ def resolve(
         raise UsageError(f"`{reference}` has several images", hint="say which: " + _quoted(images))
     digits = reference.removeprefix("sha256:").lower()
     if len(digits) >= SHORTEST and set(digits) <= _HEX:
-        found = {image.digest: image for image in _with_digits(store, tags, digits)}
+        found = {image.digest: image for image in _with_digits(store, digits)}
         if len(found) == 1:
             return next(iter(found.values()))
         if found:
@@ -71,29 +71,30 @@ def resolve(
     raise UsageError(f"no image `{reference}` in the store", hint=_hint(tags, reference, digits))
 
 
-def _wanted(variant: str, role: RoleName | None, platform: Platform | None) -> Iterator[ImageTag]:
-    """Tags that would do, the best first."""
+def wanted_tags(variant: str, role: RoleName | None, platform: Platform | None) -> Iterator[ImageTag]:
+    """Tags that would do for a variant, the best first."""
     for where in dict.fromkeys((platform or LINUX_AMD64, LINUX_AMD64)):
         for what in dict.fromkeys((role, None)):
             yield ImageTag(variant=variant, role=what, platform=where)
 
 
-def _with_digits(store: Store, tags: dict[str, Descriptor], digits: str) -> Iterator[SealedImage]:
-    for name, manifest in tags.items():
+def _with_digits(store: Store, digits: str) -> Iterator[SealedImage]:
+    builds = store.builds()
+    for build in builds:
         try:
-            image = store.load(manifest, name=name)
+            image = store.load(build.manifest, name=build.name)
         except BuildError:
-            if manifest.digest.hex.startswith(digits):
+            if build.manifest.digest.hex.startswith(digits):
                 raise
             continue  # another image is damaged, which is not what was asked
         if image.digest.hex.startswith(digits) or image.image_id.hex.startswith(digits):
             yield image
     if len(digits) == 64:
-        untagged = Digest.from_hex(digits)
-        if store.has(untagged) and untagged not in {manifest.digest for manifest in tags.values()}:
-            size = store.blob(untagged).stat().st_size
+        unlisted = Digest.from_hex(digits)
+        if store.has(unlisted) and unlisted not in {build.manifest.digest for build in builds}:
+            size = store.blob(unlisted).stat().st_size
             try:
-                yield store.load(Descriptor(media_type=MANIFEST, digest=untagged, size=size))
+                yield store.load(Descriptor(media_type=MANIFEST, digest=unlisted, size=size))
             except BuildError:
                 return  # a blob that is no manifest is no image
 

@@ -1,6 +1,7 @@
 """Layers and a plan to a sealed image: configuration, manifest and tag in the store."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Final
 
 from mlimage.digest import Digest
@@ -15,7 +16,12 @@ MAX_LAYERS: Final = 127
 
 
 def seal(
-    plan: BuildPlan, layers: Sequence[LayerBlob], store: Store, *, absent: Collection[Digest] = ()
+    plan: BuildPlan,
+    layers: Sequence[LayerBlob],
+    store: Store,
+    *,
+    absent: Collection[Digest] = (),
+    project: Path | None = None,
 ) -> SealedImage:
     """Write the image's configuration and manifest, and name it in the store when all of it is there.
 
@@ -24,6 +30,7 @@ def seal(
         layers: what it gave, bottom first, one for each planned layer.
         store: where the layers are.
         absent: digests of those that are elsewhere.
+        project: the folder of the project that it is of.
 
     Raises:
         BuildError: there are more layers than Docker runs, or one that should be in the store is not.
@@ -49,5 +56,5 @@ def seal(
         name=name, platform=plan.platform, manifest=manifest, config=config, layers=tuple(layers)
     )
     if not absent:
-        store.tag(image)
+        store.tag(image, project=project)
     return image

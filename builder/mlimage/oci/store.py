@@ -12,20 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from mlimage.atomic import atomic_file
 from mlimage.digest import Digest, canonical_json
 from mlimage.document import DocumentError, Node, read_document
 from mlimage.errors import BuildError, MlimageWarning
 from mlimage.oci.blobs import BlobWriter
-from mlimage.oci.config import descriptor_json
+from mlimage.oci.builds import REF_NAME, Build, Entries, builds_of, key_of, keyed, own, tag
 from mlimage.oci.configuration import Configuration, read_configuration
 from mlimage.oci.model import INDEX, Descriptor, SealedImage
 from mlimage.oci.outgoing import DamagedError, Outgoing, damaged, is_stamped, stamp
 from mlimage.oci.read import read_descriptor, read_entry, read_image
 
-REF_NAME: Final = "org.opencontainers.image.ref.name"
 LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
 MAX_JSON: Final = 16 << 20
 """Bytes of the largest document that is read; registries take 4 MiB."""
@@ -179,21 +178,57 @@ class Store:
         """All images that have a name, in its order; raises `BuildError` when one is damaged."""
         return tuple(self.load(manifest, name=name) for name, manifest in self.tags().items())
 
-    def tag(self, image: SealedImage) -> None:
-        """Let the image's name mean this image; what it meant before stays until it is pruned."""
+    def builds(self) -> tuple[Build, ...]:
+        """All images that have a name, or had one and were not pruned since; raises as `tags` does."""
+        return builds_of(map(read_entry, self._index()))
+
+    def tag(self, image: SealedImage, *, project: Path | None = None) -> None:
+        """Let the image's name mean this image; the one that it meant stays listed until it is pruned.
+
+        A warning says so where that is of other projects.
+
+        Args:
+            image: all of it is in the store.
+            project: the folder of the project that it is of.
+        """
         self.ready()
-        entry: dict[str, Any] = {
-            **descriptor_json(image.manifest),
-            "platform": {"os": image.platform.os, "architecture": image.platform.architecture},
-            "annotations": {REF_NAME: image.name},
-        }
         with self._locked():
-            self._rewrite({image.name: entry})
+            entries = self._entries()
+            before = next((each for each in self.builds() if each.named and each.name == image.name), None)
+            tag(entries, image, project=project)
+            self._write(entries)
+        if (
+            before
+            and project
+            and before.manifest.digest != image.digest
+            and str(project) not in before.projects
+        ):
+            for owner in before.owners[:1]:
+                warnings.warn(
+                    MlimageWarning(
+                        f"`{image.name}` in the store meant the image of `{owner}`, and means this one now; "
+                        "each project still runs its own"
+                    ),
+                    stacklevel=2,
+                )
+
+    def take_up(self, image: SealedImage, project: Path) -> None:
+        """Note that an image of the store is the one of this project, whatever its name means."""
+        with self._locked():
+            entries = self._entries()
+            own(entries, image, project)
+            self._write(entries)
 
     def untag(self, *names: str) -> None:
         """Let these names mean nothing."""
         with self._locked():
-            self._rewrite(dict.fromkeys(names))
+            self._write({key: entry for key, entry in self._entries().items() if key not in names})
+
+    def forget(self, *builds: Build) -> None:
+        """List these images no more; their blobs stay."""
+        gone = {key_of(build) for build in builds}
+        with self._locked():
+            self._write({key: entry for key, entry in self._entries().items() if key not in gone})
 
     def ready(self) -> None:
         """Make the folder an OCI layout."""
@@ -217,17 +252,12 @@ class Store:
             ) from None
         return entries
 
-    def _rewrite(self, changes: dict[str, dict[str, Any] | None]) -> None:
-        entries = self._index()
-        before = [entry.value for entry in entries]
-        kept = {
-            entry.get("annotations").get(REF_NAME).text("") or entry.get("digest").text(): entry.value
-            for entry in entries
-        }
-        kept.update({name: entry for name, entry in changes.items() if entry is not None})
-        for name in (name for name, entry in changes.items() if entry is None):
-            kept.pop(name, None)
-        after = [kept[name] for name in sorted(kept)]
+    def _entries(self) -> Entries:
+        return keyed(entry.value for entry in self._index())
+
+    def _write(self, entries: Entries) -> None:
+        after = [entries[key] for key in sorted(entries)]
+        before = [entry.value for entry in self._index()]
         if json.dumps(after, sort_keys=True) == json.dumps(before, sort_keys=True) and after:
             return
         with atomic_file(self.folder / "index.json", durable=True) as stream:

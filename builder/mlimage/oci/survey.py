@@ -37,6 +37,7 @@ def survey(cache: Cache) -> tuple[Part, ...]:
         ("layers", "records of layers", cache.layers, len(things_in(cache.layers))),
         ("store", "images' blobs", cache.store, len(things_in(store.blobs))),
         ("scans", "what was found in layers", cache.scans, len(things_in(cache.scans))),
+        ("apps", "digests of large applications", cache.apps, len(things_in(cache.apps))),
         ("advisories", "what sources of advisories said", cache.advisories, len(things_in(cache.advisories))),
         ("unpacked", "unpacked images", cache.unpacked, len(things_in(cache.unpacked))),
         (

@@ -133,15 +133,15 @@ def incomplete(store: Store, damaged: Sequence[Path] = ()) -> tuple[str, ...]:
     """Names of images that cannot be read, or whose layers are not all there."""
     bad = {path.name for path in damaged if path.parent == store.blobs}
     found = []
-    for name, manifest in store.tags().items():
+    for build in store.builds():
         try:
-            image = store.load(manifest, name=name)
+            image = store.load(build.manifest, name=build.name)
         except BuildError:
-            found.append(name)
+            found.append(build.name)
             continue
         if any(layer.blob.digest.hex in bad or not store.holds(layer.blob) for layer in image.layers):
-            found.append(name)
-    return tuple(found)
+            found.append(build.name)
+    return tuple(dict.fromkeys(found))
 
 
 def _digest_of(path: Path) -> tuple[Digest | None, int]:

@@ -160,7 +160,7 @@ def test_cache_ls(image: SealedImage, cache: Cache, capsys: pytest.CaptureFixtur
     assert found["folder"] == str(cache.root)
     assert {part["name"]: part["count"] for part in found["parts"]} == {
         "inputs": 0, "metadata": 0, "roots": 0, "bytecode": 0, "layers": 0, "scans": 0, "store": 4,
-        "advisories": 0, "unpacked": 0, "inventories": 0,
+        "apps": 0, "advisories": 0, "unpacked": 0, "inventories": 0,
     }  # fmt: skip
     assert mlimage("cache", "ls") == 0
     assert capsys.readouterr().out.startswith(f"{cache.root}: ")

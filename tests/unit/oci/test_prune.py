@@ -99,6 +99,7 @@ def test_everything(cache: Cache, store: Store, image: SealedImage) -> None:
             "layers",
             "scans",
             "store",
+            "apps",
             "advisories",
             "unpacked",
             "inventories",

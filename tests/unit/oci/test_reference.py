@@ -64,14 +64,22 @@ def test_digests_and_their_beginnings(store: Store) -> None:
         assert resolve(store, digest[:17]) == found
 
 
-def test_an_image_that_lost_its_name_is_found_by_its_whole_digest(store: Store) -> None:
+def test_an_image_that_lost_its_name_is_found_by_its_digest(store: Store) -> None:
     first = image(store, "digits")
     sealed(store, image="digits", app=[])
-    assert resolve(store, first.digest) == first
-    with pytest.raises(UsageError):
-        resolve(store, first.digest.hex[:12])
+    for digits in (first.digest, first.digest.hex[:12], first.image_id.hex[:6]):
+        assert resolve(store, digits) == first
     with pytest.raises(UsageError):
         resolve(store, first.layers[0].blob.digest)
+
+
+def test_an_image_that_was_pruned_from_the_list_is_found_by_its_whole_digest(store: Store) -> None:
+    first = image(store, "digits")
+    sealed(store, image="digits", app=[])
+    store.forget(*(build for build in store.builds() if not build.named))
+    assert resolve(store, first.digest).digest == first.digest
+    with pytest.raises(UsageError):
+        resolve(store, first.digest.hex[:12])
 
 
 def test_several_variants_without_cpu(store: Store) -> None:
