@@ -133,6 +133,25 @@ def test_inspect_lists_images(image: SealedImage, capsys: pytest.CaptureFixture[
     assert [row["name"] for row in json.loads(capsys.readouterr().out)] == ["demo:cpu"]
 
 
+def test_inspect_lists_what_another_project_has_under_that_name(
+    image: SealedImage, cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, here = Store(cache.store), tmp_path / "here"
+    (here / "images/demo").mkdir(parents=True)
+    (here / "images/demo/mlimage.yaml").touch()
+    sealed(store, app=[])
+    assert mlimage("inspect", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == 1, "it is nobody's"
+    store.take_up(image, here)
+    assert mlimage("inspect", "--json") == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["name"], first["named"], first["projects"]) == ("demo:cpu", True, [])
+    assert (second["name"], second["named"], second["projects"]) == ("demo:cpu", False, [str(here)])
+    assert second["image_id"] == image.image_id
+    assert mlimage("inspect") == 0
+    assert capsys.readouterr().out.splitlines()[2].startswith(f"(demo:cpu)  {image.image_id.short}  ")
+
+
 def test_one_variant(image: SealedImage, cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
     found = {}
     for variant in ("cpu", "cuda"):

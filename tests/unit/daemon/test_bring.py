@@ -1,3 +1,4 @@
+import warnings
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from mlimage.daemon.bring import Brought, bring, why_not_pull
 from mlimage.daemon.connect import Daemon
 from mlimage.daemon.facts import Facts
 from mlimage.daemon.images import unchanged_on_failure
-from mlimage.errors import BuildError, RunError
+from mlimage.errors import BuildError, MlimageWarning, RunError
 from mlimage.oci.archive import docker_archive_stream
 from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
@@ -59,6 +60,37 @@ def test_only_the_changed_layer_travels(store: Store) -> None:
     client.pulled.clear()
     bring(daemon(client), after, store, SILENT)
     assert client.pulled == [after.config.digest, after.layers[1].blob.digest]
+
+
+@pytest.mark.parametrize("way", [facts(), facts(rootless=True)])
+def test_a_name_that_was_another_projects(store: Store, tmp_path: Path, way: Facts) -> None:
+    """A warning names that one, whichever way the image comes; its own older images are no news."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        (folder / "images/demo").mkdir(parents=True)
+        (folder / "images/demo/mlimage.yaml").touch()
+    first, second, third = (demo(store, content) for content in (b"1", b"2", b"3"))
+    for made, project in ((first, one), (second, two), (third, two)):
+        store.take_up(made, project)
+    client = FakeClient()
+
+    def brought(made: SealedImage) -> None:
+        client.loads = dict.fromkeys((made.digest, "demo:cpu"), as_known(made, made.digest))
+        bring(daemon(client, way), made, store, SILENT)
+        assert client.known["demo:cpu"].layers == as_known(made, "").layers
+
+    brought(first)
+    with pytest.warns(MlimageWarning) as warned:
+        brought(second)
+    [said] = warned
+    assert str(said.message) == (
+        f"`demo:cpu` in Docker 28.5.2 meant the image of `{one}`, and means this one now; "
+        "`mlimage run` runs each by its id"
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        brought(third)
+        brought(second)
 
 
 @pytest.mark.parametrize("by", ["config", "manifest"])
