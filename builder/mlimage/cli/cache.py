@@ -83,6 +83,7 @@ def prune(
 ) -> None:
     """Delete what no image of the store needs, and say how much room that gave.
 
+    An image stays that has its name, or that a project on this machine built or used last under that name.
     What another run of mlimage uses stays.
 
     Examples:
