@@ -20,6 +20,11 @@ base: {{debian: bookworm}}
 dependencies: [one, two, three]
 train:
   command: python train.py
+check:
+  ignore:  # no python is in the base that could import them
+    - {{package: one, reason: a test}}
+    - {{package: two, reason: a test}}
+    - {{package: three, reason: a test}}
 """
 
 

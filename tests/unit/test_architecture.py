@@ -64,6 +64,7 @@ STARTS = {
     # Inside the image and the sandbox, where nothing else of mlimage is: they become what they start.
     "runtime",
     "host/inside",
+    "host/imports/inside",
 }
 """Who may start a process."""
 

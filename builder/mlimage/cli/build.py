@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -128,6 +129,12 @@ def build(
     plain_http: PlainHttpOption = False,
     sign: SignOption = None,
     transparency_log: TransparencyLogOption = False,
+    no_check: Annotated[
+        bool,
+        typer.Option(
+            "--no-check", help="Do not try whether the spec's dependencies can be imported in the image."
+        ),
+    ] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -149,6 +156,9 @@ def build(
     before are not made again, whatever image they were made for. Nothing is resolved here: a lock that is
     missing or stale is an error, and `mlimage lock` mends it.
 
+    At the end the spec's dependencies are imported in the image, without a network; what cannot be is said,
+    with who asks for what is missing (status 7). That is done once for the same layers.
+
     Examples:
       mlimage build                       every image of the project
       mlimage build churn                 one image
@@ -167,6 +177,7 @@ def build(
     from mlimage.engines.docker.secrets import parse_secrets, secrets_of
     from mlimage.engines.golden import trained_since
     from mlimage.errors import UsageError
+    from mlimage.host.imports.check import check_imports, direct_dependencies, own_user, refuse, where
     from mlimage.lock.check import check
     from mlimage.lock.records import FILE
     from mlimage.lock.text import read_lock, read_others
@@ -207,6 +218,7 @@ def build(
     signer = signer_of(sign, transparency_log=transparency_log, plain=plain_http)
     daemon = _daemon([chosen for *_, chosen, _ in plans], loads=any(loads for *_, loads in plans))
     results = []
+    failed = []
     images: dict[str, list[tuple[Member, Lock]]] = {}
     with (
         cache.in_use(),
@@ -245,6 +257,23 @@ def build(
                         write_output(built.image, store, output_place, advance=task.advance)
                 brought = bring(daemon, built.image, store, screen.progress) if daemon and loads else None
             remotes.keep(built)
+            checked = (
+                None
+                if no_check
+                else check_imports(
+                    built,
+                    planned,
+                    direct_dependencies(spec, lock, planned),
+                    lock,
+                    place=partial(where, os.environ, daemon if loads else None, may_load=load is not False),
+                    store=store,
+                    cache=cache,
+                    progress=screen.progress,
+                    own=own_user(),
+                )
+            )
+            if checked and checked.troubles:
+                failed.append((planned.name, checked))
             trained = trained_since(planned, found.image_folder(planned.image))
             if trained is not None:
                 screen.progress.note(
@@ -252,11 +281,14 @@ def build(
                     f"trained since: `mlimage freeze {planned.image}` takes this one"
                 )
             images.setdefault(planned.image, []).append((member_of(planned, built.image), lock))
-            results.append(built_json(built, brought))
+            results.append(built_json(built, brought, checked))
             if not to_stdout:
                 folder = found.lock_folder(planned.image).relative_to(found.root)
                 recorded = folder / FILE if record else None
-                show_built(screen, built, brought, outputs=outputs, recorded=recorded)
+                show_built(screen, built, brought, checked, outputs=outputs, recorded=recorded)
+        if failed and json:
+            screen.json(results)
+        refuse(failed)
         if push:
             specs = {spec.spec.name: spec.spec for spec, *_ in plans}
             publications = [

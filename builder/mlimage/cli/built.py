@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mlimage.cli.screen import Screen
     from mlimage.daemon.bring import Brought
     from mlimage.engines.build import Built
+    from mlimage.host.imports.check import Checked
 
 _SHOWN: Final = 10
 """Files of steps that are named."""
@@ -19,6 +20,7 @@ def show_built(
     screen: "Screen",
     built: "Built",
     brought: "Brought | None",
+    checked: "Checked | None" = None,
     *,
     outputs: Sequence[str] = (),
     recorded: Path | None = None,
@@ -47,6 +49,7 @@ def show_built(
         screen.say(f"  written   to {place}")
     if recorded:
         screen.say(f"  recorded  in {recorded}")
+    _show_checked(screen, checked, image.name)
     for path in built.differing[:_SHOWN]:
         screen.say(f"  not reproducible: {path}")
     if len(built.differing) > _SHOWN:
@@ -58,7 +61,21 @@ def show_built(
         )
 
 
-def built_json(built: "Built", brought: "Brought | None") -> dict[str, Any]:
+def _show_checked(screen: "Screen", checked: "Checked | None", name: str) -> None:
+    if checked is None:
+        return
+    if checked.unchecked:
+        screen.progress.note(f"the imports of {name} are not checked: {checked.unchecked}")
+    for package, library in checked.without_driver.items():
+        screen.progress.note(
+            f"`{package}` is not imported: it needs `{library}`, which the host's NVIDIA driver brings"
+        )
+    if checked.fresh and not checked.troubles:
+        count = checked.packages - len(checked.without_driver)
+        screen.say(f"  imported  {count} dependenc{'y' if count == 1 else 'ies'} of the spec")
+
+
+def built_json(built: "Built", brought: "Brought | None", checked: "Checked | None" = None) -> dict[str, Any]:
     """For machines."""
     loaded = brought and {
         "engine": brought.engine,
@@ -88,4 +105,24 @@ def built_json(built: "Built", brought: "Brought | None") -> dict[str, Any]:
         "unrecorded": list(built.unrecorded),
         "not_reproducible": list(built.differing),
         "loaded": loaded,
+        "imports": checked and _checked_json(checked),
+    }
+
+
+def _checked_json(checked: "Checked") -> dict[str, Any]:
+    return {
+        "packages": checked.packages,
+        "unchecked": checked.unchecked,
+        "without_driver": dict(checked.without_driver),
+        "failed": [
+            {
+                "package": each.package,
+                "where": each.where,
+                "module": each.module or None,
+                "error": each.error,
+                "because": list(each.lines),
+                "hint": each.hint,
+            }
+            for each in checked.troubles
+        ],
     }

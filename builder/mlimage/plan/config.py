@@ -97,10 +97,10 @@ def _labels_of_base(spec: ImageSpec, lock: Lock) -> dict[str, str]:
 def said_of(spec: ImageSpec) -> dict[str, Any]:
     """What a spec says of all its variants, without what is so by default.
 
-    Platforms, what may be pushed and what an audit ignores do not count.
+    Platforms, what may be pushed, and what an audit and a check ignore do not count.
     """
     return spec.model_dump(
-        mode="json", exclude_defaults=True, exclude={"variants", "platforms", "push", "audit"}
+        mode="json", exclude_defaults=True, exclude={"variants", "platforms", "push", "audit", "check"}
     )
 
 

@@ -35,7 +35,7 @@ from mlimage.spec.fields import (
 from mlimage.spec.golden import Golden
 from mlimage.spec.part import Part
 from mlimage.spec.places import Data
-from mlimage.spec.policy import Audit, Determinism, Push
+from mlimage.spec.policy import Audit, Check, Determinism, Push
 
 
 class DebianBase(Part):
@@ -407,4 +407,10 @@ class ImageSpec(Part):
         default_factory=Audit,
         description="What `mlimage audit` does with what it finds.",
         examples=[{"ignore": [{"id": "CVE-2026-12345", "reason": "we load no archives of others"}]}],
+    )
+    check: Check = Field(
+        default_factory=Check,
+        description="What `mlimage build` looks at when an image is built: whether the packages in "
+        "`dependencies`, those of the roles and of the variant, can be imported in it without a network.",
+        examples=[{"ignore": [{"package": "pyautogui", "reason": "needs a display"}]}],
     )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mlimage.spec.fields import Pattern
+from mlimage.spec.fields import PackageName, Pattern
 from mlimage.spec.part import Part
 from mlimage.spec.waivers import AdvisoryId, Day, Reason
 
@@ -82,4 +82,25 @@ class Audit(Part):
         default=(),
         description="Known vulnerabilities that do not count. The image does not depend on it.",
         examples=[[{"id": "CVE-2026-12345", "reason": "we load no archives of others"}]],
+    )
+
+
+class NotImported(Part):
+    """A dependency that is not imported when an image is checked."""
+
+    package: PackageName = Field(description="Name of the package.", examples=["pyautogui"])
+    reason: Reason = Field(
+        description="Why it cannot be imported where images are built, for who reads this later.",
+        examples=["needs a display"],
+    )
+
+
+class Check(Part):
+    """What `mlimage build` looks at when an image is built."""
+
+    ignore: tuple[NotImported, ...] = Field(
+        default=(),
+        description="Dependencies that are not imported then, because they need hardware, a display or a "
+        "network. The image does not depend on it.",
+        examples=[[{"package": "pyautogui", "reason": "needs a display"}]],
     )

@@ -1,0 +1,1 @@
+"""Whether what an image's spec depends on can be imported in it, and why not."""
