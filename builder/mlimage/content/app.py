@@ -4,15 +4,16 @@ import io
 import os
 import stat
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from mlimage.bounds import shown, why_not
+from mlimage.content.applinks import App, checked_target
 from mlimage.content.entry import Entry, Kind, symlink
-from mlimage.content.ignore import Ignore, read_ignore
+from mlimage.content.ignore import Ignore, only, read_ignore
 from mlimage.errors import BuildError, reason_of
 from mlimage.regular import opened
 
@@ -36,7 +37,14 @@ ALWAYS_IGNORED: Final = (
 _ORIGIN: Final = "app"
 
 
-def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = "app") -> tuple[Entry, ...]:
+def app_entries(
+    folder: Path,
+    *,
+    ignore: Sequence[str] = (),
+    destination: str = "app",
+    data: Collection[str] = (),
+    links: Mapping[str, str] | None = None,
+) -> tuple[Entry, ...]:
     """The application's files and links, sorted by path; the folders above them are left to `arrange`.
 
     Only what a version control system keeps matters, so that a fresh clone gives the same image: modes are
@@ -47,6 +55,9 @@ def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = 
         folder: the application.
         ignore: lines of a `.dockerignore`, relative to the folder; they come after `ALWAYS_IGNORED`.
         destination: where it goes in the image, without a leading `/`.
+        data: names of the data that a run may find mounted, to which links may lead.
+        links: places in the folder, each with the path of the image to which a link leads there, in place of
+            what the folder has.
 
     Raises:
         BuildError: the folder is missing or empty, something cannot be read or is neither file, folder nor
@@ -54,8 +65,15 @@ def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = 
     """
     if not folder.is_dir():
         raise BuildError(f"the app folder `{folder}` does not exist", hint="make it, or change `app.source`")
-    rules = _rules(ignore)
-    entries = sorted(_walk(folder, "", rules, destination), key=lambda entry: entry.path.encode())
+    links = links or {}
+    app = App(
+        folder=folder,
+        rules=_rules((*ignore, *map(only, links))),
+        destination=destination,
+        data=data,
+        links={f"{destination}/{place}": target for place, target in links.items()},
+    )
+    entries = sorted(_walk(app, ""), key=lambda entry: entry.path.encode())
     if not entries:
         raise BuildError(
             f"the app folder `{folder}` has no files, or all are ignored",
@@ -64,7 +82,8 @@ def app_entries(folder: Path, *, ignore: Sequence[str] = (), destination: str = 
     for entry, after in pairwise(entries):
         if entry.path == after.path:
             raise BuildError(f"the app has two files named `{entry.path}`, which differ in Unicode form only")
-    return tuple(entries)
+    laid = [symlink(place, target, origin=_ORIGIN) for place, target in app.links.items()]
+    return tuple(sorted([*entries, *laid], key=lambda entry: entry.path.encode()))
 
 
 def left_out(folder: Path, ignore: Sequence[str]) -> tuple[str, ...]:
@@ -90,6 +109,29 @@ def left_out(folder: Path, ignore: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(below("")))
 
 
+def files_below(folder: Path, path: str, *, ignore: Sequence[str]) -> tuple[str, ...]:
+    """The files and links at a path of the application and below it, sorted, less what is ignored.
+
+    Raises:
+        BuildError: a folder cannot be read.
+    """
+    rules = _rules(ignore)
+    top = folder / path
+    if not os.path.lexists(top):
+        return ()
+    if top.is_symlink() or not top.is_dir():
+        return () if rules.ignores(path) else (path,)
+
+    def below(relative: str) -> Iterator[str]:
+        for found, mode in _listing(folder, relative):
+            if stat.S_ISDIR(mode):
+                yield from below(found)
+            elif not rules.ignores(unicodedata.normalize("NFC", found)):
+                yield found
+
+    return tuple(sorted(below(path)))
+
+
 def _rules(ignore: Sequence[str]) -> Ignore:
     return read_ignore((*ALWAYS_IGNORED, *(unicodedata.normalize("NFC", line) for line in ignore)))
 
@@ -109,28 +151,29 @@ def _listing(folder: Path, relative: str) -> list[tuple[str, int]]:
         raise BuildError(f"cannot read the app folder `{folder / relative}`: {reason_of(error)}") from error
 
 
-def _walk(folder: Path, relative: str, rules: Ignore, destination: str) -> Iterator[Entry]:
-    for path, mode in _listing(folder, relative):
+def _walk(app: App, relative: str) -> Iterator[Entry]:
+    rules = app.rules
+    for path, mode in _listing(app.folder, relative):
         ignored = rules.ignores(unicodedata.normalize("NFC", path))
         if stat.S_ISDIR(mode):
             if not ignored or rules.includes_again:
                 why = why_not(path)
                 if why:
                     raise BuildError(f"the app's `{shown(path)}` {why}")
-                yield from _walk(folder, path, rules, destination)
+                yield from _walk(app, path)
         elif not ignored:
-            yield _entry(folder, path, mode, rules, destination)
+            yield _entry(app, path, mode)
 
 
-def _entry(folder: Path, path: str, mode: int, rules: Ignore, destination: str) -> Entry:
+def _entry(app: App, path: str, mode: int) -> Entry:
     try:
         path.encode()
     except UnicodeEncodeError as error:
         raise BuildError(f"the app has a file whose name is not UTF-8: {path!r}") from error
-    source = folder / path
-    composed = f"{destination}/{unicodedata.normalize('NFC', path)}"
+    source = app.folder / path
+    composed = f"{app.destination}/{unicodedata.normalize('NFC', path)}"
     if stat.S_ISLNK(mode):
-        return symlink(composed, _target(folder, path, rules), origin=_ORIGIN)
+        return symlink(composed, checked_target(app, path), origin=_ORIGIN)
     if not stat.S_ISREG(mode):
         raise BuildError(
             f"the app's `{path}` is neither file, folder nor link",
@@ -149,25 +192,6 @@ def _entry(folder: Path, path: str, mode: int, rules: Ignore, destination: str) 
         size=found.st_size,
         open=partial(_open, source, path, found.st_size, found.st_mtime_ns),
     )
-
-
-def _target(folder: Path, path: str, rules: Ignore) -> str:
-    """Where a link leads, which must be a file or folder that the image has."""
-    target = (folder / path).readlink()
-    try:
-        end = (folder / path).resolve(strict=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a circle, before Python 3.13
-        raise BuildError(f"the app's link `{path}` leads to `{target}`, which does not exist") from error
-    root = folder.resolve()
-    if target.is_absolute() or not end.is_relative_to(root):
-        raise BuildError(
-            f"the app's link `{path}` leads out of the app, to `{target}`",
-            hint="copy the file into the app, or add the link to `app.ignore`",
-        )
-    inside = unicodedata.normalize("NFC", end.relative_to(root).as_posix())
-    if rules.ignores(inside):
-        raise BuildError(f"the app's link `{path}` leads to `{inside}`, which is ignored")
-    return unicodedata.normalize("NFC", target.as_posix())
 
 
 def _open(source: Path, path: str, size: int, modified: int) -> BinaryIO:

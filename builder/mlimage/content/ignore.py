@@ -68,6 +68,11 @@ def read_ignore(lines: Iterable[str]) -> Ignore:
     return Ignore(rules=tuple(rules))
 
 
+def only(path: str) -> str:
+    """The pattern that matches this path alone, and what is below it."""
+    return "/" + re.sub(r"([*?\[\]\\])", r"\\\1", path)
+
+
 def _compile(pattern: str) -> re.Pattern[str]:
     parts = []
     at = 0

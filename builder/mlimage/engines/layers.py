@@ -11,8 +11,10 @@ from mlimage.digest import Digest
 from mlimage.engines.collisions import Listings
 from mlimage.engines.elsewhere import Elsewhere, recorded_layers, stood_together
 from mlimage.engines.libraries import Libraries
+from mlimage.engines.links import check_links
 from mlimage.engines.own import (
     OwnLayer,
+    covered,
     key_of_own,
     large_files,
     own_files,
@@ -127,6 +129,8 @@ def make_layers(
     apps = [layer for layer in plan.layers if isinstance(layer, AppLayer)]
     for warning in (one for app in apps for one in unstartable_scripts(own[app.name], app, folder)):
         progress.warn(warning)
+    for hidden in (one for app in apps for one in covered(app, folder)):
+        progress.note(hidden)
     keys = {
         layer.name: key_of_own(own[layer.name], plan.compression)
         if isinstance(layer, OwnLayer)
@@ -167,9 +171,8 @@ def make_layers(
                     away.add(name)
     missing = [layer for layer in plan.layers if layer.name not in blobs]
     for app in apps:
-        said = said_of_app(app, folder)
-        if said:
-            (progress.note if app in missing else progress.detail)(said)
+        if ignored := said_of_app(app, folder):
+            (progress.note if app in missing else progress.detail)(ignored)
     if missing:
         job = Job(
             plan=plan,
@@ -191,6 +194,7 @@ def make_layers(
     if not checked or all(can_be_checked(name) for name in listed):
         listings.check([(keys[name], blobs[name]) for name in sorted(listed)], store)
         libraries.check([keys[name] for name in sorted(listed)], accelerator=plan.accelerator)
+    check_links(plan, own, blobs, away=away, store=store, known=cache.layers, progress=progress)
     made = {layer.name for layer in missing}
     return tuple(
         BuiltLayer(

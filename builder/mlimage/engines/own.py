@@ -6,7 +6,7 @@ from shlex import quote
 from typing import Final
 
 from mlimage.bounds import shown
-from mlimage.content.app import app_entries, left_out
+from mlimage.content.app import app_entries, files_below, left_out
 from mlimage.content.entry import Entry, Kind, arrange, file_of_bytes
 from mlimage.content.runtime import runtime_entries
 from mlimage.digest import Digest, canonical_json
@@ -38,9 +38,40 @@ def own_files(layer: OwnLayer, plan: BuildPlan, folder: Path) -> tuple[Entry, ..
             return arrange([file_of_bytes(path, content, origin="recipe") for path, content in layer.files])
         case AppLayer():
             roles = file_of_bytes(ROLES, layer.roles, origin="roles")
-            return arrange([*app_entries(folder / layer.source, ignore=layer.ignore, destination=APP), roles])
+            entries = app_entries(
+                folder / layer.source,
+                ignore=layer.ignore,
+                destination=APP,
+                data=layer.data,
+                links=dict(layer.links),
+            )
+            return arrange([*entries, roles])
         case GoldenLayer():
             return golden_files(layer, plan, folder)
+
+
+def covered(layer: AppLayer, folder: Path) -> tuple[str, ...]:
+    """What to say of what the application has where it looks for data and models, which stays out.
+
+    Raises:
+        BuildError: a module is among it, which the program would not find.
+    """
+    source = folder / layer.source
+    found = []
+    for place, target in layer.links:
+        if (source / place).is_symlink() and str((source / place).readlink()) == target:
+            continue
+        files = files_below(source, place, ignore=layer.ignore)
+        module = next((path for path in files if path.endswith(".py")), None)
+        if module is not None:
+            raise BuildError(
+                f"the app's `{module}` would not be in the image, which has `{target}` at `{place}`",
+                hint="move it, change the place (`at:`), or add it to `app.ignore` if nothing imports it",
+            )
+        if files:
+            what = f"`{place}`" if files == (place,) else f"`{place}` ({len(files)} files)"
+            found.append(f"left out of the image: the app's {what}, where a run has `{target}`")
+    return tuple(found)
 
 
 def large_files(entries: Sequence[Entry]) -> tuple[str, ...]:

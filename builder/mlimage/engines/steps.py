@@ -1,5 +1,6 @@
 """The layer of the steps: the key by which it is found again."""
 
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,7 +30,17 @@ def key_of_steps(plan: BuildPlan, keys: Mapping[str, Digest], folder: Path) -> D
     never = StepsLayer | RecipeLayer | GoldenLayer
     unseen = never if sees_app else never | RuntimeLayer | AppLayer
     below = [keys[layer.name] for layer in plan.layers if not isinstance(layer, unseen)]
-    seen = app_entries(folder, ignore=unseen_below_image(plan)) if dockerfile.template else ()
+    [app] = [layer for layer in plan.layers if isinstance(layer, AppLayer)]
+    seen = (
+        app_entries(
+            folder,
+            ignore=unseen_below_image(plan),
+            data=app.data,
+            links={posixpath.normpath(f"{app.source}/{place}"): target for place, target in app.links},
+        )
+        if dockerfile.template
+        else ()
+    )
     files = key_of_own(seen, plan.compression) if dockerfile.template else None
     return Digest.of(
         canonical_json(

@@ -17,7 +17,8 @@ class Data:
     """The data of one run.
 
     Attributes:
-        folders: by data name, the folders of this machine that are mounted.
+        folders: by data name, the folders of this machine that are mounted; for what has a place in the
+            application, a file can be.
         env: variables that tell of what is an address, and of what has another place than the usual one.
     """
 
@@ -53,12 +54,17 @@ def find_data(
         check_data([*given, *placed], roles.data, env, role)
     places = {**{name: str(folder / Path(place).expanduser()) for name, place in placed.items()}, **given}
     addresses = {name: place for name, place in {**placed, **given}.items() if is_address(place)}
+    may_be_files = {name for name in places if mounted(name) in roles.links.values()}
     folders = {
-        name: data_folder(name, Path(place))
+        name: data_folder(name, Path(place), or_file=name in may_be_files)
         for name, place in places.items()
         if name not in addresses
         # What nobody asked for need not be there where it is not needed.
-        if name in given or choice or role == "train" or Path(place).is_dir()
+        if name in given
+        or choice
+        or role == "train"
+        or Path(place).is_dir()
+        or (name in may_be_files and Path(place).is_file())
     }
     variables = {data_variable(name): place for name, place in addresses.items()}
     variables |= {data_variable(name): mounted(name) for name in folders if name in roles.places}

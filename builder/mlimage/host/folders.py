@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from stat import S_ISDIR
+from stat import S_ISDIR, S_ISREG
 
 from mlimage.errors import RunError, UsageError
 from mlimage.host.contract import User
@@ -13,8 +13,8 @@ def default_user(own: User, image: User) -> User:
     return own if own.uid != 0 else image
 
 
-def data_folder(name: str, folder: Path) -> Path:
-    """The absolute path of a data folder; raises `UsageError` when it is not there or no folder."""
+def data_folder(name: str, folder: Path, *, or_file: bool = False) -> Path:
+    """The absolute path of a data folder, or file; raises `UsageError` when there is none."""
     path = Path(os.path.abspath(folder.expanduser()))  # noqa: PTH100 - `resolve` would hide the user's name for it
     try:
         found = path.stat()
@@ -23,7 +23,7 @@ def data_folder(name: str, folder: Path) -> Path:
             f"data `{name}`: cannot use `{folder}`: {(error.strerror or str(error)).lower()}",
             hint=f"give the folder that has it: --data {name}=FOLDER",
         ) from error
-    if not S_ISDIR(found.st_mode):
+    if not (S_ISDIR(found.st_mode) or (or_file and S_ISREG(found.st_mode))):
         raise UsageError(
             f"data `{name}`: `{folder}` is no folder",
             hint=f"give the folder that the file is in: --data {name}={path.parent}",

@@ -8,8 +8,10 @@ from mlimage.lock.model import ImageBase, Lock
 from mlimage.plan.cuda import CudaFacts, cuda_facts
 from mlimage.plan.features import numpy_features, xla_flags
 from mlimage.plan.model import ImageConfig
+from mlimage.runtime.places import USUAL
 from mlimage.runtime.roles import PREDICT
 from mlimage.spec.model import ImageSpec, RegistryBase, Role, Serve
+from mlimage.spec.places import AT, app_places, clean_place
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import accelerator_of
 
@@ -122,15 +124,15 @@ def roles_file(spec: ImageSpec, lock: Lock, config: ImageConfig, role: RoleName 
     of_roles = {name for each in (trains, serves) if each for name in each.env}
     train = _role(trains) if trains else None
     serve = _server(serves) if serves else None
-    places = (
-        {name: known for name, known in spec.data.items() if known} if isinstance(spec.data, dict) else {}
-    )
+    places = _places(spec)
+    links = app_places(spec.models, spec.data)
     return canonical_json(
         {
             "train": train,
             "serve": serve,
             "data": list(spec.data),
             **({"places": places} if places else {}),
+            **({"links": dict(links)} if links else {}),
             "env": {name: value for name, value in config.env if name in of_roles},
             "determinism": _determinism(spec, lock),
         }
@@ -143,6 +145,18 @@ def _server(serves: Serve) -> dict[str, object]:
     if serves.predict != PREDICT:
         said["predict"] = serves.predict
     return _role(serves) | said
+
+
+def _places(spec: ImageSpec) -> dict[str, dict[str, str]]:
+    """Of data that has a place in the application, the one on a laptop is there, unless the spec names it."""
+    found = {}
+    for name, known in spec.data.items() if isinstance(spec.data, dict) else ():
+        words = {word: place for word, place in known.items() if word != AT}
+        if AT in known:
+            words.setdefault(USUAL, f"{spec.app.source.rstrip('/')}/{clean_place(known[AT])}")
+        if words:
+            found[name] = words
+    return found
 
 
 def _determinism(spec: ImageSpec, lock: Lock) -> dict[str, object]:

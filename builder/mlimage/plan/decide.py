@@ -22,6 +22,7 @@ from mlimage.plan.model import (
 from mlimage.plan.recipe import NAME as RECIPE
 from mlimage.plan.recipe import recipe_files
 from mlimage.spec.load import LoadedSpec
+from mlimage.spec.places import app_places
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import accelerator_of
 
@@ -65,6 +66,8 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
             source=spec.app.source,
             ignore=loaded.ignore,
             roles=roles_file(spec, lock, config, role),
+            data=tuple(spec.data),
+            links=app_places(spec.models, spec.data),
         ),
         *((golden,) if golden else ()),
         *((StepsLayer(name="steps"),) if has_steps(dockerfile) else ()),

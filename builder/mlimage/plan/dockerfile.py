@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlimage.content.app import ALWAYS_IGNORED
+from mlimage.content.ignore import only
 from mlimage.lock.model import BaseLock, ImageBase, Lock
 from mlimage.lock.writer import requirements_file
 from mlimage.plan.model import AptLayer, BuildPlan, DockerfilePlan, Moment, RunStep
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, ImageSpec, RegistryBase, Role
+from mlimage.spec.places import app_places
 from mlimage.spec.tags import RoleName
 from mlimage.spec.variants import indexes_of
 
@@ -20,6 +22,7 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None) -> Do
     folder = f"images/{spec.name}"
     runs = (getattr(spec, role) if role else None) or spec.serve or spec.train
     base = lock.base
+    links = app_places(spec.models, spec.data)
     return DockerfilePlan(
         base=_reference(spec.base, base),
         python=f"/{base.installation.program}" if isinstance(base, ImageBase) else f"python{base.python}",
@@ -38,7 +41,8 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None) -> Do
         requirements=f"lockfiles/{spec.name}/{requirements_file(replace(lock.tag, role=role))}",
         source=posixpath.normpath(f"{folder}/{spec.app.source}"),
         folder=folder,
-        ignore=(*ALWAYS_IGNORED, *loaded.ignore),
+        ignore=(*ALWAYS_IGNORED, *loaded.ignore, *(only(place) for place, _ in links)),
+        links=links,
         indexes=tuple(index.url for _, index in sorted(indexes_of(spec, lock.variant).items())),
         command=_command(runs) if runs else (),
     )

@@ -104,12 +104,17 @@ class AppLayer:
         source: folder of the files, relative to the image's folder in the project.
         ignore: patterns of what stays out, as in `.dockerignore`.
         roles: the file that tells the runtime what `train` and `serve` are, canonical JSON.
+        data: names of the data that a run may find mounted.
+        links: places in the application where it looks for data and models, each with the path of the image
+            that it leads to; what the folder has there stays out.
     """
 
     name: str
     source: str
     ignore: tuple[str, ...]
     roles: bytes
+    data: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +201,7 @@ class DockerfilePlan:
         source: the application's folder, relative to the project.
         folder: the image's folder, relative to the project.
         ignore: patterns of what stays out of the application, the usual ones first.
+        links: as the application's layer has them.
         indexes: addresses of the package indexes besides the default one.
         command: what the image runs where it is built without mlimage.
     """
@@ -209,6 +215,7 @@ class DockerfilePlan:
     source: str
     folder: str
     ignore: tuple[str, ...]
+    links: tuple[tuple[str, str], ...] = ()
     indexes: tuple[str, ...]
     command: tuple[str, ...]
 

@@ -15,6 +15,7 @@ from mlimage.render.ignore import render_ignore
 from mlimage.render.instructions import (
     copy_app,
     debs_run,
+    link_commands,
     packages_run,
     pairs,
     run_step,
@@ -117,6 +118,7 @@ def _values(plan: BuildPlan) -> dict[str, Any]:
         "debs": dockerfile.debs,
         "debs_run": debs_run(),
         "wheels_run": wheels_run(plan),
+        "links": link_commands(plan),
         "epoch": int(plan.created.timestamp()) if has_steps(dockerfile) or dockerfile.debs else None,
         "steps": steps,
         "bytecode": plan.bytecode,

@@ -1,6 +1,7 @@
 """Single instructions of a Dockerfile as text, and as BuildKit writes them into an image's history."""
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Sequence
@@ -81,6 +82,15 @@ def wheels_run(plan: BuildPlan) -> str:
         f"--requirement={_REQUIREMENTS}"
     )
     return _NEXT.join((*mounts, command))
+
+
+def link_commands(plan: BuildPlan) -> tuple[str, ...]:
+    """What the shell runs to make the links of the application, where it is built without mlimage."""
+    app = f"{RUNTIME}{plan.config.working_directory}"
+    folders = sorted({posixpath.dirname(f"{app}/{place}") for place, _ in plan.dockerfile.links} - {app})
+    made = [shlex.join(("mkdir", "-p", *folders))] if folders else []
+    links = [shlex.join(("ln", "-s", target, f"{app}/{place}")) for place, target in plan.dockerfile.links]
+    return (*made, *links)
 
 
 def app_words(plan: BuildPlan) -> tuple[str, str]:

@@ -57,6 +57,7 @@ class Roles(NamedTuple):
         determinism: how far the numbers of two runs must agree.
         env: what the image itself sets, where the build tells it: a role may replace these values.
         places: where data is, by its name, by the word for a surrounding; not all has any.
+        links: where in the application a program looks for data and models, and the path that it leads to.
     """
 
     roles: dict[str, Role]
@@ -64,6 +65,7 @@ class Roles(NamedTuple):
     determinism: Determinism
     env: dict[str, str]
     places: dict[str, dict[str, str]] = {}  # noqa: RUF012 - of a tuple, which cannot change
+    links: dict[str, str] = {}  # noqa: RUF012 - likewise
 
 
 def parse_roles(content: bytes) -> Roles:
@@ -77,6 +79,7 @@ def parse_roles(content: bytes) -> Roles:
             determinism=determinism,
             env=_texts(said.get("env") or {}),
             places={_text(name): _texts(known) for name, known in said.get("places", {}).items()},
+            links=_texts(said.get("links", {})),
         )
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise StartError(

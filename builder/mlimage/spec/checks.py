@@ -7,6 +7,7 @@ from typing import Protocol
 from mlimage.errors import Problem
 from mlimage.spec.explain import place
 from mlimage.spec.nodes import Mapping, Path, Scalar, Sequence, at, dotted, scalars, text_at
+from mlimage.spec.places import AT, clean_place, wrong_place
 from mlimage.spec.scalars import describe
 from mlimage.spec.suites import PYTHON_OF_SUITE, suite_of
 from mlimage.spec.tags import ROLES
@@ -91,6 +92,7 @@ def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
     yield from _platforms(root, problem)
     yield from _indexes(root, problem)
     yield from _twice(root, problem)
+    yield from _places(root, problem)
     yield from _template(root, problem)
 
 
@@ -135,6 +137,56 @@ def _twice(root: Mapping, problem: _Problem) -> Iterator[Problem]:
                 )
                 yield problem(("data", number), f"`{item.value}` {what}", "choose another name")
             seen.setdefault(variable, item.value)
+
+
+def _places(root: Mapping, problem: _Problem) -> Iterator[Problem]:
+    """Places in the application: inside it, no two the same, and none within another."""
+    taken: dict[str, str] = {}
+    for steps, value in _written_places(root):
+        wrong = wrong_place(value)
+        if wrong:
+            if steps[0] == "data":  # the others are of a type that says so
+                yield problem(steps, *wrong)
+            continue
+        place = clean_place(value)
+        for other, owner in taken.items():
+            if place == other:
+                yield problem(steps, f"`{value}` is the place of `{owner}` already", "choose another place")
+            elif place.startswith(f"{other}/") or other.startswith(f"{place}/"):
+                inner, outer = sorted((place, other), key=len, reverse=True)
+                yield problem(
+                    steps,
+                    f"`{inner}` is within `{outer}`: `{owner}` has one of the two places",
+                    "choose a place beside it",
+                )
+        taken.setdefault(place, dotted(steps))
+    files = [text for steps, text in _written_places(root) if steps[:2] == ("models", "files")]
+    names: dict[str, str] = {}
+    for number, text in enumerate(files):
+        name = clean_place(text).rpartition("/")[2]
+        other = names.setdefault(name, text)
+        if other != text and clean_place(other) != clean_place(text):
+            yield problem(
+                ("models", "files", number),
+                f"`{text}` and `{other}` would be one file in `/models`",
+                "let the program give one of them another name",
+            )
+
+
+def _written_places(root: Mapping) -> Iterator[tuple[Path, str]]:
+    models, data = root.get("models"), root.get("data")
+    if isinstance(models, Mapping):
+        files = models.get("files")
+        steps: list[Path] = [("models", "at")]
+        steps += [
+            ("models", "files", n) for n in range(len(files.items) if isinstance(files, Sequence) else 0)
+        ]
+        yield from ((each, text) for each in steps if (text := text_at(root, each)))
+    for key, _ in data.entries if isinstance(data, Mapping) else ():
+        each = ("data", key.text, AT)
+        text = text_at(root, each)
+        if text and text.strip():
+            yield each, text
 
 
 def _platforms(root: Mapping, problem: _Problem) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from mlimage.spec.model import (
     Variant,
 )
 from mlimage.spec.nodes import KEY, Mapping, Node, Odd, Path, Scalar, Sequence, at, dotted
+from mlimage.spec.places import Models
 from mlimage.spec.policy import Determinism
 from mlimage.spec.scalars import describe, quoted
 
@@ -52,6 +53,7 @@ _HOMES: Final[AnyMapping[str, tuple[type[BaseModel], ...]]] = {
     "layers": (Layers,),
     "determinism": (Determinism,),
     "dockerfile": (Dockerfile,),
+    "models": (Models,),
     "run": (RunStep,),
     "indexes.NAME": (Index,),
     "variants.NAME": (Variant,),

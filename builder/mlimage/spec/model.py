@@ -34,7 +34,7 @@ from mlimage.spec.fields import (
 )
 from mlimage.spec.golden import Golden
 from mlimage.spec.part import Part
-from mlimage.spec.places import Data
+from mlimage.spec.places import Data, Models
 from mlimage.spec.policy import Audit, Check, Determinism, Push
 
 
@@ -376,11 +376,19 @@ class ImageSpec(Part):
         description="Names of the data that a run reads. The variable `MLIMAGE_DATA_NAME` tells the program "
         "where it is: at `/data/NAME`, which is mounted, or an address. A name may have places, one for each "
         "surrounding: a folder, relative to mlimage.yaml, or an address. `mlimage run --data WORD`, or "
-        "`MLIMAGE_DATA`, says which counts; by default `local`.",
+        "`MLIMAGE_DATA`, says which counts; by default `local`. A program that reads a path beside itself "
+        "finds the data there with `at`.",
         examples=[
             ["train-set", "test-set"],
             {"train-set": {"local": "data/train", "cloud": "s3://acme/train"}, "test-set": {}},
+            {"customers": {"at": "data/customers.csv"}},
         ],
+    )
+    models: Models = Field(
+        default_factory=Models,
+        description="Where the program looks for models, where that is not `/models`, of which "
+        "`MLIMAGE_MODELS` tells it.",
+        examples=[{"at": "models"}],
     )
     determinism: Determinism = Field(
         default_factory=Determinism,

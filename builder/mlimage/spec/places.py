@@ -1,13 +1,22 @@
-"""What `data:` may say: names, or names with the places where data is."""
+"""What `data:` and `models:` may say: where data is, and where a program looks for both beside itself."""
 
+import posixpath
 import re
+import unicodedata
+from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Discriminator, Tag, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from mlimage.redact import userinfo
+from mlimage.runtime.places import mounted
 from mlimage.spec.fields import refuse
+from mlimage.spec.part import Part
 
+MODELS: Final = "/models"
+"""Where the image has the folder of models."""
+AT: Final = "at"
+"""What among the places of data is that in the application."""
 _WORD: Final = r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*"
 
 
@@ -42,9 +51,44 @@ def _data_place(value: str) -> str:
     return value
 
 
+def wrong_place(value: str) -> tuple[str, str] | None:
+    """What is wrong with a place in the application and what to write, None where nothing is."""
+    if (
+        value.startswith(("/", "~"))
+        or value != value.strip()
+        or "\\" in value
+        or re.search(r"[\x00-\x1f\x7f]", value)
+    ):
+        return f"`{value}` is not a path in the application", "write it relative to `app.source`, with `/`"
+    if not value.strip() or ".." in value.split("/") or clean_place(value) == ".":
+        return (
+            f"`{value}` is not a place inside the application",
+            "name a file or folder below `app.source`, as `models`",
+        )
+    return None
+
+
+def clean_place(value: str) -> str:
+    """A place in one spelling: `./models/` is `models`, whatever form of Unicode it was written in."""
+    return unicodedata.normalize("NFC", posixpath.normpath(value))
+
+
+def _app_place(value: str) -> str:
+    wrong = wrong_place(value)
+    if wrong:
+        raise refuse(*wrong)
+    return clean_place(value)
+
+
 def _data_shape(value: object) -> str:
     return "<places>" if isinstance(value, dict) else "<names>"
 
+
+_AT: Final = (
+    "Where the program looks for this data beside itself: a file or folder below `app.source`. In the image "
+    "it leads to `/data/NAME`; what the folder of the application has there stays out of the image, and is "
+    "the data of the place `local`, unless that is named."
+)
 
 DataName = Annotated[
     str, AfterValidator(_data), WithJsonSchema({"type": "string", "pattern": f"^{_WORD}$", "maxLength": 64})
@@ -55,6 +99,7 @@ Surrounding = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_WORD}$", "maxLength": 64}),
 ]
 DataPlace = Annotated[str, AfterValidator(_data_place), WithJsonSchema({"type": "string", "minLength": 1})]
+AppPlace = Annotated[str, AfterValidator(_app_place), WithJsonSchema({"type": "string", "minLength": 1})]
 Data = Annotated[
     Annotated[tuple[DataName, ...], Tag("<names>")]
     | Annotated[dict[DataName, dict[Surrounding, DataPlace]], Tag("<places>")],
@@ -68,6 +113,7 @@ Data = Annotated[
                     "patternProperties": {
                         f"^{_WORD}$": {
                             "type": "object",
+                            "properties": {AT: {"type": "string", "minLength": 1, "description": _AT}},
                             "patternProperties": {f"^{_WORD}$": {"type": "string", "minLength": 1}},
                         }
                     },
@@ -76,3 +122,32 @@ Data = Annotated[
         }
     ),
 ]
+
+
+class Models(Part):
+    """Where the program looks for models."""
+
+    at: AppPlace | None = Field(
+        default=None,
+        description="Folder below `app.source` to which the program writes models, and from which it reads "
+        "them. In the image it leads to `/models`; what the folder of the application has there stays out of "
+        "the image.",
+        examples=["models"],
+    )
+    files: tuple[AppPlace, ...] = Field(
+        default=(),
+        description="Single files that the program writes, and reads, outside of a folder of models. In the "
+        "image each leads to the file of its name in `/models`.",
+        examples=[["model.pkl", "metrics.json"]],
+    )
+
+
+def app_places(
+    models: Models, data: tuple[str, ...] | Mapping[str, Mapping[str, str]]
+) -> tuple[tuple[str, str], ...]:
+    """The places in the application, in order, each with the path of the image that it leads to."""
+    found = {models.at: MODELS} if models.at else {}
+    found |= {place: f"{MODELS}/{posixpath.basename(place)}" for place in models.files}
+    if isinstance(data, Mapping):
+        found |= {clean_place(known[AT]): mounted(name) for name, known in data.items() if AT in known}
+    return tuple(sorted(found.items()))

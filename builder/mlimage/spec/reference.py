@@ -93,7 +93,8 @@ def _below(value: dict[str, Any], schema: dict[str, Any]) -> Iterator[tuple[str,
         below = _resolved(choice, schema)
         if "properties" in below:
             yield "[]", below
-    for named in value.get("patternProperties", {}).values():
+    kinds = (value, *value.get("anyOf", []))
+    for named in (one for kind in kinds for one in kind.get("patternProperties", {}).values()):
         below = _resolved(named, schema)
         if "properties" in below:
             yield ".NAME", below
@@ -105,7 +106,7 @@ def _type(value: dict[str, Any], schema: dict[str, Any]) -> str:
     value = _resolved(value, schema)
     if "anyOf" in value:
         return " or ".join(_type(choice, schema) for choice in value["anyOf"])
-    if "oneOf" in value or "properties" in value:
+    if "oneOf" in value or ("properties" in value and "patternProperties" not in value):
         return _KEYS
     if "patternProperties" in value:
         below = _resolved(next(iter(value["patternProperties"].values())), schema)

@@ -1,14 +1,16 @@
 """The app's folder becomes the same files on every machine."""
 
 import os
+import shlex
 import socket
 import stat
+import subprocess
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from mlimage.content.app import app_entries
+from mlimage.content.app import app_entries, files_below
 from mlimage.content.entry import Entry, Kind
 from mlimage.errors import BuildError
 
@@ -127,9 +129,87 @@ def test_links_that_lead_wrong_are_refused(app: Path, target: str, message: str)
     assert paths(app, "secret", "link") == ["app/folder/x", "app/train.py"]
 
 
-def test_absolute_links_are_refused(app: Path) -> None:
-    (app / "link").symlink_to(app / "train.py")
-    assert error(app) == f"the app's link `link` leads out of the app, to `{app}/train.py`"
+def test_a_link_by_a_path_of_this_machine_is_refused(app: Path) -> None:
+    write(app, "folder/x")
+    link = app / "folder/my link"
+    link.symlink_to(app / "train.py")
+    with pytest.raises(BuildError) as caught:
+        app_entries(app)
+    assert str(caught.value) == (f"the app's link `folder/my link` leads out of the app, to `{app}/train.py`")
+    assert caught.value.hint
+    command = caught.value.hint.removeprefix("let it lead there from its own folder: `").removesuffix("`")
+    subprocess.run(shlex.split(command), check=True)
+    assert app_entries(app)[0].target == "../train.py"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/models", "/models/best/weights", "/data", "/data/events/rows.csv", "/app/train.py", "/app",
+        "/dev/null", "/proc/self/fd/1", "/usr/share/zoneinfo", "/opt/venv/bin/python", "/nowhere",
+        "/models/../data/events",
+    ],
+)  # fmt: skip
+def test_links_to_paths_of_the_image_are_kept(app: Path, target: str) -> None:
+    """Whether the image has what is neither mounted nor of the application, its layers tell."""
+    (app / "link").symlink_to(target)
+    (app / "chain").symlink_to("link")
+    assert [entry.target for entry in app_entries(app, data=("events",))] == ["link", target, ""]
+
+
+def test_nothing_of_this_machine_is_looked_at(app: Path) -> None:
+    """What a link of the image leads to here, another one might lead to there."""
+    write(app.parent, "secret/key")
+    (app / "away").symlink_to("/models")
+    (app / "link").symlink_to("away/../nowhere/key")
+    assert app_entries(app)[1].target == "away/../nowhere/key"
+    (app / "link").unlink()
+    (app / "link").symlink_to("../secret/key")
+    assert error(app) == "the app's link `link` leads out of the app, to `../secret/key`"
+
+
+def test_a_link_to_data_that_the_image_does_not_read(app: Path) -> None:
+    (app / "link").symlink_to("/data/event/rows.csv")
+    with pytest.raises(BuildError) as caught:
+        app_entries(app, data=("events",))
+    assert (str(caught.value), caught.value.hint) == (
+        "the app's link `link` leads to `/data/event/rows.csv`, and the image reads no data `event`",
+        "name it under `data:` in mlimage.yaml, or add the link to `app.ignore`",
+    )
+
+
+def test_a_link_by_an_ignored_link_is_refused(app: Path) -> None:
+    (app / "mine").symlink_to(".")
+    (app / "link").symlink_to("mine/train.py")
+    assert error(app, "mine") == "the app's link `link` leads to `mine`, which is ignored"
+
+
+LINKS = {"models": "/models", "data/a[1].csv": "/data/events"}
+
+
+def test_places_of_data_and_models(app: Path) -> None:
+    """A link stands for what the folder has; what it has beside it stays, whatever is brought back."""
+    write(app, "models/old.bin", "models/deep/x", "data/a[1].csv", "data/a1.csv", "data/b.csv")
+    (app / "latest").symlink_to("data/a[1].csv")
+    found = app_entries(app, ignore=["!**"], data=("events",), links=LINKS)
+    assert [(entry.path, entry.target) for entry in found] == [
+        ("app/data/a1.csv", ""),
+        ("app/data/a[1].csv", "/data/events"),
+        ("app/data/b.csv", ""),
+        ("app/latest", "data/a[1].csv"),
+        ("app/models", "/models"),
+        ("app/train.py", ""),
+    ]
+    assert files_below(app, "models", ignore=["deep", "**/x"]) == ("models/old.bin",)
+    assert files_below(app, "latest", ignore=()) == ("latest",)
+    assert files_below(app, "none", ignore=()) == ()
+
+
+def test_places_are_no_files(app: Path) -> None:
+    assert app_entries(app, links=LINKS)[-1].path == "app/train.py"
+    (app / "train.py").unlink()
+    with pytest.raises(BuildError, match="has no files, or all are ignored"):
+        app_entries(app, links=LINKS)
 
 
 def test_a_link_to_the_app_is_followed(app: Path) -> None:

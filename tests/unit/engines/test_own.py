@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mlimage.content.app import app_entries
-from mlimage.engines.own import large_files, said_of_app, unstartable_scripts
+from mlimage.engines.own import covered, large_files, said_of_app, unstartable_scripts
+from mlimage.errors import BuildError
 from mlimage.plan.model import AppLayer
 
 
@@ -83,3 +84,52 @@ def test_what_somebody_left_out_is_said(tmp_path: Path) -> None:
     said = said_of_app(without, tmp_path)
     assert said == "ignored, so not in the app: `0.csv`, `1.csv`, `2.csv`, `3.csv`, `4.csv` and 7 more"
     assert said_of_app(replace(layer, ignore=()), tmp_path) is None
+
+
+APP = AppLayer(
+    name="app",
+    source="app",
+    ignore=("old",),
+    roles=b"{}",
+    links=(("data/rows.csv", "/data/rows"), ("models", "/models")),
+)
+
+
+def test_what_lies_where_a_run_has_data_and_models_is_named(tmp_path: Path) -> None:
+    assert covered(APP, tmp_path) == ()
+    for path in (
+        "data/rows.csv",
+        "data/other.csv",
+        "models/a",
+        "models/deep/b",
+        "models/old/c",
+        "old/net.py",
+    ):
+        (tmp_path / "app" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "app" / path).touch()
+    (tmp_path / "app/models/__pycache__").mkdir()
+    (tmp_path / "app/models/__pycache__/net.pyc").touch()
+    assert covered(APP, tmp_path) == (
+        "left out of the image: the app's `data/rows.csv`, where a run has `/data/rows`",
+        "left out of the image: the app's `models` (3 files), where a run has `/models`",
+    )
+
+
+def test_a_link_that_the_image_has_too_is_not_named(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/models").symlink_to("/models")
+    assert covered(APP, tmp_path) == ()
+    (tmp_path / "app/models").unlink()
+    (tmp_path / "app/models").symlink_to("/mnt")
+    assert covered(APP, tmp_path) == ("left out of the image: the app's `models`, where a run has `/models`",)
+
+
+def test_a_module_that_would_be_missing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "app/models/deep").mkdir(parents=True)
+    (tmp_path / "app/models/deep/net.py").touch()
+    with pytest.raises(BuildError) as caught:
+        covered(APP, tmp_path)
+    assert (str(caught.value), caught.value.hint) == (
+        "the app's `models/deep/net.py` would not be in the image, which has `/models` at `models`",
+        "move it, change the place (`at:`), or add it to `app.ignore` if nothing imports it",
+    )

@@ -69,6 +69,19 @@ def test_what_is_not_needed_need_not_be_there(image: Path) -> None:
     assert find(image, role=None).folders == {}
 
 
+def test_data_with_a_place_in_the_application_may_be_a_file(image: Path) -> None:
+    file = image / "data/events/rows.csv"
+    file.touch()
+    places = {"events": {"local": "data/events/rows.csv"}}
+    roles = ROLES._replace(data=("events",), places=places, links={"rows.csv": "/data/events"})
+    for role in ("train", "serve", None):
+        assert find_data((), roles, {}, role=role, folder=image).folders == {"events": file}
+    file.unlink()
+    assert find_data((), roles, {}, role="serve", folder=image).folders == {}
+    with pytest.raises(UsageError, match=r"cannot use `.*rows.csv`: no such file or directory"):
+        find_data((), roles, {}, role="train", folder=image)
+
+
 @pytest.mark.parametrize(
     ("texts", "message", "hint"),
     [

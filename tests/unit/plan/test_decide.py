@@ -256,3 +256,32 @@ def test_debs_on_an_image_need_docker() -> None:
     planned = plan(_loaded(ON_IMAGE), on_image(lock(), image_base(debs=["git"])))
     assert [layer.name for layer in planned.layers] == ["base-1", "base-2", "apt", "runtime", "recipe", "app"]
     assert needs_docker(planned) == ("the image that is the base installs `base.packages` with its own dpkg",)
+
+
+AT = SPEC.replace(
+    b"data: [train-set]\n",
+    b"data: {rows: {at: data/rows.csv}, users: {local: ~/users, at: users}, more: {cloud: 's3://acme/x'}}\n"
+    b"models: {at: ./models}\napp: {source: src/}\n",
+)
+
+
+def test_places_in_the_application() -> None:
+    """What is not named is on a laptop where the application has it."""
+    planned = plan(_loaded(AT), lock())
+    [app] = [layer for layer in planned.layers if isinstance(layer, AppLayer)]
+    links = (("data/rows.csv", "/data/rows"), ("models", "/models"), ("users", "/data/users"))
+    assert (app.links, app.data, planned.dockerfile.links) == (links, ("rows", "users", "more"), links)
+    assert planned.dockerfile.ignore[-4:] == ("*.tmp", "/data/rows.csv", "/models", "/users")
+    roles = parse_roles(app.roles)
+    assert roles.links == dict(links)
+    assert roles.places == {
+        "rows": {"local": "src/data/rows.csv"},
+        "users": {"local": "~/users"},
+        "more": {"cloud": "s3://acme/x"},
+    }
+
+
+def test_an_image_without_such_places_says_nothing_of_them() -> None:
+    [app] = [layer for layer in plan(_loaded(), lock()).layers if isinstance(layer, AppLayer)]
+    assert json.loads(app.roles).keys() == {"data", "determinism", "env", "serve", "train"}
+    assert app.links == ()

@@ -122,6 +122,15 @@ def test_roles_file_as_a_build_writes_it() -> None:
     )
 
 
+def test_places_in_the_application_as_a_build_writes_them() -> None:
+    content = (
+        b'{"data":["rows"],"determinism":{"profile":"fast","seed":0},"env":{},"links":{"rows.csv":"/data/rows"},'
+        b'"places":{"rows":{"local":"app/rows.csv"}},"serve":null,"train":null}'
+    )
+    read = parse_roles(content)
+    assert (read.places, read.links) == ({"rows": {"local": "app/rows.csv"}}, {"rows.csv": "/data/rows"})
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

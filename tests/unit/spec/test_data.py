@@ -4,6 +4,8 @@ import pytest
 
 from mlimage.errors import SpecError
 from mlimage.spec.load import parse_spec
+from mlimage.spec.model import ImageSpec
+from mlimage.spec.places import Models, app_places
 
 PLACED = b"""\
 name: digits
@@ -52,3 +54,77 @@ def test_wrong_data(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         _data(text)
     assert str(caught.value).partition("\n")[0] == f"images/digits/mlimage.yaml:{message}"
+
+
+def _spec(text: str) -> ImageSpec:
+    return parse_spec(PLACED[:-6] + text.encode(), path="images/digits/mlimage.yaml", folder="digits")
+
+
+def test_places_in_the_application() -> None:
+    found = _spec(
+        "data: {rows: {at: ./data//rows.csv, cloud: 's3://acme/rows'}, users: {local: x}}\n"
+        "models: {at: models/, files: [out/model.pkl]}\n"
+    )
+    assert app_places(found.models, found.data) == (
+        ("data/rows.csv", "/data/rows"),
+        ("models", "/models"),
+        ("out/model.pkl", "/models/model.pkl"),
+    )
+    assert app_places(Models(), ("rows",)) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        (
+            "data: {rows: {at: /data/rows.csv}}\n",
+            "5:19: data.rows.at: `/data/rows.csv` is not a path in the application",
+            "write it relative to `app.source`, with `/`",
+        ),
+        (
+            "data: {rows: {at: data/../rows.csv}}\n",
+            "5:19: data.rows.at: `data/../rows.csv` is not a place inside the application",
+            "name a file or folder below `app.source`, as `models`",
+        ),
+        (
+            "models: {at: ./}\n",
+            "5:14: models.at: `./` is not a place inside the application",
+            "name a file or folder below `app.source`, as `models`",
+        ),
+        (
+            "models: {at: 'models '}\n",
+            "5:14: models.at: `models ` is not a path in the application",
+            "write it relative to `app.source`, with `/`",
+        ),
+        (
+            "data: {rows: {at: out}}\nmodels: {at: out/}\n",
+            "5:19: data.rows.at: `out` is the place of `models.at` already",
+            "choose another place",
+        ),
+        (
+            "data: {a: {at: data}, b: {at: data/b.csv}}\n",
+            "5:31: data.b.at: `data/b.csv` is within `data`: `data.a.at` has one of the two places",
+            "choose a place beside it",
+        ),
+        (
+            "models: {at: out/x, files: [out]}\n",
+            "5:29: models.files: `out/x` is within `out`: `models.at` has one of the two places",
+            "choose a place beside it",
+        ),
+        (
+            "models: {files: [a/model.pkl, b/model.pkl]}\n",
+            "5:31: models.files: `b/model.pkl` and `a/model.pkl` would be one file in `/models`",
+            "let the program give one of them another name",
+        ),
+        (
+            "models: models\n",
+            "5:9: models: expected keys and values, not `models`",
+            None,
+        ),
+    ],
+)
+def test_wrong_places_in_the_application(text: str, message: str, hint: str | None) -> None:
+    with pytest.raises(SpecError) as caught:
+        _spec(text)
+    [problem] = caught.value.problems
+    assert (str(problem), problem.hint) == (f"images/digits/mlimage.yaml:{message}", hint)

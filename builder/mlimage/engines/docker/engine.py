@@ -26,7 +26,7 @@ from mlimage.engines.fetches import Fetches
 from mlimage.engines.work import Work
 from mlimage.errors import BuildError
 from mlimage.oci.model import LayerBlob
-from mlimage.plan.config import ROLES
+from mlimage.plan.config import APP, ROLES
 from mlimage.plan.model import (
     AppLayer,
     AptLayer,
@@ -152,8 +152,9 @@ def _folders(job: "Job", scratch: Path) -> dict[str, str]:
 def _runtime(job: "Job") -> tuple[Entry, ...]:
     """The runtime's files, and what the application's layer has of mlimage."""
     layers = {type(layer): layer.name for layer in job.plan.layers}
-    roles = [entry for entry in job.own[layers[AppLayer]] if entry.path == ROLES]
-    return arrange([*job.own[layers[RuntimeLayer]], *roles])
+    mine = {ROLES, *(f"{APP}/{place}" for place, _ in job.plan.dockerfile.links)}
+    of_app = [entry for entry in job.own[layers[AppLayer]] if entry.path in mine]
+    return arrange([*job.own[layers[RuntimeLayer]], *of_app])
 
 
 def _folders_of_runtime(job: "Job") -> tuple[Entry, ...]:

@@ -137,7 +137,11 @@ def _check_packages(plan: BuildPlan, found: Mapping[str, object]) -> None:
 
 def _runtime(merge: "_Merge", folders: Sequence[Entry]) -> tuple[Entry, ...]:
     copied = merge.of[_Author.RUNTIME].items()
-    files = (entry for path, entry in copied if entry.kind is not Kind.DIRECTORY and path != ROLES)
+    files = (
+        entry
+        for path, entry in copied
+        if entry.kind is not Kind.DIRECTORY and path != ROLES and not path.startswith(f"{APP}/")
+    )
     return arrange([*files, *folders])
 
 
@@ -146,7 +150,8 @@ def _app(merge: "_Merge") -> tuple[Entry, ...]:
     roles = merge.of[_Author.RUNTIME].get(ROLES)
     if roles is None:
         raise BuildError(f"BuildKit left `/{ROLES}` out")
-    return arrange([replace(roles, mode=0o644), *_clean(merge.of[_Author.APP])])
+    laid = _clean(merge.of[_Author.RUNTIME])
+    return arrange([replace(roles, mode=0o644), *laid, *_clean(merge.of[_Author.APP])])
 
 
 def _clean(entries: Mapping[str, Entry]) -> Iterator[Entry]:

@@ -127,6 +127,27 @@ def cut(tmp_path: Path) -> Callable[..., Recut]:
     return run
 
 
+def test_links_of_the_application_come_with_the_runtime(cut: Callable[..., Recut]) -> None:
+    """They are mlimage's own, and the folder of the application has nothing there."""
+    layers = a_build(app=[member("app/data/other.csv", b"other")])
+    at = next(number for number, (made_by, _) in enumerate(layers) if made_by == RUNTIME)
+    laid = with_parents([symlink("app/data/rows.csv", "/data/rows"), symlink("app/models", "/models")])
+    layers[at] = (RUNTIME, [*layers[at][1], *laid])
+    made = cut(layers)
+    assert listing(made.by_layer["app"]) == {
+        "app": "0755 folder",
+        "app/data": "0755 folder",
+        "app/data/other.csv": "0644 b'other'",
+        "app/data/rows.csv": "0777 -> /data/rows",
+        "app/models": "0777 -> /models",
+        "app/train.py": "0644 b'train'",
+        "opt": "0755 folder",
+        "opt/mlimage": "0755 folder",
+        "opt/mlimage/roles.json": "0644 b'{}'",
+    }
+    assert [path for path in listing(made.by_layer["runtime"]) if path.startswith("app")] == []
+
+
 def listing(entries: Iterable[Entry]) -> dict[str, str]:
     return {entry.path: f"{entry.mode:04o} {what(entry)}" for entry in entries}
 
