@@ -166,8 +166,9 @@ def spawn(
     command: Command,
     *,
     pass_fds: tuple[int, ...] = (),
-    stdin: bool = False,
+    stdin: bool | int = False,
     stdout: int | None = None,
+    stderr: int | None = None,
     new_session: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start a process that goes on beside mlimage, with mlimage's own standard output and error.
@@ -175,8 +176,9 @@ def spawn(
     Args:
         command: what to start; its `stdin` must be None.
         pass_fds: descriptors that it gets under the same numbers.
-        stdin: whether it reads mlimage's standard input; else it reads nothing.
+        stdin: the descriptor that it reads, or whether it reads mlimage's standard input; else nothing.
         stdout: the descriptor that it writes to in place of mlimage's standard output.
+        stderr: the same for its standard error.
         new_session: whether it is out of reach of the terminal's Ctrl-C.
 
     Raises:
@@ -186,8 +188,9 @@ def spawn(
         command.argv,
         env=command.environment,
         cwd=command.cwd,
-        stdin=None if stdin else subprocess.DEVNULL,
+        stdin=None if stdin is True else subprocess.DEVNULL if stdin is False else stdin,
         stdout=stdout,
+        stderr=stderr,
         pass_fds=pass_fds,
         start_new_session=new_session,
     )

@@ -22,13 +22,14 @@ from mlimage.errors import RunError
 from mlimage.host import inside
 from mlimage.host.contract import User
 from mlimage.host.health import status_of
+from mlimage.host.outlet import Outlet, find_outlet, lacks_outlet
 from mlimage.host.ports import Listener
-from mlimage.host.reach import Server
+from mlimage.host.reach import Server, dial
 from mlimage.host.request import Health, Limits, Mount, Port, RunRequest
 from mlimage.host.sandbox import NOT_ISOLATED, Machine, command, settings, started
 from mlimage.host.session import supervise
 from mlimage.platforms import LINUX_ARM64
-from support.running import request, small_root
+from support.running import free_port, request, small_root
 
 pytestmark = pytest.mark.namespaces
 
@@ -133,15 +134,66 @@ def test_a_server_that_everybody_reaches_is_named(root: Path) -> None:
     here = Port(address="127.0.0.1", number=number, inside=number)
     asked = serving("0.0.0.0", number, network=True, port=here)  # noqa: S104 - what is found
     found: list[str | None] = []
+    lacking = lacks_outlet(root=OWN.uid == 0)
     with started(asked, root, say=lambda _: None) as sandbox:
         supervise(sandbox, asked, say=pytest.fail, meanwhile=lambda _: found.append(sandbox.exposed()))
     assert found == [
         (
             f"it listens on 0.0.0.0:{number}: who reaches this machine reaches it, too; let it listen on "
-            "`MLIMAGE_HOST`, or install pasta (Debian: apt-get install passt) or slirp4netns, by which the "
-            "sandbox has a network of its own"
+            f"`MLIMAGE_HOST`, or {lacking}, by which the sandbox has a network of its own"
         )
     ]
+
+
+@pytest.mark.outlet
+def test_a_server_with_an_outlet_is_published(root: Path) -> None:
+    """As Docker does it: the port that was asked for leads to the server's own, at that address alone."""
+    outlet = find_outlet(root=OWN.uid == 0)
+    assert outlet
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    here = Port(address="127.0.0.1", number=number, inside=8000)
+    asked = serving("0.0.0.0", 8000, network=True, port=here)  # noqa: S104 - of its own network
+    said: list[str] = []
+    found: list[int | str | None] = []
+    with started(asked, root, say=said.append, outlet=outlet) as sandbox:
+
+        def ask(server: Server) -> None:
+            elsewhere = replace(server, connect=lambda seconds: dial("127.0.0.2", number, seconds))
+            found.extend([server.url, status_of(server, "/ping"), status_of(elsewhere, "/ping")])
+            found.extend(map(str, sandbox.strays()))
+
+        assert supervise(sandbox, asked, say=pytest.fail, meanwhile=ask) == 0
+    assert found == [f"http://127.0.0.1:{number}", 200, None, "0.0.0.0:8000"]
+    assert said == ["sandbox: the host's name and the kernel's calls are this machine's own"]
+
+
+@pytest.mark.outlet
+def test_an_outlet_leaves_the_sandbox_a_network(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    outlet = find_outlet(root=OWN.uid == 0)
+    assert outlet
+    asked = sh("cat /etc/resolv.conf /proc/net/route", port=free_port())
+    with started(asked, root, say=lambda _: None, outlet=outlet) as sandbox:
+        assert supervise(sandbox, asked, say=pytest.fail) == 0
+    found = capfd.readouterr().out
+    assert found.startswith(f"nameserver {outlet.nameserver}\n")
+    assert any(line.split()[1] == "00000000" for line in found.splitlines() if "\t" in line)
+
+
+@pytest.mark.parametrize("name", ["pasta", "slirp4netns"])
+def test_an_outlet_that_cannot_be_had_is_named(root: Path, tmp_path: Path, name: str) -> None:
+    program = tmp_path / name
+    program.write_text("#!/bin/sh\necho 'no template interface' >&2\nexit 1\n")
+    program.chmod(0o755)
+    asked = sh("true", port=free_port())
+    outlet = Outlet(program=str(program), nameserver="192.0.2.1")
+    with pytest.raises(RunError) as caught, started(asked, root, say=lambda _: None, outlet=outlet):
+        pytest.fail("it started")
+    assert caught.value.message == f"`{name}` cannot connect the sandbox's network: no template interface"
+    assert caught.value.hint == (
+        f"--runtime docker does without; where {name} is not on PATH, the sandbox shares this machine's "
+        "network"
+    )
 
 
 def test_a_run_whose_time_is_over(root: Path) -> None:

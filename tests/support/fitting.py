@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mlimage.host.outlet import find_outlet
 from support import machine
 from support.emulation import QEMU
 
@@ -53,6 +54,10 @@ def lacks() -> dict[str, Lack]:
     if os.geteuid() != 0 or not QEMU.exists():
         found["emulation"] = Lack(
             "nothing emulates arm64", "apt-get install qemu-user-static, and run as root"
+        )
+    if find_outlet(root=os.geteuid() == 0) is None:
+        found["outlet"] = Lack(
+            "nothing connects a sandbox's own network", "apt-get install slirp4netns, and open /dev/net/tun"
         )
     if shutil.which("faketime") is None:
         found["faketime"] = Lack("there is no `faketime`", "apt-get install faketime")

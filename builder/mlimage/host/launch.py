@@ -13,7 +13,7 @@ from mlimage.daemon.bring import bring
 from mlimage.daemon.facts import Facts, emulation, need_limits
 from mlimage.daemon.gpus import way_to_gpus
 from mlimage.errors import RunError
-from mlimage.host import docker, sandbox
+from mlimage.host import docker, outlet, sandbox
 from mlimage.host.abandoned import client_name, remove_abandoned
 from mlimage.host.choose import Choice
 from mlimage.host.gpus import has_gpu, requests_of
@@ -60,6 +60,7 @@ def launch(
     daemon = choice.daemon
     if daemon is not None:
         remove_abandoned(daemon, cache, say)  # which may have the port
+    way_out = None if daemon else sandbox.outlet_for(request)
     if request.port is not None:
         if daemon is not None and not daemon.facts.local:
             raise RunError(
@@ -67,7 +68,7 @@ def launch(
                 hint="--runtime sandbox serves from here; `mlimage build --output docker-archive:FILE` and "
                 "`docker load` bring the image there",
             )
-        request = replace(request, port=_place(request, request.port, choice))
+        request = replace(request, port=_place(request, request.port, choice, way_out))
     if daemon is not None:
         if request.limits.memory is not None or request.limits.cpus is not None:
             need_limits(daemon.facts)
@@ -93,20 +94,21 @@ def launch(
         with _unpacking(request, cache, progress) as task:
             root = stack.enter_context(unpacked_in_use(request.image, store, cache, advance=task.advance))
         descriptor = output.fileno() if output else None
-        with sandbox.started(request, root, say=say, output=descriptor) as started:
+        with sandbox.started(request, root, say=say, output=descriptor, outlet=way_out) as started:
             return supervise(
                 started, request, say=warn or say, meanwhile=meanwhile, pass_signals=pass_signals
             )
 
 
-def _place(request: RunRequest, port: Port, choice: Choice) -> Port:
+def _place(request: RunRequest, port: Port, choice: Choice, way_out: outlet.Outlet | None) -> Port:
     """Where the server will be reached, which must be free."""
     if choice.daemon is None and not request.network:
         # In a network of its own there is nobody else, and the server's own port is the one that it heeds.
         return replace(port, address=LOOPBACK, number=port.inside)
     number = free_port(port.address, port.number)
     # Where the network is this machine's, the server itself must listen there.
-    return replace(port, number=number, inside=port.inside if choice.daemon else number)
+    own = choice.daemon is not None or way_out is not None
+    return replace(port, number=number, inside=port.inside if own else number)
 
 
 def _gpus(request: RunRequest, facts: Facts | None) -> tuple[tuple[dict[str, Any], ...], str | None]:
@@ -133,9 +135,17 @@ def dry_run(request: RunRequest, choice: Choice, cache: Cache) -> dict[str, Any]
     machine = sandbox.this_machine()
     root = cache.unpacked / request.image.image_id.hex
     scratch = None if request.read_only else Path(tempfile.gettempdir(), "mlimage-sandbox-…")
-    told = sandbox.settings(request, machine, root=root, scratch=scratch, cgroup=None)
-    return {
+    way_out = sandbox.outlet_for(request)
+    folder = Path(tempfile.gettempdir(), "mlimage-network-…")
+    nameservers = folder / "resolv.conf" if way_out else None
+    told = sandbox.settings(
+        request, machine, root=root, scratch=scratch, cgroup=None, nameservers=nameservers
+    )
+    said = {
         "runtime": "sandbox",
-        "command": list(sandbox.command(machine, *((3, 4) if request.network else (3, 4, 5))).argv),
+        "command": list(sandbox.command(machine, 3, 4, None if told.network else 5).argv),
         "settings": told.as_dict(),
     }
+    if way_out and request.port:
+        said["outlet"] = list(outlet.command(way_out, request.port, "PROCESS", folder).argv)
+    return said

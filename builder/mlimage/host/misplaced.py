@@ -1,9 +1,11 @@
-"""What a person is told of a server that does not listen where it should. Pure."""
+"""What a person is told of a server that does not listen where it should."""
 
+import os
 from collections.abc import Sequence
 
 from mlimage.errors import RunError
 from mlimage.host.health import NotReady
+from mlimage.host.outlet import lacks_outlet
 from mlimage.host.ports import Listener
 from mlimage.host.request import RunRequest
 
@@ -44,9 +46,10 @@ def _hint(request: RunRequest, stray: Listener) -> str:
         return "let it listen on the address that `MLIMAGE_HOST` says"
     if stray.port == request.contract.roles.roles["serve"].port:
         # It shares this machine's network, and was asked for another port than its own.
+        lacking = lacks_outlet(root=os.geteuid() == 0)
         return (
-            "it does not heed `PORT`: leave --port out, or use --runtime docker; the sandbox forwards a port "
-            "where pasta (Debian: apt-get install passt) or slirp4netns is installed"
+            "it does not heed `PORT`: leave --port out, use --runtime docker, or "
+            f"{lacking}, by which the sandbox forwards a port"
         )
     return (
         f"let it listen on the port that `PORT` says, or write `port: {stray.port}` under `serve:` in "

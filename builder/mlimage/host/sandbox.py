@@ -23,6 +23,7 @@ from mlimage.host.cgroup import limited, parent_for, was_out_of_memory
 from mlimage.host.door import Door
 from mlimage.host.health import status_of
 from mlimage.host.inside.settings import Bind, Settings
+from mlimage.host.outlet import Outlet, find_outlet, lacks_outlet, opened, resolver
 from mlimage.host.ports import Listener, listeners
 from mlimage.host.reach import Server, dial, reachable
 from mlimage.host.request import LOOPBACK, RunRequest
@@ -33,7 +34,8 @@ from mlimage.signals import deferred
 
 NOT_ISOLATED: Final = "the network, the host's name and the kernel's calls are this machine's own"
 _CAP_SYS_ADMIN: Final = 21
-_FROM_HOST: Final = ("/etc/resolv.conf", "/etc/hosts")
+_RESOLVER: Final = "/etc/resolv.conf"
+_FROM_HOST: Final = (_RESOLVER, "/etc/hosts")
 """Names must be resolved as this machine does, for the network is its own."""
 _LEAVE: Final = 5.0
 """Seconds in which a sandbox that was told to end has ended."""
@@ -93,22 +95,36 @@ def command(machine: Machine, control: int, status: int, door: int | None = None
 
 
 def settings(
-    request: RunRequest, machine: Machine, *, root: Path, scratch: Path | None, cgroup: Path | None
+    request: RunRequest,
+    machine: Machine,
+    *,
+    root: Path,
+    scratch: Path | None,
+    cgroup: Path | None,
+    nameservers: Path | None = None,
 ) -> Settings:
     """What the first process in the namespaces is told.
 
     Without a control group, memory is limited for each process on its own, and processors by number.
+
+    Args:
+        request: what will run.
+        machine: where.
+        root: the unpacked image.
+        scratch: an empty folder for what is written over the image's files.
+        cgroup: the control group.
+        nameservers: the `resolv.conf` of a network of its own that has an outlet; None where it has none.
     """
     contract, limits = request.contract, request.limits
     env = dict(contract.env)
-    if request.port is not None and request.network:
+    if request.port is not None and request.network and nameservers is None:
         # The network is the machine's: the server itself must listen where `--port` says, and nowhere else.
         number = str(request.port.number)
         env |= {"MLIMAGE_HOST": request.port.address, "MLIMAGE_PORT": number, "PORT": number}
     if request.tty:
         env["TERM"] = os.environ.get("TERM", "xterm")
     binds = [
-        *(Bind(source=path, target=path, writable=False) for path in _FROM_HOST if Path(path).is_file()),
+        *(Bind(source=source, target=path, writable=False) for path, source in _from_host(nameservers)),
         *(Bind(source=str(m.source), target=m.target, writable=m.writable) for m in request.mounts),
     ]
     return Settings(
@@ -126,13 +142,29 @@ def settings(
         data_limit=None if cgroup else limits.memory,
         processors=None if cgroup or limits.cpus is None else max(1, math.ceil(limits.cpus)),
         foreground=request.tty,
-        network=request.network,
+        network=request.network and nameservers is None,
     )
 
 
-def caveats(request: RunRequest, cgroup: Path | None) -> str:
+def _from_host(nameservers: Path | None) -> list[tuple[str, str]]:
+    return [
+        (path, str(nameservers) if nameservers and path == _RESOLVER else path)
+        for path in _FROM_HOST
+        if Path(path).is_file()
+    ]
+
+
+def outlet_for(request: RunRequest) -> Outlet | None:
+    """What connects the sandbox's own network, if it gets such a one: a server does, where it can be had."""
+    if request.port is None or not request.network:
+        return None
+    return find_outlet(root=os.geteuid() == 0)
+
+
+def caveats(request: RunRequest, cgroup: Path | None, outlet: Outlet | None = None) -> str:
     """What this sandbox does not do, in one line for the user. Pure."""
-    said = [NOT_ISOLATED if request.network else NOT_ISOLATED.removeprefix("the network, ")]
+    shared = request.network and outlet is None
+    said = [NOT_ISOLATED if shared else NOT_ISOLATED.removeprefix("the network, ")]
     if request.tty:
         said.append("so is the terminal")
     if cgroup is None and request.limits.memory is not None:
@@ -193,7 +225,7 @@ class Sandbox:
         port = self._request.port
         if port is None:
             raise ConnectionRefusedError
-        if self._door is None:
+        if self._door is None or self._request.network:
             return dial(port.address, port.number, seconds)
         try:
             return self._door.dial(LOOPBACK, port.inside, seconds)
@@ -223,10 +255,10 @@ class Sandbox:
         found = [each for each in self.strays() if each.port == port.number and each.everywhere]
         if not found:
             return None
+        lacking = lacks_outlet(root=os.geteuid() == 0)
         return (
             f"it listens on {found[0]}: who reaches this machine reaches it, too; let it listen on "
-            "`MLIMAGE_HOST`, or install pasta (Debian: apt-get install passt) or slirp4netns, by which the "
-            "sandbox has a network of its own"
+            f"`MLIMAGE_HOST`, or {lacking}, by which the sandbox has a network of its own"
         )
 
     def signal(self, number: int) -> None:
@@ -254,6 +286,7 @@ def started(
     say: Callable[[str], None],
     machine: Machine | None = None,
     output: int | None = None,
+    outlet: Outlet | None = None,
 ) -> Iterator[Sandbox]:
     """A started sandbox; when the block ends nothing of it is left.
 
@@ -263,6 +296,7 @@ def started(
         say: shows the user a line.
         machine: where it runs; looked up when None.
         output: the descriptor that gets its standard output; mlimage's own when None.
+        outlet: what connects a network of its own; None where it shares this machine's, or needs none.
 
     Raises:
         RunError: this machine does not allow it.
@@ -274,11 +308,13 @@ def started(
         scratch = None
         if not request.read_only:
             scratch = stack.enter_context(temporary_folder("sandbox"))
-        say(caveats(request, cgroup))
-        told = settings(request, machine, root=root, scratch=scratch, cgroup=cgroup)
+        folder = stack.enter_context(temporary_folder("network")) if outlet else None
+        nameservers = _resolver(outlet, folder) if outlet and folder else None
+        say(caveats(request, cgroup, outlet))
+        told = settings(request, machine, root=root, scratch=scratch, cgroup=cgroup, nameservers=nameservers)
         theirs_control, control = os.pipe()
         status, theirs_status = os.pipe()
-        door, theirs_door = _door(request)
+        door, theirs_door = _door(shared=told.network)
         theirs = (theirs_control, theirs_status, *([theirs_door.fileno()] if theirs_door else []))
         try:
             process = spawn(
@@ -303,6 +339,8 @@ def started(
                 theirs_door.close()
         sandbox = Sandbox(process, control, status, door, cgroup, request)
         try:
+            if outlet and folder and request.port:
+                stack.enter_context(opened(outlet, request.port, process, folder))
             with suppress(BrokenPipeError):  # it has failed already, which `wait` tells
                 _write_all(control, told.to_json())
             yield sandbox
@@ -314,8 +352,15 @@ def started(
                     _take_terminal_back()
 
 
-def _door(request: RunRequest) -> tuple[Door, socket.socket] | tuple[None, None]:
-    if request.network:
+def _resolver(outlet: Outlet, folder: Path) -> Path:
+    file = folder / "resolv.conf"
+    file.write_text(resolver(outlet, Path(_RESOLVER).read_text() if Path(_RESOLVER).is_file() else ""))
+    file.chmod(0o644)  # nothing in it is secret, and another user reads it
+    return file
+
+
+def _door(*, shared: bool) -> tuple[Door, socket.socket] | tuple[None, None]:
+    if shared:
         return None, None
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     return Door(ours), theirs

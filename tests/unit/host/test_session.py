@@ -13,6 +13,7 @@ import pytest
 
 from mlimage.errors import RunError
 from mlimage.host.health import Miss, ask
+from mlimage.host.outlet import lacks_outlet
 from mlimage.host.ports import Listener
 from mlimage.host.ports import free_port as checked_port
 from mlimage.host.reach import Server, dial
@@ -342,8 +343,8 @@ def test_a_server_that_does_not_heed_the_port_that_was_asked_for() -> None:
     _, error = astray(fake, inside=9000)
     assert error.message == "`demo:cpu` listens on 127.0.0.1:8080, and not on port 9000"
     assert error.hint == (
-        "it does not heed `PORT`: leave --port out, or use --runtime docker; the sandbox forwards a port "
-        "where pasta (Debian: apt-get install passt) or slirp4netns is installed"
+        "it does not heed `PORT`: leave --port out, use --runtime docker, or "
+        f"{lacks_outlet(root=os.geteuid() == 0)}, by which the sandbox forwards a port"
     )
 
 
