@@ -8,9 +8,10 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from mlimage.content.entry import Entry, arrange, directory, file_of_bytes, file_of_path, symlink
@@ -162,6 +163,7 @@ class FakeContainer:
     status: int = 0
     oom: bool = False
     start_error: Exception | None = None
+    runs: Callable[[list[str]], tuple[int, bytes]] = lambda _: (127, b"")
     done: list[str] = field(default_factory=list)
 
     def attach_socket(self, params: Mapping[str, int]) -> socket.socket:
@@ -191,6 +193,12 @@ class FakeContainer:
     @property
     def attrs(self) -> dict[str, Any]:
         return {"State": {"OOMKilled": self.oom}}
+
+    def exec_run(self, argv: list[str], *, stderr: bool) -> SimpleNamespace:
+        assert not stderr
+        self.done.append(f"exec {argv[0]}")
+        status, output = self.runs(argv)
+        return SimpleNamespace(exit_code=status, output=output)
 
     def kill(self, signal: int) -> None:
         self.done.append(f"kill {signal}")

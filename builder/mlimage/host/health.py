@@ -37,12 +37,12 @@ class NotReady:
 
     Attributes:
         seconds: for which it was waited.
-        last: what the last attempt saw, for people.
+        last: what the last attempt saw.
         strays: where it listens instead.
     """
 
     seconds: float
-    last: str
+    last: "Miss"
     strays: tuple[Listener, ...] = ()
 
 
@@ -98,7 +98,7 @@ def wait_healthy(
         if (sure := watch.look(closed=last.closed)) is not None:
             return Elsewhere(strays=watch.seen, sure=sure)
         if seconds >= health.patience:
-            return NotReady(seconds=seconds, last=last.why, strays=watch.seen)
+            return NotReady(seconds=seconds, last=last, strays=watch.seen)
         if stop.wait(min(pause, max(0.0, health.patience - seconds))):
             return None
         pause = min(pause * 1.5, LONGEST_PAUSE)
@@ -159,10 +159,17 @@ def _is_sure(stray: Listener, health: Health, strays: Strays) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Miss:
-    """It is not ready: why, in words, and whether nobody listened."""
+    """It is not ready.
+
+    Attributes:
+        why: in words, for people.
+        closed: whether nobody listened.
+        no_path: whether it knows no such path.
+    """
 
     why: str
     closed: bool = False
+    no_path: bool = False
 
 
 def ask(server: Server, path: str, *, seconds: float = ANSWER_TIMEOUT) -> Miss | None:
@@ -190,7 +197,7 @@ def ask(server: Server, path: str, *, seconds: float = ANSWER_TIMEOUT) -> Miss |
         return None
     text = body.decode(errors="replace").strip()
     detail = f": {text[:_LONGEST_DETAIL]}" if text else ""
-    return Miss(why=f"status {status}{detail}")
+    return Miss(why=f"status {status}{detail}", no_path=status == http.client.NOT_FOUND)
 
 
 def status_of(server: Server, path: str, *, seconds: float = 1.0) -> int | None:

@@ -2,12 +2,19 @@
 
 import os
 from collections.abc import Sequence
+from typing import Final
 
 from mlimage.errors import RunError
 from mlimage.host.health import NotReady
 from mlimage.host.outlet import lacks_outlet
 from mlimage.host.ports import Listener
 from mlimage.host.request import RunRequest
+
+_LATER: Final = "its last lines above may say why; --health-timeout SECONDS waits longer"
+_PATH: Final = (
+    "write a path that answers 200 once it is ready as `health:` under `serve:` in mlimage.yaml, and build "
+    "again"
+)
 
 
 def not_yet(request: RunRequest, strays: Sequence[Listener]) -> str:
@@ -30,10 +37,8 @@ def unhealthy(request: RunRequest, found: NotReady) -> RunError:
     more = f"; it listens on {_listed(found.strays)}" if found.strays else ""
     return RunError(
         f"`{request.image.name}` was not healthy after {found.seconds:.0f} s: "
-        f"{asked} gave {found.last}{more}",
-        hint=_hint(request, found.strays[0])
-        if found.strays
-        else "its last lines above may say why; --health-timeout SECONDS waits longer",
+        f"{asked} gave {found.last.why}{more}",
+        hint=_hint(request, found.strays[0]) if found.strays else _PATH if found.last.no_path else _LATER,
     )
 
 

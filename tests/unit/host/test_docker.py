@@ -1,4 +1,7 @@
 import io
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +14,13 @@ from mlimage.host.choose import Choice
 from mlimage.host.contract import User
 from mlimage.host.docker import Output, creation, started
 from mlimage.host.launch import launch
+from mlimage.host.ports import Listener
 from mlimage.host.request import Limits, Mount, Port
 from mlimage.host.session import Ended, supervise
 from mlimage.oci.store import Store
 from mlimage.progress import SILENT
-from support.running import FakeClient, FakeContainer, facts, request
+from support.misbehaving import echoes, serving
+from support.running import CONTRACT, FakeClient, FakeContainer, facts, request
 
 
 def test_everything_that_docker_is_told() -> None:
@@ -150,6 +155,32 @@ def test_docker_refuses_to_start(said: str, message: str, hint: str | None) -> N
         pytest.fail("it started")
     assert (str(caught.value), caught.value.hint) == (message, hint)
     assert container.done[-1] == "remove force=True v=True"
+
+
+def test_where_a_server_in_a_container_listens() -> None:
+    """The script runs here in place of the container, whose python it is written for."""
+
+    def runs(argv: list[str]) -> tuple[int, bytes]:
+        done = subprocess.run([sys.executable, *argv[1:]], capture_output=True, check=False)
+        return done.returncode, done.stdout
+
+    contract = replace(CONTRACT, entrypoint=("/opt/venv/bin/python", "-I", "/entry"))
+    with serving(echoes) as (server, _):
+        connected = server.connect(1)
+        here = Listener(*connected.getpeername())
+        connected.close()
+        asked = request(
+            "serve",
+            contract=contract,
+            port=Port(address="127.0.0.1", number=here.port, inside=here.port),
+        )
+        with started(asked, daemon(FakeContainer(runs=runs)), "id", outputs()) as running:
+            assert here in running.strays()  # the loopback of a container is reached by nobody else
+            assert running.is_lost(here)
+            assert running.status_at(here, "/ping") == 200
+            running.connect(1).close()
+        with started(asked, daemon(FakeContainer()), "id", outputs()) as running:
+            assert (running.strays(), running.status_at(here, "/ping")) == ((), None)
 
 
 def test_a_signal_to_what_has_ended_is_nothing() -> None:

@@ -389,6 +389,19 @@ def test_a_server_that_others_reach_too() -> None:
     assert said[1:] == ["others reach it"]
 
 
+def test_a_server_that_has_no_such_path() -> None:
+    fake = Fake(heeds=(signal.SIGTERM,))
+    with server(404) as port:
+        asked = request("serve", port=port, health=Health(path="/ping", patience=0.2))
+        with pytest.raises(RunError) as caught:
+            supervised(fake, asked, say=Said())
+    assert caught.value.message == (f"`demo:cpu` was not healthy after 0 s: {port.url}/ping gave status 404")
+    assert caught.value.hint == (
+        "write a path that answers 200 once it is ready as `health:` under `serve:` in mlimage.yaml, and "
+        "build again"
+    )
+
+
 def test_what_breaks_while_waiting_is_raised() -> None:
     class Broken(Fake):
         def wait(self) -> Ended:
@@ -402,7 +415,7 @@ def test_asking_once() -> None:
     with server() as port:
         assert ask(server_at(port.number), "/ping") is None
     with server(404) as port:
-        assert ask(server_at(port.number), "/ping") == Miss(why="status 404")
+        assert ask(server_at(port.number), "/ping") == Miss(why="status 404", no_path=True)
     assert ask(server_at(free_port().number), "/ping") == Miss(why="nothing listens on the port", closed=True)
 
 
