@@ -117,20 +117,18 @@ def test_a_server_in_a_network_of_its_own_has_the_port_that_it_likes(root: Path,
 
 @pytest.mark.parametrize("shared", ["its own network", "this machine's network"])
 def test_a_server_that_listens_elsewhere_is_found(root: Path, shared: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
+    number, other = free_port().number, free_port().number
     here = Port(address="127.0.0.1", number=number, inside=number)
-    asked = serving("127.0.0.1", number + 1, network=shared != "its own network", port=here)
+    asked = serving("127.0.0.1", other, network=shared != "its own network", port=here)
     began = time.monotonic()
     with started(asked, root, say=lambda _: None) as sandbox, pytest.raises(RunError) as caught:
         supervise(sandbox, asked, say=pytest.fail)
     assert time.monotonic() - began < 10
-    assert caught.value.message == (f"`demo:cpu` listens on 127.0.0.1:{number + 1}, and not on port {number}")
+    assert caught.value.message == (f"`demo:cpu` listens on 127.0.0.1:{other}, and not on port {number}")
 
 
 def test_a_server_that_everybody_reaches_is_named(root: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
+    number = free_port().number
     here = Port(address="127.0.0.1", number=number, inside=number)
     asked = serving("0.0.0.0", number, network=True, port=here)  # noqa: S104 - what is found
     found: list[str | None] = []
@@ -150,8 +148,7 @@ def test_a_server_with_an_outlet_is_published(root: Path) -> None:
     """As Docker does it: the port that was asked for leads to the server's own, at that address alone."""
     outlet = find_outlet(root=OWN.uid == 0)
     assert outlet
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
+    number = free_port().number
     here = Port(address="127.0.0.1", number=number, inside=8000)
     asked = serving("0.0.0.0", 8000, network=True, port=here)  # noqa: S104 - of its own network
     said: list[str] = []

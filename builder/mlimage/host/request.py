@@ -106,7 +106,7 @@ class RunRequest:
         read_only: whether the image's files cannot be written (`/tmp`, `/dev/shm` and `/models` can).
         interactive: whether it gets mlimage's standard input.
         tty: whether it gets a terminal.
-        network: whether it has one; a server must.
+        network: whether it reaches others than itself; mlimage reaches its server all the same.
         seconds: after which it is ended, and has failed; None for no limit.
     """
 

@@ -33,7 +33,7 @@ class Settings:
         data_limit: bytes of private memory of one process (`RLIMIT_DATA`), None for no limit.
         processors: how many of the processors it may use, None for all.
         foreground: whether it owns the terminal.
-        network: whether it has that of the machine, or only one with itself.
+        network: whether it has that of the machine, or one of its own.
     """
 
     root: str
