@@ -138,7 +138,8 @@ def test_a_server_that_everybody_reaches_is_named(root: Path) -> None:
     assert found == [
         (
             f"it listens on 0.0.0.0:{number}: who reaches this machine reaches it, too; let it listen on "
-            f"`MLIMAGE_HOST`, or {lacking}, by which the sandbox has a network of its own"
+            "`MLIMAGE_HOST`"
+            + (f", or {lacking}, by which the sandbox has a network of its own" if lacking else "")
         )
     ]
 

@@ -100,7 +100,8 @@ class Sandbox:
         lacking = lacks_outlet(root=os.geteuid() == 0)
         return (
             f"it listens on {found[0]}: who reaches this machine reaches it, too; let it listen on "
-            f"`MLIMAGE_HOST`, or {lacking}, by which the sandbox has a network of its own"
+            "`MLIMAGE_HOST`"
+            + (f", or {lacking}, by which the sandbox has a network of its own" if lacking else "")
         )
 
     def signal(self, number: int) -> None:

@@ -52,9 +52,8 @@ def _hint(request: RunRequest, stray: Listener) -> str:
     if stray.port == request.contract.roles.roles["serve"].port:
         # It shares this machine's network, and was asked for another port than its own.
         lacking = lacks_outlet(root=os.geteuid() == 0)
-        return (
-            "it does not heed `PORT`: leave --port out, use --runtime docker, or "
-            f"{lacking}, by which the sandbox forwards a port"
+        return "it does not heed `PORT`: leave --port out, use --runtime docker, or " + (
+            f"{lacking}, by which the sandbox forwards a port" if lacking else "an address of IPv4"
         )
     return (
         f"let it listen on the port that `PORT` says, or write `port: {stray.port}` under `serve:` in "

@@ -151,8 +151,11 @@ def _from_host(nameservers: Path | None) -> list[tuple[str, str]]:
 
 
 def outlet_for(request: RunRequest) -> Outlet | None:
-    """What connects the sandbox's own network, if it gets such a one: a server does, where it can be had."""
-    if request.port is None or not request.network:
+    """What connects the sandbox's own network, if it gets such a one: a server does, where it can be had.
+
+    Neither program leads from an IPv6 address to a server that listens at IPv4 ones.
+    """
+    if request.port is None or not request.network or ":" in request.port.address:
         return None
     return find_outlet(root=os.geteuid() == 0)
 

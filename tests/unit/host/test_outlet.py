@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlimage.host.outlet import Outlet, command, find_outlet, lacks_outlet, resolver
 from mlimage.host.request import Port
+from mlimage.host.sandbox import outlet_for
+from support.running import request
 
 PASTA = Outlet(program="/usr/bin/pasta", nameserver="169.254.1.1")
 SLIRP = Outlet(program="/usr/bin/slirp4netns", nameserver="10.0.2.3")
@@ -37,6 +40,13 @@ def test_what_is_used(
     tun.touch()
     assert find_outlet(root=root, which=has(*names), tun=tun) == found
     assert find_outlet(root=root, which=has(*names), tun=tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"port": None}, {"network": False}, {"port": Port(address="::1", number=1, inside=2)}]
+)
+def test_who_needs_none(changes: dict[str, Any]) -> None:
+    assert outlet_for(request("serve", **{"port": PORT, **changes})) is None
 
 
 def test_what_is_lacking(tmp_path: Path) -> None:
