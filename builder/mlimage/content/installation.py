@@ -11,6 +11,7 @@ from mlimage.content.rootfs import inside
 from mlimage.errors import ResolveError
 from mlimage.platforms import Platform
 from mlimage.regular import opened, read_file
+from mlimage.spec.suites import suite_of
 
 _PLACES: Final = ("/usr/local/bin", "/usr/bin", "/opt/python/bin", "/opt/conda/bin")
 """Where python is looked for behind the image's own PATH."""
@@ -189,10 +190,11 @@ def _none(root: Path, python: str, found: Mapping[str, str]) -> ResolveError:
         loader = next(iter(sorted(place.glob("ld-musl-*.so.1"))), None) if place else None
         if loader is not None:
             return _musl(f"/{folder}/{loader.name}")
+    suite = suite_of(python)
     return ResolveError(
         "the base image has no python",
-        hint=f"take one that has, as `python:{python}-slim`, or let mlimage put a base together: "
-        "`base: {debian: bookworm}`",
+        hint=f"take one that has, as `python:{python}-slim`"
+        + (f", or let mlimage put a base together: `base: {{debian: {suite}}}`" if suite else ""),
     )
 
 

@@ -53,7 +53,7 @@ def check_script(script: Digest, package: str) -> None:
         known = "only other versions of it are known" if rows else "none of its scripts is known"
         raise BuildError(
             f"the Debian package `{package}` has the maintainer script `{script}`, and {known}",
-            hint="mlimage never runs these scripts: leave the package out, or use an mlimage that knows it",
+            hint="mlimage never runs these scripts: leave what needs it out of `base.packages`",
         )
 
 

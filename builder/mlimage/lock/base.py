@@ -103,12 +103,13 @@ def resolve_base(
                 name: provides for name, provides in STAND_INS.items() if name not in wanted.packages
             }
             debs = apt.resolve(requested(wanted), status=status(stand_ins))
+        image = f"python:{wanted.python}-slim-{wanted.suite}"
         return AssembledBase(
             suite=wanted.suite,
             platform=wanted.platform,
             python=wanted.python,
             packages=requested(wanted),
-            debs=_with_scripts(debs, sources.inputs, progress),
+            debs=_with_scripts(debs, sources.inputs, progress, image=image),
         )
 
 
@@ -184,19 +185,24 @@ def package_places(content: bytes, path: str) -> Mapping[str, str]:
     return found
 
 
-def _with_scripts(debs: Sequence[Deb], inputs: Inputs, progress: Progress) -> tuple[Deb, ...]:
+def _with_scripts(debs: Sequence[Deb], inputs: Inputs, progress: Progress, *, image: str) -> tuple[Deb, ...]:
+    """The debs with the digests of their scripts; `image` is of the same suite and has a dpkg."""
     total = sum(deb.size for deb in debs if not inputs.has(deb))
     with progress.task("fetching debs", total=total, unit="bytes") as task:
         paths = list(at_once(lambda deb: inputs.get(deb, task), debs))
-    return tuple(_with_script(deb, path) for deb, path in zip(debs, paths, strict=True))
+    return tuple(_with_script(deb, path, image) for deb, path in zip(debs, paths, strict=True))
 
 
-def _with_script(deb: Deb, path: Path) -> Deb:
+def _with_script(deb: Deb, path: Path, image: str) -> Deb:
     control = read_control(path)
     try:
         check_scripts(control)
     except BuildError as error:
-        raise ResolveError(error.message, hint=error.hint) from error
+        raise ResolveError(
+            error.message,
+            hint=f"{error.hint}; or write `base: {{image: {image}, packages: [{control.package}]}}`, "
+            "where Docker runs them",
+        ) from error
     return replace(deb, postinst=control.script("postinst"))
 
 

@@ -17,7 +17,7 @@ from mlimage.fetch import Http, NoRangesError, fetch_input, is_sound, local_path
 from mlimage.lock.files import IndexFile
 from mlimage.lock.metadata import TAIL, RangedFile, check_metadata, read_metadata
 from mlimage.lock.projects import Projects
-from mlimage.mirrors import DEFAULT_INDEX, Location, Mirrors
+from mlimage.mirrors import DEFAULT_INDEX, Location, Mirrors, variable
 from mlimage.progress import SILENT, Progress
 
 _NONE: Final[Mapping[str, str]] = {}
@@ -243,4 +243,5 @@ def _unreachable(index: str, failed: list[FetchError]) -> FetchError:
     reasons = "; ".join(error.message for error in failed)
     # Of the last one, with which the others would not have mattered.
     hint = next((error.hint for error in reversed(failed) if error.hint), None)
-    return FetchError(f"index `{index}`: {reasons}", hint=hint)
+    named = hint and hint.replace("(MLIMAGE_MIRROR_…)", f"({variable(index)}=URL, or a folder of wheels)")
+    return FetchError(f"index `{index}`: {reasons}", hint=named)

@@ -1,6 +1,5 @@
 """Ways out where nothing fulfils a requirement: other versions, another python, a wheel of one's own."""
 
-import shlex
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +13,9 @@ from packaging.version import Version
 from mlimage.lock.files import IndexFile
 from mlimage.lock.situation import Situation, usable
 from mlimage.lock.wheels import Candidate, accepts, candidates
-from mlimage.mirrors import DEFAULT_INDEX, variable
+from mlimage.mirrors import DEFAULT_INDEX
+from mlimage.spec.ownwheel import own_wheels
 from mlimage.spec.pythons import KNOWN_PYTHONS, BaseChoice
-
-BUILT: Final = "built"
-"""Name that hints give to an index of wheels which the user builds."""
 
 _LOOKED_AT: Final = 8
 """Versions of a package whose metadata is read for a hint."""
@@ -152,14 +149,12 @@ class ToBuild:
 
 def build_once(sources: Sequence[ToBuild], situation: Situation) -> str:
     """How to lock packages that have no wheels: build them, and bind them to an index of one's own."""
-    wanted = [shlex.quote(f"{each.requirement.name}{each.requirement.specifier}") for each in sources]
-    names = ", ".join(dict.fromkeys(canonicalize_name(each.requirement.name) for each in sources))
+    wanted = [f"{each.requirement.name}{each.requirement.specifier}" for each in sources]
+    names = [canonicalize_name(each.requirement.name) for each in sources]
     bound = {each.index for each in sources} - {DEFAULT_INDEX}
     instead = f" in place of {' and '.join(f'`{index}`' for index in sorted(bound))}" if bound else ""
     wheels, them = ("the wheel", "it has") if len(sources) == 1 else ("the wheels", "they have")
     return (
         f"build {wheels} once, by python {situation.python} if {them} code to compile: "
-        f"`pip wheel --no-deps -w wheels {' '.join(dict.fromkeys(wanted))}`, write "
-        f'`indexes: {{{BUILT}: {{url: "https://wheels.example.com", packages: [{names}]}}}}`{instead}, '
-        f"and set {variable(BUILT)}=wheels where you lock and build"
+        f"{own_wheels(wanted, names, instead=instead)}"
     )

@@ -8,8 +8,9 @@ from mlimage.errors import Problem
 from mlimage.spec.explain import place
 from mlimage.spec.nodes import Mapping, Path, Scalar, Sequence, at, dotted, scalars, text_at
 from mlimage.spec.places import AT, clean_place, wrong_place
+from mlimage.spec.pythons import KNOWN_PYTHONS
 from mlimage.spec.scalars import describe
-from mlimage.spec.suites import PYTHON_OF_SUITE, suite_of
+from mlimage.spec.suites import PYTHON_OF_SUITE
 from mlimage.spec.tags import ROLES
 
 
@@ -80,9 +81,9 @@ def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
         and re.fullmatch(r"3\.[0-9]+", python)
         and python != PYTHON_OF_SUITE[suite]
     ):
-        other = suite_of(python)
+        other = next((choice for choice in KNOWN_PYTHONS if choice.python == python), None)
         hint = f'write `python: "{PYTHON_OF_SUITE[suite]}"`' + (
-            f", or `debian: {other}`, which has {python}" if other else ""
+            f", or `base: {other.base}`, which has {python}" if other else ""
         )
         yield problem(("python",), f"Debian {suite} has no python {python}", hint)
     absent = [role for role in ROLES if root.get(role) is None]

@@ -255,7 +255,8 @@ def _url(value: str) -> str:
     if not re.fullmatch(_URL, value):
         raise refuse(
             f"`{value}` is not the URL of a package index",
-            "write `https://…/simple`; for a folder of wheels name a mirror on the machine that has it",
+            "write `https://…/simple`; where it is a folder of wheels, write the address that the index has "
+            "elsewhere, or any, and set MLIMAGE_MIRROR_NAME=FOLDER, by the name of the index",
         )
     if value.startswith("http://") and not _LOOPBACK.match(value):
         raise refuse(f"`{value}` is not encrypted", f"write `https://{value[7:]}`")

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from mlimage.errors import Problem
 from mlimage.redact import redact_quoted
+from mlimage.spec.ownwheel import own_wheels
 from mlimage.spec.text import LINE_END, decode_text, read_bytes
 
 _COMMENT: Final = re.compile(r"(^|\s)#.*$")
@@ -20,7 +22,7 @@ _INDEX: Final = frozenset(
 )
 _MOST_FILES: Final = 50
 _IN_VARIANTS: Final = "write it into those of the variants that need it"
-_OWN_CODE: Final = "put your own code into the app folder, or its wheel into an index that `indexes:` names"
+_OWN_CODE: Final = "put your own code into the app folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +131,17 @@ def _check_arbitrary(requirement: Requirement, text: str) -> Refusal | None:
 def _by_location(text: str, name: str) -> Refusal:
     return Refusal(
         message=f"`{text}` names a place instead of a package of an index, and cannot be locked",
-        hint=f"write `{name}` with a version, and bind it to its index under `indexes:`",
+        hint=f"write `{name}` with a version that an index has; or build that wheel once: "
+        f"{own_wheels([text], [name])}",
         offset=max(text.find("@"), 0),
     )
+
+
+def _own(place: str) -> str:
+    """What to do with code of one's own."""
+    named = re.search(r"#(?:.*&)?egg=([A-Za-z0-9._-]+)|([A-Za-z0-9._]+)-[^/]*\.whl$", place)
+    name = canonicalize_name(named[1] or named[2]) if named else "NAME"
+    return f"{_OWN_CODE}; or build its wheel once: {own_wheels([place], [name])}, and ask for `{name}`"
 
 
 def _location_of(text: str) -> Refusal | None:
@@ -142,10 +152,7 @@ def _location_of(text: str) -> Refusal | None:
     if "@" in text and re.match(r"\s*[A-Za-z0-9._-]+\s*(\[[^]]*\])?\s*@", text):
         return _by_location(text, re.split(r"[\s@]", text.strip(), maxsplit=1)[0])
     if text.startswith((".", "/", "~")) or re.search(r"\.(whl|tar\.gz|zip)$", text):
-        return Refusal(
-            message=f"`{text}` is a file or a folder, and cannot be locked",
-            hint=_OWN_CODE,
-        )
+        return Refusal(message=f"`{text}` is a file or a folder, and cannot be locked", hint=_own(text))
     return None
 
 
@@ -338,7 +345,7 @@ def _refuse_option(option: str, argument: str) -> Refusal:
     if option in {"-e", "--editable"}:
         return Refusal(
             message=f"`{option} {argument}`".rstrip() + ": an editable package cannot be locked",
-            hint=_OWN_CODE,
+            hint=_own(argument) if argument else _OWN_CODE,
         )
     if option in {"-c", "--constraint"}:
         return Refusal(

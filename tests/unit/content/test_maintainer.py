@@ -60,7 +60,7 @@ def test_the_packages_that_every_base_has_are_known() -> None:
 
 def test_unknown_scripts_are_refused_with_package_and_digest() -> None:
     script = Digest.of(b"rm -rf /")
-    hint = "mlimage never runs these scripts: leave the package out, or use an mlimage that knows it"
+    hint = "mlimage never runs these scripts: leave what needs it out of `base.packages`"
     with pytest.raises(BuildError) as caught:
         maintainer.check_script(script, "evil")
     assert (str(caught.value), caught.value.hint) == (

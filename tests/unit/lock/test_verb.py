@@ -169,5 +169,8 @@ def test_one_that_cannot_be_locked_keeps_no_other_from_it(
     assert run() == (
         2,
         "digits:cpu is up to date\n",
-        f"error: 2 of 3 images could not be locked (broken, worse):\n{first.format('  ')}{second.format('  ')}",
+        (
+            "error: 2 of 3 images could not be locked (broken, worse):\n"
+            f"{first.format('  ')}{second.format('  ')}"
+        ),
     )
