@@ -142,12 +142,10 @@ class _Reader:
         elif kind == "debian":
             self.collected.leave_out(
                 text,
-                f"no Python package; Debian has `{_rules()['debian'][name]}`, for `base: {{packages: […]}}`",
+                f"no Python package; Debian has `{_rules()['debian'][name]}`, for `base.packages`",
             )
         elif kind == "program":
-            self.collected.leave_out(
-                text, "no Python package; look for a Debian package for `base: {packages: […]}`"
-            )
+            self.collected.leave_out(text, "no Python package; look for a Debian package for `base.packages`")
         else:
             self.libraries.append(name)
 
@@ -219,7 +217,7 @@ class _Reader:
             self.collected.leave_out(
                 ", ".join(dict.fromkeys(self.libraries)),
                 "conda's own, and libraries that wheels have inside; where one is missing all the same, "
-                "look for a Debian package for `base: {packages: […]}`",
+                "look for a Debian package for `base.packages`",
             )
 
     def _cuda(self) -> None:

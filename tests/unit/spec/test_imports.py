@@ -31,7 +31,7 @@ _OPTIONAL = "not in every installation; copy from it what the image needs"
 _LIBRARIES = (
     "conda's own, and libraries that wheels have inside; where one is missing all the same, look for a "
     "Debian "
-    "package for `base: {packages: […]}`"
+    "package for `base.packages`"
 )
 
 
@@ -182,8 +182,8 @@ def test_conda(tmp_path: Path) -> None:
     assert _notes(imported) == [
         "python-graphviz=0.20: is `graphviz` in the package index",
         "foo>1|<0: became `foo` of any version: these cannot be said in PEP 440; write them by hand",
-        "openjdk: no Python package; Debian has `default-jre-headless`, for `base: {packages: […]}`",
-        "r-base=4: no Python package; look for a Debian package for `base: {packages: […]}`",
+        "openjdk: no Python package; Debian has `default-jre-headless`, for `base.packages`",
+        "r-base=4: no Python package; look for a Debian package for `base.packages`",
         f"the channel acme: {channel}",
         "b[build=x]: is not understood; add it to `dependencies:` as `numpy>=2,<3`",
         (
