@@ -12,6 +12,8 @@ PLACEHOLDER: Final = "\N{WHITE SQUARE}"
 """What stands where a text has a value that is known at run time only."""
 
 _SOURCE: Final = ROOT / "builder" / "mlimage"
+SOURCES: Final = tuple(sorted(_SOURCE.rglob("*.py")))
+"""All modules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +26,32 @@ class Told:
 
 def told() -> Iterator[Told]:
     """Everything between backticks in texts of the source, docstrings left out."""
-    for path in sorted(_SOURCE.rglob("*.py")):
+    for path in SOURCES:
         for text, line in texts_of(path.read_text()):
             for found in re.findall(r"`([^`]+)`", text):
                 yield Told(text=found, place=f"{path.relative_to(_SOURCE)}:{line}")
 
 
+def hints() -> Iterator[Told]:
+    """The whole texts that are given as `hint=`."""
+    for path in SOURCES:
+        tree = ast.parse(path.read_text())
+        constants = dict(_constants(tree))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "hint":
+                place = f"{path.relative_to(_SOURCE)}:{node.value.lineno}"
+                for text, _ in _texts(node.value, constants):
+                    yield Told(text=text, place=place)
+
+
 def texts_of(source: str) -> Iterator[tuple[str, int]]:
     """The texts of a module that are values, whole where they are joined by `+` or between braces."""
     tree = ast.parse(source)
+    yield from _texts(tree, dict(_constants(tree)))
+
+
+def _texts(tree: ast.AST, constants: Mapping[str, str]) -> Iterator[tuple[str, int]]:
     inside: set[int] = set()
-    constants = dict(_constants(tree))
     for node in ast.walk(tree):
         if id(node) in inside:
             continue

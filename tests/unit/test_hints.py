@@ -10,13 +10,13 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 import pytest
 
-from mlimage.cli.verbs import application
+from mlimage.cli.verbs import VERBS, application, load_verb
 from mlimage.errors import SpecError
 from mlimage.process import Command, run
 from mlimage.spec.load import parse_spec
 from mlimage.spec.model import ImageSpec
 from mlimage.spec.schema import json_schema
-from support.hints import PLACEHOLDER, Told, texts_of, told
+from support.hints import PLACEHOLDER, SOURCES, Told, hints, texts_of, told
 
 OTHERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "apt-cache": {"search": frozenset()},
@@ -62,6 +62,8 @@ OTHERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
 
 TOLD: Final = tuple(told())
 
+OF_FILES: Final = frozenset({"--hash"})
+"""Options of lines of requirements files."""
 FOREIGN_KEYS: Final = frozenset({"id_tokens", "permissions"})
 """Keys of files that are not ours: workflows of GitHub and GitLab."""
 MINIMAL: Final = {
@@ -157,6 +159,34 @@ def test_what_is_typed_to_mlimage_exists() -> None:
     ]
     assert wrong == []
     assert len(found) > 60
+
+
+def options(command: Any) -> set[str]:
+    """All options of a command and of those below it."""
+    own = {name for each in command.params for name in (*each.opts, *each.secondary_opts)}
+    return own.union({"--help"}, *map(options, getattr(command, "commands", {}).values()))
+
+
+def test_options_that_hints_name_exist() -> None:
+    """Those without their command: `choose another with --port NUMBER`."""
+    known = set().union(*(options(load_verb(verb)) for verb in VERBS))
+    wrong = []
+    for each in hints():
+        bare = re.sub(r"`[^-`][^`]*`", "", each.text)
+        found = re.findall(r"(?<![\w-])--[a-z][a-z-]*", bare)
+        wrong += [f"{each.place}: {one}" for one in found if one not in {*known, *OF_FILES}]
+    assert wrong == []
+    assert len(list(hints())) > 300
+
+
+def test_variables_that_hints_name_are_read() -> None:
+    """By their whole name, or as `MLIMAGE_MIRROR_` and the name of an index."""
+    read = {text for path in SOURCES for text, _ in texts_of(path.read_text()) if text.startswith("MLIMAGE_")}
+    wrong = []
+    for each in hints():
+        found = re.findall(r"MLIMAGE_[A-Z_]*[A-Z]", each.text)
+        wrong += [f"{each.place}: {one}" for one in found if not one.startswith(tuple(read))]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def find_keyring(candidates: Sequence[Path] = KEYRINGS) -> Path:
             return path
     raise UsageError(
         "this machine has no keys to check Debian's signatures with",
-        hint="apt-get install debian-archive-keyring",
+        hint="`apt-get install debian-archive-keyring` brings it",
     )
 
 

@@ -140,7 +140,7 @@ def _other(package: LockedPackage, place: str, files: dict[str, Digest | None]) 
 def _not_had(item: Deb | LockedPackage, failed: list[FetchError]) -> FetchError:
     """The error after all mirrors: what each of them said, and what to do."""
     source = f"archive `{item.archive}`" if isinstance(item, Deb) else f"index `{item.index}`"
-    upgrade = f"mlimage lock --upgrade-package {item.name}"
+    upgrade = "mlimage lock --upgrade" + ("" if isinstance(item, Deb) else f"-package {item.name}")
     if not failed:
         return MissingError(
             f"`{_title(item)}` is not in {source}", hint=f"`{upgrade}` takes what is there now"
@@ -152,5 +152,5 @@ def _not_had(item: Deb | LockedPackage, failed: list[FetchError]) -> FetchError:
         return FetchError(message, hint=next((error.hint for error in reversed(failed) if error.hint), None))
     if isinstance(item, Deb):
         why = "Debian removes a package from its mirrors when a newer one supersedes it"
-        return MissingError(message, hint=f"{why}; `mlimage lock --upgrade` takes the newer one")
+        return MissingError(message, hint=f"{why}; `{upgrade}` takes the newer one")
     return MissingError(message, hint=f"it was removed there; `{upgrade}` takes another one")

@@ -211,7 +211,7 @@ def test_a_machine_without_apt(tmp_path: Path) -> None:
         made.update()
     with pytest.raises(UsageError) as caught:
         find_keyring([tmp_path / "no.gpg"])
-    assert caught.value.hint == "apt-get install debian-archive-keyring"
+    assert caught.value.hint == "`apt-get install debian-archive-keyring` brings it"
 
 
 def test_near_names() -> None:
