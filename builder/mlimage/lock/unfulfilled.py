@@ -269,8 +269,15 @@ def _versions(
     if asker.package is None:
         way = other_versions(name, wanted, finished(requirement, situation))
     else:
-        way = other_parent(name, canonicalize_name(Requirement(asker.package).name), situation)
+        way = _other_parent(name, asker, situation)
     return (way,) if way else ()
+
+
+def _other_parent(name: str, asker: Asker, situation: Situation) -> str | None:
+    parent = canonicalize_name(Requirement(asker.package or "").name)
+    own = asker.requirement and Requirement(asker.requirement.text)
+    pinned = exact_version(own) if own and canonicalize_name(own.name) == parent else None
+    return other_parent(name, parent, pinned, situation)
 
 
 def _another(asker: Asker) -> str:
@@ -373,9 +380,8 @@ def _other_name(name: str, asker: Asker, situation: Situation) -> str:
     if instead:
         return instead
     if asker.package is not None:
-        parent = Requirement(asker.package).name
-        other = other_parent(name, canonicalize_name(parent), situation)
-        other = other or f"ask for another version of `{parent}`"
+        other = _other_parent(name, asker, situation)
+        other = other or f"ask for another version of `{Requirement(asker.package).name}`"
         return f"{other}; or where it is a package of another index, bind it to that under `indexes:`"
     near = get_close_matches(name, WELL_KNOWN, n=1, cutoff=0.7)
     if near:

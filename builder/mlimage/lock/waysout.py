@@ -34,27 +34,33 @@ def nearest(version: Version, among: Collection[Version]) -> Version | None:
 
 
 def other_versions(name: str, wanted: Version | None, among: Collection[Version]) -> str | None:
-    """The hint to ask for another version, of which there are some: the nearest one and the newest."""
+    """The hint to ask for another version, of which there are some: the nearest one, or any newer one."""
     if not among:
         return None
     newest = max(among)
     near = newest if wanted is None else nearest(wanted, among)
-    if near in {None, newest}:
+    if wanted is None or near in {None, newest}:
         return f"ask for `{name}=={newest}`, which has one"
-    return f"ask for `{name}=={near}`, the nearest version that has one, or `{name}=={newest}`, the newest"
+    return (
+        f"ask for `{name}=={near}`, the nearest version that has one, or for `{name}>={wanted}`, "
+        "of which the newest that goes with the rest is taken"
+    )
 
 
-def other_parent(name: str, parent: str, situation: Situation) -> str | None:
-    """The hint to ask for another version of the package that asks, where one of its newest ones helps.
+def other_parent(name: str, parent: str, wanted: Version | None, situation: Situation) -> str | None:
+    """The hint to ask for another version of the package that asks, where one of a few that are tried helps.
 
     Args:
         name: the normalized name of the package of which nothing fits.
         parent: the normalized name of the one that asks for it.
+        wanted: its version that the spec pins.
         situation: what was to be resolved.
     """
     versions = finished(Requirement(parent), situation)
     wheels = {each.version: each.file for each in _candidates(parent, situation)}
-    for version in sorted(versions, reverse=True)[:_LOOKED_AT]:
+    above = sorted(version for version in versions if wanted and version > wanted)[: _LOOKED_AT // 2]
+    newest = sorted(versions, reverse=True)[: _LOOKED_AT - len(above)]
+    for version in dict.fromkeys((*above, *newest)):
         asked = [each for each in needed(wheels[version], situation) if canonicalize_name(each.name) == name]
         if all(usable(each, situation) for each in asked):
             what = "asks for one that has a wheel" if asked else "does without it"

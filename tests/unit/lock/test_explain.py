@@ -179,7 +179,10 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
             "images/digits/mlimage.yaml:10:5: `numpy<1.20` has no wheel for python 3.11 on x86_64 "
             "with glibc 2.36; its wheels are for python 3.9"
         ),
-        "ask for `numpy==1.26.4`, the nearest version that has one, or `numpy==2.4.6`, the newest",
+        (
+            "ask for `numpy==1.26.4`, the nearest version that has one, or for `numpy>=1.19.5`, "
+            "of which the newest that goes with the rest is taken"
+        ),
     ),
     "no such build": (
         "torch==2.13.0+cpux",
@@ -263,7 +266,8 @@ CASES: dict[str, tuple[str, str, Sequence[IndexFile], str, str]] = {
             "only sources to build: `librosa-0.8.0.tar.gz`"
         ),
         (
-            "ask for `librosa==0.8.1`, the nearest version that has one, or `librosa==0.11`, the newest; or "
+            "ask for `librosa==0.8.1`, the nearest version that has one, or for `librosa>=0.8.0`, "
+            "of which the newest that goes with the rest is taken; or "
             "build the wheel once, by python 3.11 if it has code to compile: "
             "`pip wheel --no-deps -w wheels librosa==0.8.0`, write "
             '`indexes: {built: {url: "https://wheels.example.com", packages: [librosa]}}`, '
