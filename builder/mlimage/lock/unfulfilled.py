@@ -274,10 +274,13 @@ def _versions(
 
 
 def _other_parent(name: str, asker: Asker, situation: Situation) -> str | None:
-    parent = canonicalize_name(Requirement(asker.package or "").name)
-    own = asker.requirement and Requirement(asker.requirement.text)
-    pinned = exact_version(own) if own and canonicalize_name(own.name) == parent else None
-    return other_parent(name, parent, pinned, situation)
+    """With the extras that the spec asks for."""
+    parent = Requirement(asker.package or "")
+    own = Requirement(asker.requirement.text) if asker.requirement else parent
+    if canonicalize_name(own.name) == canonicalize_name(parent.name):
+        parent.extras |= own.extras
+        return other_parent(name, parent, exact_version(own), situation)
+    return other_parent(name, parent, None, situation)
 
 
 def _another(asker: Asker) -> str:

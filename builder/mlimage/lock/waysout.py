@@ -47,36 +47,42 @@ def other_versions(name: str, wanted: Version | None, among: Collection[Version]
     )
 
 
-def other_parent(name: str, parent: str, wanted: Version | None, situation: Situation) -> str | None:
+def other_parent(name: str, parent: Requirement, wanted: Version | None, situation: Situation) -> str | None:
     """The hint to ask for another version of the package that asks, where one of a few that are tried helps.
 
     Args:
         name: the normalized name of the package of which nothing fits.
-        parent: the normalized name of the one that asks for it.
+        parent: the one that asks for it, with the extras that count.
         wanted: its version that the spec pins.
         situation: what was to be resolved.
     """
-    versions = finished(Requirement(parent), situation)
-    wheels = {each.version: each.file for each in _candidates(parent, situation)}
+    versions = finished(parent, situation)
+    wheels = {each.version: each.file for each in _candidates(parent.name, situation)}
+    asking = canonicalize_name(parent.name) + (
+        f"[{','.join(sorted(parent.extras))}]" if parent.extras else ""
+    )
     above = sorted(version for version in versions if wanted and version > wanted)[: _LOOKED_AT // 2]
     newest = sorted(versions, reverse=True)[: _LOOKED_AT - len(above)]
     for version in dict.fromkeys((*above, *newest)):
-        asked = [each for each in needed(wheels[version], situation) if canonicalize_name(each.name) == name]
+        needs = needed(wheels[version], parent.extras, situation)
+        asked = [each for each in needs if canonicalize_name(each.name) == name]
         if all(usable(each, situation) for each in asked):
             what = "asks for one that has a wheel" if asked else "does without it"
-            return f"ask for `{parent}=={version}`, which {what}"
+            return f"ask for `{asking}=={version}`, which {what}"
     return None
 
 
-def needed(file: IndexFile, situation: Situation) -> Iterator[Requirement]:
-    """What a wheel requires on the target, without extras; what cannot be read is left out."""
+def needed(file: IndexFile, extras: Collection[str], situation: Situation) -> Iterator[Requirement]:
+    """What a wheel requires on the target, with these extras; what cannot be read is left out."""
     for text in situation.needs(file):
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        markers = {**situation.target.markers, "extra": ""}
-        if requirement.marker is None or requirement.marker.evaluate(markers):
+        marker = requirement.marker
+        if marker is None or any(
+            marker.evaluate({**situation.target.markers, "extra": extra}) for extra in ("", *extras)
+        ):
             yield requirement
 
 

@@ -393,6 +393,19 @@ def test_another_version_of_who_asks() -> None:
     )
 
 
+def test_another_version_of_who_asks_with_an_extra() -> None:
+    files = {
+        "gym": [file(f"gym-{version}-py3-none-any.whl") for version in ("1.0", "1.1", "1.2", "1.3")],
+        "box2d": [file("box2d-2.3-cp39-cp39-manylinux_2_36_x86_64.whl")],
+    }
+    asked = replace(
+        situation("gym[box]==1.0", files=files),
+        needs=lambda each: () if each.filename > "gym-1.2" else ('box2d==2.3; extra == "box"',),
+    )
+    error = explain(missing("box2d==2.3", "gym[box]==1.0->-r spec.in (line 1)"), asked)
+    assert error.hint == "ask for `gym[box]==1.2`, which does without it"
+
+
 def test_all_that_nothing_fulfils_is_said_at_once() -> None:
     files = {
         "numpy": (OLD, NEW),
