@@ -44,6 +44,7 @@ def image_named(
     role: "RoleName | None" = None,
     plain: bool = False,
     project: Path = Path(),
+    golden: bool = True,
 ) -> "SealedImage":
     """The image that is meant, as `image_here` finds it; one of a registry is pulled."""
     from mlimage.cli.finding import image_here
@@ -55,7 +56,13 @@ def image_named(
         with cache.in_use():
             return pulled_from(text, screen, cache, variant=variant or "auto", role=role, plain=plain).image
     return image_here(
-        with_variant(text, variant), cache, store, project=project, role=role, platform=host_platform()
+        with_variant(text, variant),
+        cache,
+        store,
+        project=project,
+        role=role,
+        platform=host_platform(),
+        golden=golden,
     )
 
 

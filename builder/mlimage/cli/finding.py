@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from mlimage.cache import Cache
     from mlimage.engines.standing import NotBuilt, Standing
+    from mlimage.errors import UsageError
     from mlimage.oci.model import SealedImage
     from mlimage.oci.store import Store
     from mlimage.platforms import Platform
@@ -29,6 +30,7 @@ def image_here(
     role: "RoleName | None" = None,
     platform: "Platform | None" = None,
     golden: bool = True,
+    by_id: bool = True,
 ) -> "SealedImage":
     """The image of the store that is meant.
 
@@ -43,6 +45,7 @@ def image_here(
         role: what it is wanted for.
         platform: that of the machine.
         golden: whether the golden record has to be the one that stands here, too.
+        by_id: whether the verb takes an image id as well.
 
     Raises:
         UsageError: there is none, or several; the message says what was built in its place.
@@ -66,8 +69,8 @@ def image_here(
     reasons = [here.why_not(tag) for tag in wanted or here.tags[:1]]
     if variant and not wanted:
         raise UsageError(f"`{name}` has no image `{variant}`", hint=here.said(here.tags))
-    if variant or not all(reason.never for reason in reasons):
-        raise UsageError(reasons[0].message, hint=reasons[0].hint)
+    if variant or any(reason.before for reason in reasons):
+        raise _refusal(reasons[0], by_id=by_id)
     # The default variant was never built, or there is none: the only one that was built is meant.
     others = [tag for tag in here.tags if tag not in wanted]
     built = [(tag, image) for tag in others if (image := here.built(tag))]
@@ -77,7 +80,14 @@ def image_here(
         raise UsageError(
             f"`{name}` has several images", hint=here.said([tag for tag, _ in built] or here.tags)
         )
-    raise UsageError(reasons[0].message, hint=reasons[0].hint)
+    raise _refusal(reasons[0], by_id=by_id)
+
+
+def _refusal(reason: "NotBuilt", *, by_id: bool) -> "UsageError":
+    from mlimage.errors import UsageError
+
+    more = f"; `{reason.before}` in place of the name is what was built before"
+    return UsageError(reason.message, hint=reason.hint + (more if reason.before and by_id else ""))
 
 
 def images_here(
@@ -100,7 +110,7 @@ def images_here(
     images = tuple(image for image in found.values() if image)
     if len(images) > 1:
         for reason in (here.why_not(tag) for tag, image in found.items() if not image):
-            if not reason.never:
+            if reason.before:
                 warn(reason.message)
     return images
 
@@ -158,7 +168,7 @@ class _Here:
         """Why it is not there."""
         from mlimage.engines.standing import why_not_built
 
-        return why_not_built(self._standing(tag), self.store)
+        return why_not_built(self._standing(tag), self.store, golden=self.golden)
 
     def said(self, tags: "Iterable[ImageTag]") -> str:
         """How each is typed."""

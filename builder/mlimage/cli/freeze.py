@@ -115,6 +115,7 @@ def freeze(
         project=project,
         platform=host_platform(),
         golden=False,  # it is made anew
+        by_id=False,
     )
     need_word(sealed, "record", store)
     contract = read_contract(sealed, store)

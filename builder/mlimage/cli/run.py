@@ -140,7 +140,16 @@ def run(
     store = Store(cache.store)
     asked = arguments[0] if arguments else None
     role: RoleName | None = "train" if asked == "train" else "serve" if asked == "serve" else None
-    found = image_named(image, screen, cache, store, variant=variant, role=role, project=project)
+    found = image_named(
+        image,
+        screen,
+        cache,
+        store,
+        variant=variant,
+        role=role,
+        project=project,
+        golden=role != "train",  # a new model needs no record of the one before
+    )
     wishes = Wishes(
         arguments=tuple(arguments or ()),
         data=tuple(data or ()),

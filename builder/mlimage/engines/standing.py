@@ -59,12 +59,12 @@ class NotBuilt:
     Attributes:
         message: what is there instead.
         hint: what to type.
-        never: whether nothing of this name was built here.
+        before: the first digits of the id of the image that was built before; None where there is none.
     """
 
     message: str
     hint: str
-    never: bool
+    before: str | None = None
 
 
 def standing(loaded: LoadedSpec, tag: ImageTag, lock: Lock, *, project: Project, cache: Cache) -> Standing:
@@ -125,7 +125,7 @@ def find_built(wanted: Standing, store: Store, *, golden: bool = True) -> Sealed
     return None
 
 
-def why_not_built(wanted: Standing, store: Store) -> NotBuilt:
+def why_not_built(wanted: Standing, store: Store, *, golden: bool = True) -> NotBuilt:
     """What is there in place of an image that is not; raises as `find_built` does.
 
     It reads the application, and the layers with spec, lock and application of what was built before.
@@ -135,11 +135,11 @@ def why_not_built(wanted: Standing, store: Store) -> NotBuilt:
     before, of_others = _before(store.builds(), name, str(wanted.project))
     if before is None:
         where = f": the one in the store is that of `{of_others.owners[0]}`" if of_others else ""
-        return NotBuilt(message=f"`{name}` is not built yet{where}", hint=build, never=True)
+        return NotBuilt(message=f"`{name}` is not built yet{where}", hint=build)
     image = store.load(before.manifest, name=name)
     lines = [*changes(image, store, plan, wanted.folder)]
     frozen = store.configuration(image).labels.get(LABEL)
-    if frozen != wanted.golden:
+    if golden and frozen != wanted.golden:
         lines.append(
             f"golden record: {'changed' if frozen and wanted.golden else 'removed' if frozen else 'added'}"
         )
@@ -149,8 +149,8 @@ def why_not_built(wanted: Standing, store: Store) -> NotBuilt:
     return NotBuilt(
         message=f"`{name}` is not built as it stands here; since {short} was built:"
         + "".join(f"\n  {line}" for line in lines),
-        hint=f"{build}; `{short}` in place of the name is what was built before",
-        never=False,
+        hint=build,
+        before=short,
     )
 
 

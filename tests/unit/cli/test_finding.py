@@ -1,5 +1,6 @@
 """Which image a name means in a project: the one that was made of what stands there, and no other."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -11,11 +12,14 @@ import pytest
 
 from mlimage.cli import main
 from mlimage.cli.finding import image_here, images_here
+from mlimage.digest import canonical_json
 from mlimage.errors import BuildError, LockError, MlimageError, UsageError
 from mlimage.lock.text import read_lock, write_lock
-from mlimage.oci.model import SealedImage
+from mlimage.oci.config import descriptor_json
+from mlimage.oci.model import CONFIG, MANIFEST, SealedImage
 from mlimage.oci.prune import plan_prune, prune
 from mlimage.oci.store import Store
+from mlimage.plan.golden import LABEL
 from mlimage.platforms import LINUX_AMD64
 from support.locks import CPU
 from support.offline import Offline, offline_project
@@ -168,6 +172,8 @@ def test_another_spec(tiny: Offline) -> None:
     spec(tiny, "env: {A: b}\n")
     with refused(UsageError, since(image, "spec: `mlimage.yaml` changed"), or_before(image)):
         found(tiny)
+    with refused(UsageError, since(image, "spec: `mlimage.yaml` changed"), "`mlimage build tiny` builds it"):
+        image_here("tiny", tiny.cache, Store(tiny.cache.store), project=tiny.root, by_id=False)
     spec(tiny, "determinism: {seed: 7}\n")
     train(tiny, "")
     with refused(
@@ -182,6 +188,24 @@ def test_another_lock(tiny: Offline) -> None:
     write_lock(folder, replace(lock, packages=(replace(lock.packages[0], license="MIT"), *lock.packages[1:])))
     with refused(UsageError, since(image, "lock: `cpu.toml` changed"), or_before(image)):
         found(tiny)
+
+
+def test_another_golden_record(tiny: Offline) -> None:
+    before, store = found(tiny), Store(tiny.cache.store)
+    config = json.loads(store.read(before.config))
+    config["config"]["Labels"][LABEL] = "sha256:frozen"
+    manifest = json.loads(store.read(before.manifest))
+    manifest["config"] = descriptor_json(store.put(canonical_json(config), CONFIG))
+    frozen = store.load(store.put(canonical_json(manifest), MANIFEST), name="tiny:cpu")
+    store.tag(frozen, project=tiny.root)
+    assert found(tiny) == before
+    store.forget(*(build for build in store.builds() if not build.named))
+    with refused(UsageError, since(frozen, "golden record: removed"), or_before(frozen)):
+        found(tiny)
+    assert found(tiny, golden=False) == frozen, "who trains and freezes needs none"
+    train(tiny, "")
+    with refused(UsageError, since(frozen, "app: `train.py` changed"), or_before(frozen)):
+        found(tiny, golden=False)
 
 
 def test_a_stale_lock(tiny: Offline) -> None:

@@ -117,6 +117,4 @@ def test_it_is_not_pushed(lie: Callable[[Lock], Lock], tiny: Offline) -> None:
     short = image.image_id.short
     said = f"`tiny:cpu` is not built as it stands here; since {short} was built:\n  lock: `cpu.toml` changed"
     assert str(caught.value) in {said, f"{said}, `cpu.txt` changed"}
-    assert caught.value.hint == (
-        f"`mlimage build tiny` builds it; `{short}` in place of the name is what was built before"
-    )
+    assert caught.value.hint == "`mlimage build tiny` builds it"
