@@ -41,6 +41,7 @@ from mlimage.release.signature import PublicKey, RefusedError, check_bundle, che
 from mlimage.verify.diff.compare import config_changes
 from support.advisories import advisory, debian, python, release, tracked
 from support.mutations import mutated
+from support.running import image
 from support.signing import bundle, claim, pair
 
 few = settings(max_examples=60)
@@ -157,7 +158,8 @@ def test_the_index_of_the_store(content: bytes) -> None:
         Path(folder, "index.json").write_bytes(content)
         try:
             store.tags()
-            store.untag("demo", "other")
+            store.tag(image(), project=Path(folder))
+            store.forget(*store.builds())
             store.images()
         except BuildError:
             pass

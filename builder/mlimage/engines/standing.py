@@ -100,7 +100,10 @@ def standing(loaded: LoadedSpec, tag: ImageTag, lock: Lock, *, project: Project,
 
 
 def find_built(wanted: Standing, store: Store, *, golden: bool = True) -> SealedImage | None:
-    """The image that was made of this, wherever it was built; None where the store has none.
+    """The image of that name which was made of this; None where the store has none.
+
+    Of several, with other runtimes for instance, it is the one that the project had last. An image of another
+    name does not count: whoever pulls one does not expect it to run in place of this.
 
     Args:
         wanted: the image as it stands.
@@ -108,17 +111,18 @@ def find_built(wanted: Standing, store: Store, *, golden: bool = True) -> Sealed
         golden: whether the golden record counts.
 
     Raises:
-        BuildError: the one that has the name in the store is damaged, and no other will do.
+        BuildError: the project's own image is damaged, and no other will do.
     """
-    name = wanted.plan.name
+    name, project = wanted.plan.name, str(wanted.project)
     damaged: BuildError | None = None
-    for build in sorted(store.builds(), key=lambda each: each.name != name):
+    same = [build for build in store.builds() if build.name == name]
+    for build in sorted(same, key=lambda each: -each.projects.get(project, 0)):
         try:
             image = store.load(build.manifest, name=name)
             if _is_made_of(image, wanted, store, golden=golden):
                 return image
         except BuildError as error:
-            if build.named and build.name == name:
+            if damaged is None and (project in build.projects or not build.owners):
                 damaged = error
     if damaged:
         raise damaged

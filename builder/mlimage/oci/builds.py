@@ -60,7 +60,7 @@ def builds_of(entries: Iterable[Entry]) -> tuple[Build, ...]:
                 Build(
                     name=name,
                     manifest=entry.blob,
-                    named=REF_NAME in entry.annotations,
+                    named=bool(entry.annotations.get(REF_NAME)),
                     projects=parse_projects(entry.annotations.get(PROJECTS, "{}")),
                 )
             )

@@ -219,11 +219,6 @@ class Store:
             own(entries, image, project)
             self._write(entries)
 
-    def untag(self, *names: str) -> None:
-        """Let these names mean nothing."""
-        with self._locked():
-            self._write({key: entry for key, entry in self._entries().items() if key not in names})
-
     def forget(self, *builds: Build) -> None:
         """List these images no more; their blobs stay."""
         gone = {key_of(build) for build in builds}

@@ -238,20 +238,29 @@ def test_no_image_of_the_project(tiny: Offline, tmp_path: Path) -> None:
     assert found(replace(tiny, root=tmp_path)) == image
 
 
-def test_pulled(tiny: Offline, tmp_path: Path) -> None:
-    """Whoever built it, and whatever its repository is called."""
-    image = found(tiny)
-    store = Store(tiny.cache.store)
-    store.untag("tiny:cpu")
-    store.tag(store.load(image.manifest, name="team-tiny:cpu"))
+def test_pulled(tiny: Offline) -> None:
+    """It is nobody's, and as good; under another name it is something else."""
+    image, store = found(tiny), Store(tiny.cache.store)
+    store.forget(*store.builds())
+    store.tag(store.load(image.manifest, name="other:cpu"))
+    with refused(UsageError, "`tiny:cpu` is not built yet", "`mlimage build tiny` builds it"):
+        found(tiny)
+    store.tag(image)
     assert found(tiny) == image
 
 
-def test_a_damaged_image(tiny: Offline) -> None:
+def test_a_damaged_image(tiny: Offline, tmp_path: Path) -> None:
     image = found(tiny)
     Store(tiny.cache.store).blob(image.manifest.digest).write_bytes(b"{}")
     with pytest.raises(BuildError, match=r"the store's .* is damaged"):
         found(tiny)
+    other = copied(tiny, tmp_path / "other")
+    with refused(
+        UsageError,
+        f"`tiny:cpu` is not built yet: the one in the store is that of `{tiny.root}`",
+        "`mlimage build tiny` builds it",
+    ):
+        found(other)
 
 
 def test_all_of_a_name(tiny: Offline, monkeypatch: pytest.MonkeyPatch) -> None:

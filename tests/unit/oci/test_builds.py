@@ -53,7 +53,7 @@ def test_a_name_moves_and_what_it_meant_stays_listed(store: Store) -> None:
     assert listed(store) == [(first, True, []), (second, False, [])]
     other = image(store, "1", "other")
     assert listed(store)[2:] == [(other, True, [])]
-    store.untag("demo:cpu")
+    store.forget(store.builds()[0])
     assert listed(store) == [(second, False, []), (other, True, [])]
     store.forget(*store.builds())
     assert listed(store) == []
