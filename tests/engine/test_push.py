@@ -8,6 +8,7 @@ from secrets import token_hex
 import pytest
 
 from mlimage.cache import Cache
+from mlimage.digest import Digest
 from support.programs import program
 from support.steps import SPEC, Steps
 
@@ -110,12 +111,13 @@ def test_what_is_not_built_is_not_pushed(steps: Steps, registry: str) -> None:
         7,
         "error: `steps:cpu` is not built yet\nhint: `mlimage build steps` builds it\n",
     )
-    steps.build()
+    built = Digest(str(steps.build()["image_id"]))
     (steps.root / "images/steps/mlimage.yaml").write_text(SPEC + "env: {A: b}\n")
     done = steps.run("push", "--to", to)
-    assert (done.returncode, done.stderr) == (
-        7,
-        "error: `steps:cpu` was built of another spec\nhint: `mlimage build steps` builds it\n",
+    assert done.returncode == 7
+    assert done.stderr == (
+        f"error: `steps:cpu` is not built as it stands here; since {built.short} was built:\n"
+        "  spec: `mlimage.yaml` changed\nhint: `mlimage build steps` builds it\n"
     )
 
 
