@@ -63,13 +63,16 @@ def image_here(
     wanted = exact or [
         tag for tag in wanted_tags(variant or DEFAULT_VARIANT, role, platform) if tag in here.tags
     ]
+    if variant and not wanted:
+        raise UsageError(f"`{name}` has no image `{variant}`", hint=here.said(here.tags))
+    reasons = []
     for tag in wanted:
         if image := here.built(tag):
             return image
-    reasons = [here.why_not(tag) for tag in wanted or here.tags[:1]]
-    if variant and not wanted:
-        raise UsageError(f"`{name}` has no image `{variant}`", hint=here.said(here.tags))
-    if variant or any(reason.before for reason in reasons):
+        reasons.append(here.why_not(tag))
+        if reasons[-1].before:  # none that is less wanted takes its place
+            raise _refusal(reasons[-1], by_id=by_id)
+    if variant:
         raise _refusal(reasons[0], by_id=by_id)
     # The default variant was never built, or there is none: the only one that was built is meant.
     others = [tag for tag in here.tags if tag not in wanted]
@@ -80,7 +83,7 @@ def image_here(
         raise UsageError(
             f"`{name}` has several images", hint=here.said([tag for tag, _ in built] or here.tags)
         )
-    raise _refusal(reasons[0], by_id=by_id)
+    raise _refusal(reasons[0] if reasons else here.why_not(here.tags[0]), by_id=by_id)
 
 
 def _refusal(reason: "NotBuilt", *, by_id: bool) -> "UsageError":

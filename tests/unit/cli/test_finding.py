@@ -50,11 +50,11 @@ def copied(project: Offline, to: Path) -> Offline:
     return replace(project, root=to)
 
 
-def build(project: Offline) -> None:
+def build(project: Offline, *options: str) -> None:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("MLIMAGE_CACHE", str(project.cache.root))
         with pytest.raises(SystemExit) as ended:
-            main(("build", "-C", str(project.root)))
+            main(("build", "-C", str(project.root), *options))
     assert ended.value.code == 0
 
 
@@ -228,6 +228,49 @@ def test_never_built(tiny: Offline) -> None:
 def test_no_such_variant(tiny: Offline) -> None:
     with refused(UsageError, "`tiny` has no image `cuda`", "say which: `tiny:cpu`"):
         found(tiny, "tiny:cuda")
+
+
+def test_variants(tiny: Offline, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, store = tiny.root / "lockfiles/tiny", Store(tiny.cache.store)
+    lock = read_lock(folder, CPU)
+    spec(tiny, "variants: {mini: {}, more: {}}\n")
+    for variant in ("mini", "more"):
+        write_lock(folder, replace(lock, variant=variant))
+    never = "`mlimage build tiny --variant more` builds it"
+    with refused(UsageError, "`tiny` has several images", "say which: `tiny:mini`, `tiny:more`"):
+        found(tiny)
+    build(tiny, "--variant", "mini")
+    assert found(tiny).name == "tiny:mini", "it is the only one"
+    with refused(UsageError, "`tiny:more` is not built yet", never):
+        found(tiny, "tiny:more")
+    build(tiny)
+    with refused(UsageError, "`tiny` has several images", "say which: `tiny:mini`, `tiny:more`"):
+        found(tiny)
+    both = found(tiny, "tiny:mini"), found(tiny, "tiny:more")
+    monkeypatch.chdir(tiny.root)
+    assert images_here("tiny", tiny.cache, store, warn=pytest.fail) == both
+    # The default one was built of other files: no other is taken in its place.
+    text = (tiny.root / "images/tiny/mlimage.yaml").read_text()
+    (tiny.root / "images/tiny/mlimage.yaml").write_text(text.replace("{mini:", "{cpu: {}, mini:"))
+    train(tiny, "")
+    build(tiny, "--variant", "mini")
+    with pytest.raises(UsageError, match="`tiny:cpu` is not built as it stands here"):
+        found(tiny)
+    build(tiny, "--variant", "more")
+    warned: list[str] = []
+    assert len(images_here("tiny", tiny.cache, store, warn=warned.append)) == 2
+    assert [line.partition(";")[0] for line in warned] == ["`tiny:cpu` is not built as it stands here"]
+
+
+def test_one_variant_of_another_name(tiny: Offline) -> None:
+    folder = tiny.root / "lockfiles/tiny"
+    lock = read_lock(folder, CPU)
+    spec(tiny, "variants: {mini: {}}\n")
+    write_lock(folder, replace(lock, variant="mini"))
+    with refused(UsageError, "`tiny:mini` is not built yet", "`mlimage build tiny` builds it"):
+        found(tiny)
+    build(tiny)
+    assert found(tiny).name == "tiny:mini"
 
 
 def test_no_image_of_the_project(tiny: Offline, tmp_path: Path) -> None:
