@@ -152,12 +152,21 @@ def test_another_program(tiny: Offline) -> None:
         or_before(image),
     ):
         found(tiny)
+    (app / "way").symlink_to("folder/ä.txt")
+    (app / "folder").mkdir()
+    (app / "folder/ä.txt").write_text("1")
+    (app / "folder/ä.txt").chmod(0o755)
     build(tiny)
     (app / "a.py").unlink()
     (app / "b.py").chmod(0o755)
-    with pytest.raises(UsageError, match=re.escape("app: `a.py` removed, `b.py` changed")):
+    with pytest.raises(UsageError, match=re.escape("\n  app: `a.py` removed, `b.py` changed") + r"\Z"):
         found(tiny)
-    for name in ("b.py", "c.py"):
+    (app / "way").unlink()
+    (app / "way").symlink_to("c.py")
+    with pytest.raises(UsageError, match=re.escape("app: `a.py` removed, `b.py` changed, `way` changed")):
+        found(tiny)
+    shutil.rmtree(app / "folder")
+    for name in ("b.py", "c.py", "way"):
         (app / name).unlink()
     train(tiny, "print('trained')\n")
     assert found(tiny) == image, "what was built before is found again"
