@@ -32,7 +32,7 @@ def test_trains_serves_and_predicts(
         path.chmod(0o755)  # the user of the image is another
     project = project_at(tmp_path / "project", image)
     builder = need_engine(DOCKERS[0]).environ if engine == "docker" else {}
-    build(project, warm_cache, image=image, options=["--engine", engine], env=builder)
+    build(project, warm_cache, image=image, options=["--engine", engine], env=builder, checked=True)
     is_as_it_was_frozen(warm_cache, project, runtime, image)
     trained = run(warm_cache, project, runtime, image, "train")
     assert trained.returncode == 0, trained.stderr

@@ -55,10 +55,21 @@ def build(
     options: Sequence[str] = (),
     env: Mapping[str, str] | None = None,
     umask: int = 0o022,
+    checked: bool = False,
 ) -> dict[str, str]:
-    """Build and return image id and digest."""
+    """Build and return image id and digest; `checked` also imports there what the spec depends on."""
     done = subprocess.run(
-        [*prefix, MLIMAGE, "build", image, "--variant", "cpu", "--json", *options],
+        [
+            *prefix,
+            MLIMAGE,
+            "build",
+            image,
+            "--variant",
+            "cpu",
+            "--json",
+            *(() if checked else ("--no-check",)),
+            *options,
+        ],
         cwd=project,
         env={**os.environ, **mirrors_of_wheels(image), **(env or {}), "MLIMAGE_CACHE": str(cache.root)},
         umask=umask,

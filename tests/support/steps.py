@@ -22,6 +22,7 @@ python: "3.11"
 base: {debian: bookworm}
 dependencies: [idna]
 train: {command: python train.py}
+check: {ignore: [{package: idna, reason: it is imported in other tests}]}
 """
 
 

@@ -14,6 +14,7 @@ from typing import Final
 
 _FILE: Final = Path(__file__).with_suffix(".toml")
 _SONAME: Final = re.compile(r"(lib.+?)\.so(?:\.(.+))?\Z")
+_ELSEWHERE: Final = re.compile(r"\A(lib(?:(?!\.so).)+)-(\d+)\Z")
 
 
 def package_of(library: str, suite: str) -> str:
@@ -21,17 +22,19 @@ def package_of(library: str, suite: str) -> str:
 
     Args:
         library: its SONAME; or, as programs look for one at run time, a name without version
-            (`libsndfile.so`, `libmagic`, `libgobject-2.0-0`), of which only what the table has is known.
+            (`libsndfile.so`, `libmagic`), of which only what the table has is known. Names as other systems
+            have them, `libpango-1.0-0`, are taken for `libpango-1.0.so.0`.
         suite: as in `os-release`: `bookworm`.
     """
     rows = table(suite)
+    library = _ELSEWHERE.sub(r"\1.so.\2", library)
     soname = _SONAME.match(library)
     if library in rows:
         return rows[library]
     if soname and (soname[2] or soname[1][-1].isdigit()):
         return by_policy(library)
     stem = soname[1] if soname else library
-    return next((name for row, name in rows.items() if stem in {row.partition(".so")[0], by_policy(row)}), "")
+    return next((name for row, name in rows.items() if stem == row.partition(".so")[0]), "")
 
 
 def by_policy(soname: str) -> str:

@@ -31,6 +31,8 @@ _OLD_NUMPY: Final = re.compile(
     r"compiled using NumPy 1\.x|numpy\.core\.multiarray failed to import|removed in the NumPy 2\.0|"
     r"_ARRAY_API not found"
 )
+_OF_OLDEST_NUMPY: Final = frozenset({"complex", "float", "int", "object", "str", "typeDict"})
+"""Names that numpy 1.24 dropped for good."""
 _NO_ATTRIBUTE: Final = re.compile(r"module '([\w.]+)' has no attribute '(\w+)'")
 _NO_NAME: Final = re.compile(r"cannot import name '(\w+)' from (?:partially initialized module )?'([\w.]+)'")
 _NEWER_SYSTEM: Final = re.compile(r"version `((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found")
@@ -263,13 +265,15 @@ def _conflict(error: str, said: re.Match[str], cause: Cause, failure: Failure, a
 
 
 def _fitting_numpy(failure: Failure, cause: Cause, locked: Mapping[str, str]) -> str | None:
-    """The numpy that compiled code was built for, by what it says: numpy.dtype has 96 bytes in 1, 88 in 2."""
+    """The numpy that code was made for, by what it says: numpy.dtype has 96 bytes in 1, 88 in 2."""
     said = f"{cause.message}\n{failure.output}"
     size = _DTYPE.search(said)
-    attribute = _NO_ATTRIBUTE.search(cause.message)
     if size:
         # What was compiled expects the size of its own numpy; the other is that of the one that is there.
         return "numpy>=2" if int(size[1]) < int(size[2]) else "numpy<2"
+    attribute = _NO_ATTRIBUTE.search(cause.message)
+    if attribute and attribute[1] == "numpy" and attribute[2] in _OF_OLDEST_NUMPY:
+        return "numpy<1.24"
     if _OLD_NUMPY.search(said) or (attribute and attribute[1] == "numpy" and _is_numpy_2(locked)):
         return "numpy<2"
     return None
@@ -292,9 +296,13 @@ def _other_release(cause: Cause, failure: Failure, asked: Asked) -> str | None:
 
 
 def _asker(cause: Cause) -> Frame | None:
-    """The innermost line of a package: what the standard library or `cffi` does, they were asked to."""
+    """The innermost line of a package: what the standard library or `cffi` does, they were asked to.
+
+    A module may itself say, in a function of its own, that it has no such attribute.
+    """
     own = [frame for frame in reversed(cause.frames) if frame.package]
-    return next((frame for frame in own if frame.package != "cffi"), next(iter(own), None))
+    others = {"cffi", cause.provider if _NO_ATTRIBUTE.search(cause.message) else None}
+    return next((frame for frame in own if frame.package not in others), next(iter(own), None))
 
 
 def _asker_line(cause: Cause, failure: Failure, does: str, which: str = "") -> tuple[str, ...]:

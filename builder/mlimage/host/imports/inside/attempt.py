@@ -51,7 +51,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     frames = [
         [frame.f_code.co_filename, line]
         for frame, line in traceback.walk_tb(error.__traceback__)
-        if "importlib" not in frame.f_code.co_filename
+        if frame.f_code.co_filename != "<string>" and "importlib" not in frame.f_code.co_filename
     ]
     try:
         message = str(error)
