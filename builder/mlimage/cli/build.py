@@ -177,7 +177,7 @@ def build(
     from mlimage.engines.docker.secrets import parse_secrets, secrets_of
     from mlimage.engines.golden import trained_since
     from mlimage.errors import UsageError
-    from mlimage.host.imports.check import check_imports, direct_dependencies, own_user, refuse, where
+    from mlimage.host.imports.check import check_imports, direct_dependencies, refuse, where
     from mlimage.lock.check import check
     from mlimage.lock.records import FILE
     from mlimage.lock.text import read_lock, read_others
@@ -269,7 +269,6 @@ def build(
                     store=store,
                     cache=cache,
                     progress=screen.progress,
-                    own=own_user(),
                 )
             )
             if checked and checked.troubles:

@@ -1,50 +1,35 @@
 """Import in an image what its spec depends on: without a network, in the environment of its programs."""
 
-import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from mlimage.atomic import note
 from mlimage.cache import Cache
-from mlimage.daemon.connect import Daemon
 from mlimage.digest import Digest, canonical_json
 from mlimage.engines.build import Built
 from mlimage.errors import BuildError, RunError
 from mlimage.host import imports
-from mlimage.host.ask import shut_in
-from mlimage.host.choose import Choice, choose
-from mlimage.host.contract import User, read_contract
-from mlimage.host.folders import default_user
-from mlimage.host.imports.explain import Asked, Trouble, explain, lacks_driver_only
-from mlimage.host.imports.findings import Findings, read_findings
-from mlimage.host.launch import launch
-from mlimage.host.output import kept_by
-from mlimage.host.request import RunRequest
 from mlimage.lock.check import requirements_of
 from mlimage.lock.model import Lock
 from mlimage.lock.roles import packages_of
 from mlimage.lock.target import markers_of
-from mlimage.oci.model import SealedImage
 from mlimage.oci.store import Store
 from mlimage.plan.model import AppLayer, BuildPlan, GoldenLayer, RecipeLayer
 from mlimage.platforms import native_platform
-from mlimage.progress import Progress, Task
+from mlimage.progress import Progress
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.requirements import SpecRequirement
 from mlimage.spec.tags import ROLES
 
-SECONDS: Final = 180.0
-"""For one module: `import tensorflow` takes 20 s from a cold disk."""
-_AT_ONCE: Final = 8
-"""Modules, each of which may take half a gigabyte of memory."""
-_LARGEST: Final = 16 << 20
-_SOURCES: Final = ("survey.py", "attempt.py")
+if TYPE_CHECKING:
+    from mlimage.daemon.connect import Daemon
+    from mlimage.host.choose import Choice
+    from mlimage.host.imports.explain import Trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +47,7 @@ class Checked:
     packages: int = 0
     fresh: bool = False
     unchecked: str | None = None
-    troubles: tuple[Trouble, ...] = ()
+    troubles: "tuple[Trouble, ...]" = ()
     without_driver: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -88,11 +73,10 @@ def check_imports(
     wanted: Mapping[str, SpecRequirement],
     lock: Lock,
     *,
-    place: Callable[[], Choice],
+    place: "Callable[[], Choice]",
     store: Store,
     cache: Cache,
     progress: Progress,
-    own: User,
 ) -> Checked:
     """Import each of the packages, unless that went well before with the same layers below the application.
 
@@ -107,18 +91,22 @@ def check_imports(
         store: has the image.
         cache: where it is noted what went well.
         progress: where it is shown.
-        own: the user of this process.
 
     Raises:
         BuildError: the image's python does not even run the check.
     """
     if not wanted:
         return Checked()
-    known = cache.layers / f"{_key(built, plan, wanted).hex}.imports"
+    programs = _programs()
+    known = cache.layers / f"{_key(built, plan, wanted, programs).hex}.imports"
     if known.is_file():
         return Checked(packages=len(wanted))
     if not built.whole:
         return Checked(packages=len(wanted), unchecked="some of its layers stayed in the registry")
+
+    from mlimage.host.imports.explain import Asked, explain, lacks_driver_only
+    from mlimage.host.imports.run import survey
+
     try:
         choice = place()
         there = choice.daemon.facts.platform if choice.daemon else native_platform()
@@ -126,7 +114,15 @@ def check_imports(
             return Checked(
                 packages=len(wanted), unchecked=f"it is for {built.image.platform}, and this is {there}"
             )
-        found = _survey(built.image, tuple(wanted), choice, store, cache, progress, own)
+        found = survey(
+            built.image,
+            tuple(wanted),
+            choice,
+            programs=programs,
+            store=store,
+            cache=cache,
+            progress=progress,
+        )
     except RunError as error:
         return Checked(packages=len(wanted), unchecked=error.message)
     asked = Asked(
@@ -146,7 +142,7 @@ def check_imports(
     return checked
 
 
-def where(environ: Mapping[str, str], loaded: Daemon | None, *, may_load: bool) -> Choice:
+def where(environ: Mapping[str, str], loaded: "Daemon | None", *, may_load: bool) -> "Choice":
     """Where an image is checked: in Docker if it was brought there, else in the sandbox, else in Docker.
 
     Building needs no Docker, and brings nothing there unasked as long as there is another way.
@@ -159,6 +155,8 @@ def where(environ: Mapping[str, str], loaded: Daemon | None, *, may_load: bool) 
     Raises:
         RunError: there is no way.
     """
+    from mlimage.host.choose import Choice, choose
+
     if loaded is not None:
         return Choice(daemon=loaded, why="docker: the image is there")
     try:
@@ -179,12 +177,7 @@ def refuse(failed: Sequence[tuple[str, Checked]]) -> None:
         return
     parts = []
     for name, checked in failed:
-        count = len({trouble.package for trouble in checked.troubles})
-        parts.append(
-            f"{count} of the {checked.packages} dependencies of `{name}` cannot be imported:"
-            if checked.packages > 1
-            else f"the dependency of `{name}` cannot be imported:"
-        )
+        parts.append(f"{_how_many(checked)} of `{name}` cannot be imported:")
         parts += [line for trouble in checked.troubles for line in _shown(trouble)]
     image = failed[0][0].partition(":")[0]
     package = failed[0][1].troubles[0].package
@@ -196,13 +189,24 @@ def refuse(failed: Sequence[tuple[str, Checked]]) -> None:
     )
 
 
-def _shown(trouble: Trouble) -> list[str]:
+def _how_many(checked: Checked) -> str:
+    count = len({trouble.package for trouble in checked.troubles})
+    if checked.packages == 1:
+        return "the dependency"
+    return (
+        f"{count} of the {checked.packages} dependencies" if count < checked.packages else "the dependencies"
+    )
+
+
+def _shown(trouble: "Trouble") -> list[str]:
     what = f"import {trouble.module}" if trouble.module else trouble.package
     lines = [f"  {trouble.where}: `{what}`: {trouble.error}", *(f"    {line}" for line in trouble.lines)]
     return [*lines, f"    hint: {trouble.hint}"] if trouble.hint else lines
 
 
-def _key(built: Built, plan: BuildPlan, wanted: Mapping[str, SpecRequirement]) -> Digest:
+def _key(
+    built: Built, plan: BuildPlan, wanted: Mapping[str, SpecRequirement], programs: tuple[str, str]
+) -> Digest:
     """Everything that decides the result: layers below the application, environment, the check itself."""
     below = [
         layer.blob.diff_id
@@ -214,95 +218,12 @@ def _key(built: Built, plan: BuildPlan, wanted: Mapping[str, SpecRequirement]) -
         "env": plan.config.env,
         "user": plan.config.user,
         "packages": sorted(wanted),
-        "program": [Digest.of(_source(name).encode()) for name in _SOURCES],
+        "program": [Digest.of(text.encode()) for text in programs],
     }
     return Digest.of(canonical_json(said))
 
 
-def _survey(
-    image: SealedImage,
-    packages: tuple[str, ...],
-    choice: Choice,
-    store: Store,
-    cache: Cache,
-    progress: Progress,
-    own: User,
-) -> Findings:
-    contract = read_contract(image, store)
-    user = default_user(own, contract.user)
-    survey, attempt = map(_source, _SOURCES)
-    request = {
-        "packages": packages,
-        "attempt": attempt,
-        "without": contract.working_directory,
-        "seconds": SECONDS,
-        "jobs": _AT_ONCE,
-    }
-    run = RunRequest(
-        image=image,
-        contract=contract,
-        arguments=("python", "-c", survey, json.dumps(request)),
-        user=user,
-        as_person=user == own,
-    )
-    heard: list[str] = []
-    with progress.task(f"importing what {image.name} depends on", total=len(packages)) as task:
-        events = _Events(task, frozenset(packages))
-        with kept_by(events) as output:
-            status = launch(
-                shut_in(run, 60 + SECONDS * len(packages)),
-                choice,
-                store=store,
-                cache=cache,
-                progress=progress,
-                say=heard.append,
-                output=output,
-            )
-    try:
-        return read_findings(events.found, packages)
-    except ValueError as error:
-        raise BuildError(
-            f"the python of `{image.name}` did not import what the spec depends on: it ended with status "
-            f"{status}",
-            hint=(heard[-1] if status > 128 and heard else "its last lines above should say why")
-            + "; `--no-check` leaves it out",
-        ) from error
-
-
-class _Events:
-    """Reads the events of a survey from its output, as they come; other lines are those of the image."""
-
-    def __init__(self, task: Task, packages: frozenset[str]) -> None:
-        self.found: list[dict[str, Any]] = []
-        self._task = task
-        self._waiting = set(packages)
-        self._rest = b""
-        self._size = 0
-
-    def take(self, piece: bytes) -> bool:
-        self._size += len(piece)
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            self._hear(line)
-        return self._size <= _LARGEST
-
-    def _hear(self, line: bytes) -> None:
-        try:
-            event = json.loads(line)
-        except ValueError:
-            return
-        if not isinstance(event, dict) or "event" not in event:
-            return
-        self.found.append(event)
-        if event.get("package") in self._waiting:
-            self._waiting.discard(event["package"])
-            self._task.advance(1)
-
-
-def _source(name: str) -> str:
-    return (files(imports) / "inside" / name).read_text("utf-8")
-
-
-def own_user() -> User:
-    """The user of this process."""
-    return User(os.geteuid(), os.getegid())
+def _programs() -> tuple[str, str]:
+    """The texts of what runs in the image."""
+    folder = files(imports) / "inside"
+    return (folder / "survey.py").read_text("utf-8"), (folder / "attempt.py").read_text("utf-8")
