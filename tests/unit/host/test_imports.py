@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from mlimage.errors import BuildError
 from mlimage.host.imports.check import Checked, direct_dependencies, refuse
 from mlimage.host.imports.debs import package_of
 from mlimage.host.imports.explain import Asked, Trouble, explain, lacks_driver_only
@@ -139,6 +140,8 @@ def test_libraries() -> None:
             "libmagic",
             "add `libmagic1` to `base.packages:`",
         ),
+        ("PortAudio library not found", "libportaudio", "add `libportaudio2` to `base.packages:`"),
+        ("Unable to find zbar shared library", "libzbar", "add `libzbar0` to `base.packages:`"),
         (
             "libodd.so: cannot open shared object file: No such file or directory",
             "libodd.so",
@@ -266,6 +269,10 @@ def test_another_numpy(message: str, output: str, numpy: str, hint: str) -> None
             ("its process ended with status 3", (), None),
         ),
         (
+            raised(Cause(type="OSError", message="the library not found", frames=FRAMES)),
+            ("OSError: the library not found", ("`deep` raises it (deep/main.py:12)",), None),
+        ),
+        (
             raised(Cause(type="KeyError", message="'DISPLAY'", frames=FRAMES)),
             ("KeyError: 'DISPLAY'", ("`deep` raises it (deep/main.py:12)",), None),
         ),
@@ -351,13 +358,18 @@ def test_the_error() -> None:
     refuse([])
     one = Trouble(package="one", where="f:6:5", module="one", error="ValueError: x", lines=("a",), hint="h")
     two = Trouble(package="two", where="f:7:5", module="", error="it is not installed in the image")
-    with pytest.raises(Exception, match="cannot be imported") as caught:
+    with pytest.raises(BuildError) as caught:
         refuse(
             [
                 ("x:cpu", Checked(packages=3, troubles=(one, two))),
                 ("x:cuda", Checked(packages=1, troubles=(one,))),
             ]
         )
+    assert caught.value.hint == (
+        "after a change, `mlimage lock x` and build again; the image is built, and can be run. What needs hardware "
+        "or a display: write into its mlimage.yaml `check: {ignore: [{package: two, reason: WHY}]}`, "
+        "or `--no-check` for once"
+    )
     assert str(caught.value) == (
         "2 of the 3 dependencies of `x:cpu` cannot be imported:\n"
         "  f:6:5: `import one`: ValueError: x\n"

@@ -180,7 +180,8 @@ def refuse(failed: Sequence[tuple[str, Checked]]) -> None:
         parts.append(f"{_how_many(checked)} of `{name}` cannot be imported:")
         parts += [line for trouble in checked.troubles for line in _shown(trouble)]
     image = failed[0][0].partition(":")[0]
-    package = failed[0][1].troubles[0].package
+    troubles = [trouble for _, checked in failed for trouble in checked.troubles]
+    package = next((each for each in troubles if each.hint is None), troubles[0]).package
     raise BuildError(
         "\n".join(parts),
         hint=f"after a change, `mlimage lock {image}` and build again; the image is built, and can be run. "

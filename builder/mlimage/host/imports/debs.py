@@ -37,6 +37,12 @@ def package_of(library: str, suite: str) -> str:
     return next((name for row, name in rows.items() if stem == row.partition(".so")[0]), "")
 
 
+def is_known(stem: str) -> bool:
+    """Whether the table has a library of this name, `libmagic`, in any suite."""
+    tables = tomllib.loads(_FILE.read_text("utf-8"))
+    return any(row.partition(".so")[0] == stem for rows in tables.values() for row in rows)
+
+
 def by_policy(soname: str) -> str:
     """What Debian's policy calls the package: a digit at the end of the name is kept from the version."""
     name, _, version = soname.partition(".so")

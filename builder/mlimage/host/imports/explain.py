@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from mlimage.host.imports.debs import package_of
+from mlimage.host.imports.debs import is_known, package_of
 from mlimage.host.imports.findings import Cause, Failure, Findings, Frame
 from mlimage.lock.names import IMPORTED_AS, WELL_KNOWN
 from mlimage.spec.requirements import SpecRequirement
@@ -26,6 +26,11 @@ _NOT_OPENED: Final = re.compile(
     r"|(?:failed|unable|could not|cannot) to? ?(?:find|load|locate) (lib[\w+-]+)",
     re.IGNORECASE,
 )
+_SAID_MISSING: Final = re.compile(
+    r"(\w+) (?:shared )?library not found|(?:unable|failed) to (?:find|load) (\w+) (?:shared )?library",
+    re.IGNORECASE,
+)
+"""How programs say in their own words that they found none; what is no library's name is no match."""
 _DTYPE: Final = re.compile(r"numpy\.dtype size changed.*Expected (\d+) from C header, got (\d+)")
 _OLD_NUMPY: Final = re.compile(
     r"compiled using NumPy 1\.x|numpy\.core\.multiarray failed to import|removed in the NumPy 2\.0|"
@@ -123,10 +128,19 @@ def root_cause(failure: Failure) -> Cause | None:
 
 
 def _tells(cause: Cause) -> bool:
-    return cause.missing or any(
-        pattern.search(cause.message)
-        for pattern in (_NOT_OPENED, _DTYPE, _OLD_NUMPY, _NO_NAME, _NO_ATTRIBUTE, _NEWER_SYSTEM)
+    patterns = (_DTYPE, _OLD_NUMPY, _NO_NAME, _NO_ATTRIBUTE, _NEWER_SYSTEM)
+    return (
+        cause.missing
+        or bool(_not_opened(cause.message))
+        or any(pattern.search(cause.message) for pattern in patterns)
     )
+
+
+def _not_opened(message: str) -> list[str]:
+    """Libraries that could not be opened."""
+    said = ["lib" + next(filter(None, groups)).lower() for groups in _SAID_MISSING.findall(message)]
+    named = [next(filter(None, groups)) for groups in _NOT_OPENED.findall(message)]
+    return named + [library for library in said if is_known(library)]
 
 
 _Told = tuple[str, tuple[str, ...], str | None]
@@ -192,7 +206,7 @@ def _printed(failure: Failure) -> tuple[str, ...]:
 def _missing_libraries(cause: Cause | None, failure: Failure) -> tuple[str, ...]:
     if cause is None:
         return ()
-    named = [next(filter(None, groups)) for groups in _NOT_OPENED.findall(cause.message)]
+    named = _not_opened(cause.message)
     needed = [name for names in failure.libraries.values() if set(names) & set(named) for name in names]
     return tuple(dict.fromkeys((*named, *needed)))
 
