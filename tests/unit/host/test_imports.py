@@ -366,9 +366,9 @@ def test_the_error() -> None:
             ]
         )
     assert caught.value.hint == (
-        "after a change, `mlimage lock x` and build again; the image is built, and can be run. What needs hardware "
-        "or a display: write into its mlimage.yaml `check: {ignore: [{package: two, reason: WHY}]}`, "
-        "or `--no-check` for once"
+        "after a change, `mlimage lock x` and build again; the image is built, and can be run. What needs "
+        "hardware or a display: write into its mlimage.yaml "
+        "`check: {ignore: [{package: two, reason: WHY}]}`, or `--no-check` for once"
     )
     assert str(caught.value) == (
         "2 of the 3 dependencies of `x:cpu` cannot be imported:\n"
