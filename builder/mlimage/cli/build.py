@@ -168,7 +168,7 @@ def build(
       mlimage build --push --to ghcr.io/acme --tag latest     in CI
     """
     from mlimage.cache import default_cache
-    from mlimage.cli.built import built_json, show_built
+    from mlimage.cli.built import built_json, note_unchecked, show_built
     from mlimage.cli.remotes import Remotes
     from mlimage.cli.screen import Screen
     from mlimage.daemon.bring import bring
@@ -271,6 +271,8 @@ def build(
                     progress=screen.progress,
                 )
             )
+            if checked:
+                note_unchecked(screen, checked, planned.name)
             if checked and checked.troubles:
                 failed.append((planned.name, checked))
             trained = trained_since(planned, found.image_folder(planned.image))

@@ -49,7 +49,9 @@ def show_built(
         screen.say(f"  written   to {place}")
     if recorded:
         screen.say(f"  recorded  in {recorded}")
-    _show_checked(screen, checked, image.name)
+    if checked and checked.fresh and not checked.troubles:
+        count = checked.packages - len(checked.without_driver)
+        screen.say(f"  imported  {count} dependenc{'y' if count == 1 else 'ies'} of the spec")
     for path in built.differing[:_SHOWN]:
         screen.say(f"  not reproducible: {path}")
     if len(built.differing) > _SHOWN:
@@ -61,18 +63,14 @@ def show_built(
         )
 
 
-def _show_checked(screen: "Screen", checked: "Checked | None", name: str) -> None:
-    if checked is None:
-        return
+def note_unchecked(screen: "Screen", checked: "Checked", name: str) -> None:
+    """Say what was not imported, and why."""
     if checked.unchecked:
         screen.progress.note(f"the imports of {name} are not checked: {checked.unchecked}")
     for package, library in checked.without_driver.items():
         screen.progress.note(
             f"`{package}` is not imported: it needs `{library}`, which the host's NVIDIA driver brings"
         )
-    if checked.fresh and not checked.troubles:
-        count = checked.packages - len(checked.without_driver)
-        screen.say(f"  imported  {count} dependenc{'y' if count == 1 else 'ies'} of the spec")
 
 
 def built_json(built: "Built", brought: "Brought | None", checked: "Checked | None" = None) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from mlimage.cli import main
-from mlimage.cli.built import show_built
+from mlimage.cli.built import built_json, note_unchecked, show_built
 from mlimage.cli.screen import Screen
 from mlimage.content.entry import file_of_bytes
 from mlimage.digest import Digest
 from mlimage.engines.build import Built
 from mlimage.engines.layers import BuiltLayer
+from mlimage.host.imports.check import Checked
+from mlimage.host.imports.explain import Trouble
 from mlimage.oci.store import Store
 from support.sealing import plan_of, sealed
 
@@ -61,3 +63,39 @@ def test_a_small_layer_is_not_nothing(
         "  written   to oci-archive:demo.tar\n"
         "  recorded  in lockfiles/demo/digests.toml\n"
     )
+
+
+def test_what_is_said_of_imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = sealed(Store(tmp_path), app=[file_of_bytes("x", b"1", origin="t")])
+    built = Built(image=image, layers=(), unrecorded=())
+    checked = Checked(packages=3, fresh=True, without_driver={"cupy-cuda12x": "libcuda.so.1"})
+    note_unchecked(Screen(), checked, "demo:cuda")
+    show_built(Screen(), built, None, checked)
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1] == "  imported  2 dependencies of the spec"
+    assert err == (
+        "`cupy-cuda12x` is not imported: it needs `libcuda.so.1`, which the host's NVIDIA driver brings\n"
+    )
+    note_unchecked(Screen(), Checked(packages=1, unchecked="it is for linux/arm64"), "demo:cpu-arm64")
+    assert capsys.readouterr() == (
+        "", "the imports of demo:cpu-arm64 are not checked: it is for linux/arm64\n"
+    )  # fmt: skip
+    trouble = Trouble(
+        package="one", where="f:6:5", module="one", error="ValueError: x", lines=("a",), hint="h"
+    )
+    assert built_json(built, None, Checked(packages=1, fresh=True, troubles=(trouble,)))["imports"] == {
+        "packages": 1,
+        "unchecked": None,
+        "without_driver": {},
+        "failed": [
+            {
+                "package": "one",
+                "where": "f:6:5",
+                "module": "one",
+                "error": "ValueError: x",
+                "because": ["a"],
+                "hint": "h",
+            }
+        ],
+    }
+    assert built_json(built, None)["imports"] is None
