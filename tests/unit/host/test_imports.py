@@ -211,7 +211,7 @@ def test_releases_that_do_not_go_together(cause: Cause, line: str, hint: str) ->
     failure = raised(replace(cause, provider="new", frames=cause.frames or FRAMES), packages=NEW)
     assert told(failure)[1:] == (
         (line,),
-        f"lock releases that go together, for instance an older one: add {hint} `dependencies:`",
+        f"lock a newer `deep`, or an older `new`: add {hint} `dependencies:`, and lower the bound until it fits",
     )
 
 

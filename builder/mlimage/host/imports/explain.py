@@ -306,7 +306,10 @@ def _other_release(cause: Cause, failure: Failure, asked: Asked) -> str | None:
     except InvalidVersion:
         return None
     older = f"{provider}<{major}.{minor}" if minor else f"{provider}<{major}"
-    return f"lock releases that go together, for instance an older one: {asked.add(older, failure.package)}"
+    return (
+        f"lock a newer `{asker.package}`, or an older `{provider}`: {asked.add(older, failure.package)}, and "
+        "lower the bound until it fits"
+    )
 
 
 def _asker(cause: Cause) -> Frame | None:
