@@ -209,10 +209,8 @@ NEW = {"new": Package(version="2.4.1", requires=())}
 )
 def test_releases_that_do_not_go_together(cause: Cause, line: str, hint: str) -> None:
     failure = raised(replace(cause, provider="new", frames=cause.frames or FRAMES), packages=NEW)
-    assert told(failure)[1:] == (
-        (line,),
-        f"lock a newer `deep`, or an older `new`: add {hint} `dependencies:`, and lower the bound until it fits",
-    )
+    advice = f"lock a newer `deep`, or an older `new`: add {hint} `dependencies:`"
+    assert told(failure)[1:] == ((line,), f"{advice}, and lower the bound until it fits")
 
 
 @pytest.mark.parametrize(
