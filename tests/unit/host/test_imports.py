@@ -72,6 +72,7 @@ def told(failure: Failure, beside: Asked | None = None) -> tuple[str, tuple[str,
         ("cv2", {}, "add `opencv-python-headless` to `dependencies:`"),
         ("sklearn.linear_model", {}, "add `scikit-learn` to `dependencies:`"),
         ("pandas", {}, "add `pandas` to `dependencies:`"),
+        ("tkinter", {}, "take a base image whose python has it: `base: {image: REFERENCE}`"),
         ("gone", {}, "add the package that has `gone`, often of the same name, to `dependencies:`"),
         ("gone", {"mentioned": frozenset({"gone"})}, "add `gone` to `dependencies:`"),
         (
@@ -86,6 +87,13 @@ def test_a_missing_module(module: str, more: dict[str, object], hint: str) -> No
         f"ModuleNotFoundError: No module named '{module}'",
         (f"`deep` imports `{module}` (deep/main.py:12), which no package of the image has",),
         hint,
+    )
+
+
+def test_a_module_that_python_had() -> None:
+    assert told(raised(missing("imp")))[1:] == (
+        ("`deep` imports `imp` (deep/main.py:12), which this python has no more",),
+        "lock a newer `deep`, or take an older python",
     )
 
 

@@ -43,6 +43,14 @@ _NO_NAME: Final = re.compile(r"cannot import name '(\w+)' from (?:partially init
 _NEWER_SYSTEM: Final = re.compile(r"version `((?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found")
 _LAST_WITH: Final[Mapping[str, str]] = {"pkg_resources": "setuptools<81"}
 """Modules that releases of their package have no more, each with what has it still."""
+_ASIDE: Final = frozenset({"_tkinter", "ensurepip", "idlelib", "tkinter", "turtle", "venv"})
+"""Modules of the standard library that Debian's python3 leaves to other packages."""
+_GONE: Final = frozenset(
+    {"aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "imp", "lib2to3",
+     "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes", "smtpd", "sndhdr", "spwd", "sunau",
+     "telnetlib", "uu", "xdrlib"}
+)  # fmt: skip
+"""Modules that the standard library had: PEP 594, and what is new in Python 3.12."""
 _NOBODY: Final = ", which no package of the image has"
 _SITE: Final = re.compile(r".*/(?:site|dist)-packages/")
 
@@ -242,6 +250,16 @@ def _missing_module(error: str, module: str, cause: Cause, failure: Failure, ask
         return error, lines, _other_release(cause, failure, asked)
     lines = _asker_line(cause, failure, f"imports `{module}`", _NOBODY)
     top = module.partition(".")[0]
+    if top in _GONE:
+        asker = _asker(cause)
+        lines = _asker_line(cause, failure, f"imports `{module}`", ", which this python has no more")
+        return (
+            error,
+            lines,
+            f"lock a newer `{asker.package if asker else failure.package}`, or take an older python",
+        )
+    if top in _ASIDE:
+        return error, lines, "take a base image whose python has it: `base: {image: REFERENCE}`"
     text = _LAST_WITH.get(top) or _customary(top, cause, failure, asked.locked)
     if text:
         return error, lines, asked.add(text, failure.package)
