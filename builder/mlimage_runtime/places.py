@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from mlimage.runtime.places import data_variable
+from mlimage.runtime.places import data_variable, is_address
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def data(name: str) -> str:
@@ -25,13 +29,17 @@ def data(name: str) -> str:
     return place
 
 
-def models() -> str:
+def models() -> Path:
     """The folder where `train` writes models and `serve` reads them.
 
     Raises:
-        LookupError: nobody said where it is.
+        LookupError: nobody said where it is, or it is an address, which MLIMAGE_MODELS says.
     """
+    from pathlib import Path  # every program that asks for data alone would wait for it
+
     place = os.environ.get("MLIMAGE_MODELS")
     if not place:
         raise LookupError("nobody says where models go: run it in an image, or set MLIMAGE_MODELS")
-    return place
+    if is_address(place):
+        raise LookupError(f"models are at {place}, which is no folder: read the variable MLIMAGE_MODELS")
+    return Path(place)

@@ -27,7 +27,10 @@ def project(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Pa
     project = project_at(folder)
     image = project / "images" / IMAGE
     with (image / "mlimage.yaml").open("a") as spec:
-        spec.write("data: {events: {local: data/events, cloud: 's3://acme/events'}}\n")
+        spec.write(
+            "data: {events: {local: data/events, cloud: 's3://acme/events', at: in/events}}\n"
+            "models: {at: out, files: [scores.json]}\n"
+        )
     (image / "data/events").mkdir(parents=True)
     (image / "data/events/of-the-spec").touch()
     (folder / "mine").mkdir()
@@ -48,25 +51,83 @@ def project(tmp_path_factory: pytest.TempPathFactory, shared_cache: Cache) -> Pa
     ],
 )
 def test_where_a_program_finds_it(project: Path, options: tuple[str, ...], said: str) -> None:
-    done = subprocess.run(
-        [
-            MLIMAGE,
-            "run",
-            "--runtime",
-            "sandbox",
-            "--user",
-            "0:0",
-            *options,
-            IMAGE,
-            "--",
-            "python",
-            "-c",
-            LOOK,
-        ],
+    done = run(project, LOOK, *options)
+    assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+
+def run(project: Path, program: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = (
+        MLIMAGE,
+        "run",
+        "--runtime",
+        "sandbox",
+        "--user",
+        "0:0",
+        *options,
+        IMAGE,
+        "--",
+        "python",
+        "-c",
+        program,
+    )
+    return subprocess.run(
+        command,
         cwd=project,
         env={**os.environ, "MLIMAGE_CACHE": str(project / "cache")},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, said), done.stderr
+
+
+def test_a_program_that_reads_and_writes_beside_itself(project: Path) -> None:
+    """As most do, and nothing of it is changed."""
+    (project / "models" / IMAGE).mkdir(parents=True)
+    program = """if True:
+        import json, os
+        rows = os.listdir("in/events")
+        os.makedirs("out", exist_ok=True)
+        with open("out/model.json", "w") as model, open("scores.json", "w") as scores:
+            json.dump(rows, model), json.dump(len(rows), scores)
+        print(open("out/model.json").read(), open("scores.json").read())
+    """
+    done = run(project, program)
+    assert (done.returncode, done.stdout) == (0, '["of-the-spec"] 1\n'), done.stderr
+    assert sorted(path.name for path in (project / "models" / IMAGE).iterdir()) == [
+        "model.json",
+        "scores.json",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "line"),
+    [
+        (
+            "open('log.txt', 'w')",
+            (),
+            (
+                "the image is read-only: `models: {at: out, files: [scores.json, log.txt]}` in mlimage.yaml "
+                "lets `log.txt` be written"
+            ),
+        ),
+        (
+            "open('secret/key')",
+            (),
+            (
+                "`secret` is outside of `app.source`, and so not in the image: move it there, or mount it by "
+                "`data: {secret: {at: secret, local: ../../secret}}` in mlimage.yaml"
+            ),
+        ),
+        (
+            "open('in/events/x')",
+            ("--data", "cloud"),
+            "in this run the data `events` is at s3://acme/events: `mlimage_runtime.data('events')` says so",
+        ),
+    ],
+)
+def test_a_program_that_fails_for_a_path_is_told_why(
+    project: Path, program: str, options: tuple[str, ...], line: str
+) -> None:
+    (project / "secret").mkdir(exist_ok=True)
+    done = run(project, program, *options)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"mlimage: {line}")

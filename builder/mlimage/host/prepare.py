@@ -10,9 +10,11 @@ from mlimage.host.contract import Contract, User, parse_user
 from mlimage.host.data import find_data
 from mlimage.host.folders import default_user, models_folder
 from mlimage.host.gpus import wanted
+from mlimage.host.leftout import left_out
 from mlimage.host.request import LOOPBACK, MODELS, Health, Limits, Mount, Port, RunRequest
 from mlimage.host.terminal import is_terminal
 from mlimage.oci.model import SealedImage
+from mlimage.runtime.paths import LEFT_OUT
 from mlimage.runtime.places import mounted
 from mlimage.runtime.roles import ROLES
 from mlimage.spec.project import find_project
@@ -65,7 +67,9 @@ def prepare(
     check_role(wishes.arguments, roles.roles, image.name)
     role = wishes.arguments[0] if wishes.arguments[0] in ROLES else None
     env = dict(parse_env(wishes.env, environ))
-    folder = _project_root(wishes.project) / "images" / image.name.partition(":")[0]
+    root, name = _project_root(wishes.project), image.name.partition(":")[0]
+    folder = root / "images" / name
+    absent = left_out(root, name)
     data = find_data(wishes.data, roles, env, role=role, folder=folder)
     user = parse_user(wishes.user) if wishes.user is not None else default_user(own, contract.user)
     mounts = [
@@ -77,7 +81,7 @@ def prepare(
         image=image,
         contract=contract,
         arguments=wishes.arguments,
-        env=tuple(sorted({**data.env, **env}.items())),
+        env=tuple(sorted({**({LEFT_OUT: absent} if absent else {}), **data.env, **env}.items())),
         mounts=tuple(mounts),
         port=_port(contract, wishes, role),
         health=_health(contract, wishes, role),

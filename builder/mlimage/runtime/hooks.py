@@ -7,6 +7,7 @@ wait for that. What is set is in `switches`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -24,13 +25,22 @@ _applied: dict[str, dict[str, Any]] = {}
 
 
 def install() -> None:
-    """Watch imports from now on, where this Python descends from the image's entry point."""
+    """Watch imports and the end from now on, where this Python descends from the image's entry point."""
     if os.environ.get("MLIMAGE_SEED", "").isdecimal() and not any(
         isinstance(finder, _Watch) for finder in sys.meta_path
     ):
         sys.meta_path.insert(0, _Watch())
+        atexit.register(_end)
         for name in sorted(WATCHED & sys.modules.keys()):
             act(name, sys.modules[name])
+
+
+def _end() -> None:
+    """Say what mends an exception that nobody caught."""
+    if getattr(sys, "last_value", None) is not None:
+        from mlimage.runtime.paths import tell
+
+        tell()
 
 
 def applied() -> dict[str, dict[str, Any]]:

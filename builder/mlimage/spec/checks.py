@@ -146,7 +146,7 @@ def _places(root: Mapping, problem: _Problem) -> Iterator[Problem]:
     for steps, value in _written_places(root):
         wrong = wrong_place(value)
         if wrong:
-            if steps[0] == "data":  # the others are of a type that says so
+            if steps[:2] != ("models", "files"):  # these are of a type that says so
                 yield problem(steps, *wrong)
             continue
         place = clean_place(value)
@@ -175,19 +175,19 @@ def _places(root: Mapping, problem: _Problem) -> Iterator[Problem]:
 
 
 def _written_places(root: Mapping) -> Iterator[tuple[Path, str]]:
-    models, data = root.get("models"), root.get("data")
-    if isinstance(models, Mapping):
-        files = models.get("files")
-        steps: list[Path] = [("models", "at")]
-        steps += [
-            ("models", "files", n) for n in range(len(files.items) if isinstance(files, Sequence) else 0)
-        ]
-        yield from ((each, text) for each in steps if (text := text_at(root, each)))
+    data = root.get("data")
+    for name in ("at", "files"):
+        found = at(root, ("models", name))
+        many = found.items if isinstance(found, Sequence) else ()
+        for steps in (("models", name), *(("models", name, number) for number in range(len(many)))):
+            text = text_at(root, steps)
+            if text:
+                yield steps, text
     for key, _ in data.entries if isinstance(data, Mapping) else ():
-        each = ("data", key.text, AT)
-        text = text_at(root, each)
+        steps = ("data", key.text, AT)
+        text = text_at(root, steps)
         if text and text.strip():
-            yield each, text
+            yield steps, text
 
 
 def _platforms(root: Mapping, problem: _Problem) -> Iterator[Problem]:

@@ -53,7 +53,7 @@ def named_files(root: Mapping, folder: Path, *, shown: str) -> NamedFiles:
     if source and _is_inside(source):
         found = _find(root, ("app", "source"), source, folder, shown, problems, a_folder=True)
         if found:
-            ignore = _ignore(root, found, f"{shown}/{source}", problems)
+            ignore = ignored_by(root, found, f"{shown}/{source}", problems)
     return NamedFiles(
         requirements=requirements,
         ignore=ignore,
@@ -126,7 +126,15 @@ def _find(
     return None
 
 
-def _ignore(root: Mapping, source: Path, shown: str, problems: list[Problem]) -> tuple[str, ...]:
+def ignored_by(root: Mapping, source: Path, shown: str, problems: list[Problem]) -> tuple[str, ...]:
+    """The patterns of what stays out of the application: the spec's, or those beside it.
+
+    Args:
+        root: the document.
+        source: the application's folder.
+        shown: how messages call that.
+        problems: gets what is wrong.
+    """
     said = at(root, ("app", "ignore"))
     if isinstance(said, Sequence):
         return tuple(

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from mlimage.redact import userinfo
 from mlimage.runtime.places import mounted
@@ -99,7 +99,8 @@ Surrounding = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_WORD}$", "maxLength": 64}),
 ]
 DataPlace = Annotated[str, AfterValidator(_data_place), WithJsonSchema({"type": "string", "minLength": 1})]
-AppPlace = Annotated[str, AfterValidator(_app_place), WithJsonSchema({"type": "string", "minLength": 1})]
+_PLACE: Final = {"type": "string", "minLength": 1}
+AppPlace = Annotated[str, AfterValidator(_app_place), WithJsonSchema(_PLACE)]
 Data = Annotated[
     Annotated[tuple[DataName, ...], Tag("<names>")]
     | Annotated[dict[DataName, dict[Surrounding, DataPlace]], Tag("<places>")],
@@ -127,12 +128,18 @@ Data = Annotated[
 class Models(Part):
     """Where the program looks for models."""
 
-    at: AppPlace | None = Field(
-        default=None,
+    at: Annotated[
+        tuple[str, ...],  # judged by `checks`, which knows whether one was written or a list
+        BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+        WithJsonSchema(
+            {"anyOf": [_PLACE, {"type": "array", "items": _PLACE}]},
+        ),
+    ] = Field(
+        default=(),
         description="Folder below `app.source` to which the program writes models, and from which it reads "
-        "them. In the image it leads to `/models`; what the folder of the application has there stays out of "
-        "the image.",
-        examples=["models"],
+        "them, or several. In the image each leads to `/models`; what the folder of the application has "
+        "there stays out of the image.",
+        examples=["models", ["checkpoints", "logs"]],
     )
     files: tuple[AppPlace, ...] = Field(
         default=(),
@@ -146,7 +153,7 @@ def app_places(
     models: Models, data: tuple[str, ...] | Mapping[str, Mapping[str, str]]
 ) -> tuple[tuple[str, str], ...]:
     """The places in the application, in order, each with the path of the image that it leads to."""
-    found = {models.at: MODELS} if models.at else {}
+    found = dict.fromkeys(map(clean_place, models.at), MODELS)
     found |= {place: f"{MODELS}/{posixpath.basename(place)}" for place in models.files}
     if isinstance(data, Mapping):
         found |= {clean_place(known[AT]): mounted(name) for name, known in data.items() if AT in known}

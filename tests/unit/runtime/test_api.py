@@ -1,13 +1,14 @@
 """What programs in an image may ask for, here without one."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlimage_runtime import load_preprocess, record
+from mlimage_runtime import load_preprocess, places, record
 
 
 @pytest.fixture
@@ -54,6 +55,23 @@ def test_requests_that_json_has_not(models: Path, kept: Any) -> None:
     with pytest.raises(ValueError, match=r"JSON"):
         record(kept, "x")
     assert not (models / "golden").exists()
+
+
+def test_the_folder_of_models_is_a_path(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is taken wherever its text was."""
+    found = places.models()
+    assert (found, type(found)) == (models, type(models))
+    assert (f"{found}/x", os.path.join(found, "x")) == (f"{models}/x", f"{models}/x")  # noqa: PTH118 - as programs do
+    with open(found / "x", "w") as stream:  # noqa: PTH123 - likewise
+        stream.write("x")
+    monkeypatch.setenv("MLIMAGE_MODELS", "gs://acme/models")
+    with pytest.raises(
+        LookupError, match="models are at gs://acme/models, which is no folder: read the variable"
+    ):
+        places.models()
+    monkeypatch.delenv("MLIMAGE_MODELS")
+    with pytest.raises(LookupError, match="nobody says where models go"):
+        places.models()
 
 
 def test_preprocessing_by_name() -> None:

@@ -71,6 +71,8 @@ def test_places_in_the_application() -> None:
         ("out/model.pkl", "/models/model.pkl"),
     )
     assert app_places(Models(), ("rows",)) == ()
+    found = _spec("models: {at: [logs/, out/checkpoints]}\n")
+    assert app_places(found.models, ()) == (("logs", "/models"), ("out/checkpoints", "/models"))
 
 
 @pytest.mark.parametrize(
@@ -115,6 +117,16 @@ def test_places_in_the_application() -> None:
             "models: {files: [a/model.pkl, b/model.pkl]}\n",
             "5:31: models.files: `b/model.pkl` and `a/model.pkl` would be one file in `/models`",
             "let the program give one of them another name",
+        ),
+        (
+            "models: {at: [logs, logs/]}\n",
+            "5:21: models.at: `logs/` is the place of `models.at` already",
+            "choose another place",
+        ),
+        (
+            "models: {at: 5}\n",
+            "5:14: models.at: expected a list, not a number",
+            "write `at: [5]`",
         ),
         (
             "models: models\n",
