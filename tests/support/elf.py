@@ -1,6 +1,7 @@
 """Programs that no machine can run, and that say of themselves what real ones do."""
 
 import struct
+from collections.abc import Sequence
 
 MACHINES = {"amd64": 62, "arm64": 183}
 
@@ -17,21 +18,31 @@ def elf_program(loader: str = "/lib64/ld-linux-x86-64.so.2", *, architecture: st
 
 
 def elf_library(
-    soname: str, machine: int = MACHINES["amd64"], *, filling: bytes = b"", exports: str = ""
+    soname: str,
+    machine: int = MACHINES["amd64"],
+    *,
+    filling: bytes = b"",
+    exports: str = "",
+    needed: Sequence[str] = (),
 ) -> bytes:
     """The smallest shared library: a header, two segments, a dynamic section; no SONAME if it is empty.
 
-    With `exports`, a symbol of that name is defined, in the older table of hashes.
+    With `exports`, a symbol of that name is defined, in the older table of hashes. `needed` are names of
+    libraries that it asks for.
     """
     names = b"\0" + soname.encode() + b"\0"
     strings = names + exports.encode() + b"\0"
+    asked = []
+    for name in needed:
+        asked.append((1, len(strings)))
+        strings += name.encode() + b"\0"
     table, size = 64, 56
     dynamic = table + 2 * size
-    count = (2 if soname else 1) + (2 if exports else 0) + 1
+    count = (2 if soname else 1) + (2 if exports else 0) + len(asked) + 1
     symbols = dynamic + count * 16
     hashes = symbols + (48 if exports else 0)
     text = hashes + (20 if exports else 0)
-    entries = [(14, 1)] if soname else []
+    entries = [*asked, *([(14, 1)] if soname else [])]
     entries += [(5, text), *([(6, symbols), (4, hashes)] if exports else []), (0, 0)]
     length = text + len(strings)
     header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")

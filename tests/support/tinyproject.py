@@ -14,6 +14,7 @@ from mlimage.digest import Digest
 from mlimage.engines.build import Built, build_image
 from mlimage.engines.direct import direct
 from mlimage.engines.elsewhere import Elsewhere
+from mlimage.lock.collisions import Allowed
 from mlimage.lock.identity import check_identity
 from mlimage.lock.inputs import Inputs, Item
 from mlimage.lock.model import AssembledBase, Deb, ImageLayer, LockedPackage
@@ -33,6 +34,13 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 PLATFORM = Platform.parse({"x86_64": "linux/amd64", "aarch64": "linux/arm64"}[platform.machine()])
 LOADER = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}[PLATFORM.architecture]
 SITE = f"opt/venv/lib/python{PYTHON}/site-packages"
+
+
+def locked(name: str, path: Path, version: str = "1.0") -> LockedPackage:
+    """A wheel as a lock has it."""
+    return replace(
+        package(name, version, size=path.stat().st_size), sha256=Digest.of_file(path), file=path.name
+    )
 
 
 @dataclass
@@ -83,6 +91,7 @@ class Project:
         self.files: dict[Digest, Path] = {}
         self.packages: dict[str, LockedPackage] = {}
         self.bytecode = True
+        self.allowed: tuple[Allowed, ...] = ()
         self.inputs = FixedInputs(self.files)
         (place / "image/app").mkdir(parents=True)
         (place / "image/app/train.py").write_text("print('trained')\n")
@@ -125,14 +134,13 @@ class Project:
         return path
 
     def lock_wheel(self, name: str, path: Path, version: str = "1.0") -> None:
-        self.packages[name] = replace(
-            package(name, version, size=path.stat().st_size), sha256=self.keep(path), file=path.name
-        )
+        self.keep(path)
+        self.packages[name] = locked(name, path, version)
 
     def plan(self) -> BuildPlan:
         plan = plan_of([], image="demo")
         packages = package_layers(
-            tuple(self.packages.values()), self.base, single=1 << 20, bins=4,
+            tuple(self.packages.values()), self.base, allowed=self.allowed, single=1 << 20, bins=4,
             compression=plan.compression, bytecode=self.bytecode,
         )  # fmt: skip
         return replace(
@@ -141,6 +149,7 @@ class Project:
             python=PYTHON,
             base=self.base,
             bytecode=self.bytecode,
+            allowed=self.allowed,
             layers=(
                 base_layer(self.base, compression=plan.compression, bytecode=self.bytecode),
                 *packages,

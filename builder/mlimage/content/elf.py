@@ -12,6 +12,8 @@ _DYN: Final = 3
 _PT_LOAD: Final = 1
 _PT_DYNAMIC: Final = 2
 _PT_INTERP: Final = 3
+_DT_NULL: Final = 0
+_DT_NEEDED: Final = 1
 _DT_HASH: Final = 4
 _DT_STRTAB: Final = 5
 _DT_SYMTAB: Final = 6
@@ -29,10 +31,17 @@ MACHINES: Final = {"amd64": 62, "arm64": 183}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedLibrary:
-    """A shared library: what machine it is for, and its own name, empty where it has none."""
+    """A shared library.
+
+    Attributes:
+        machine: what it is for.
+        soname: its own name, empty where it has none.
+        needed: names of those that the dynamic loader loads before it.
+    """
 
     machine: int
     soname: str
+    needed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +78,20 @@ def read_library(stream: BinaryIO) -> SharedLibrary | None:
     found = _dynamic(stream)
     if found is None:
         return None
-    machine, segments, tags = found
-    soname = ""
-    if _DT_SONAME in tags and _DT_STRTAB in tags:
-        soname = _string(stream, segments, tags[_DT_STRTAB] + tags[_DT_SONAME])
-    return SharedLibrary(machine=machine, soname=soname)
+    machine, segments, entries = found
+    tags = dict(reversed(entries))
+    if _DT_STRTAB not in tags:
+        return SharedLibrary(machine=machine, soname="")
+    names = [
+        (tag, _string(stream, segments, tags[_DT_STRTAB] + at))
+        for tag, at in entries
+        if tag in {_DT_SONAME, _DT_NEEDED}
+    ]
+    return SharedLibrary(
+        machine=machine,
+        soname=next((name for tag, name in names if tag == _DT_SONAME), ""),
+        needed=tuple(name for tag, name in names if tag == _DT_NEEDED),
+    )
 
 
 def defines(stream: BinaryIO, symbol: str) -> bool:
@@ -85,7 +103,8 @@ def defines(stream: BinaryIO, symbol: str) -> bool:
     found = _dynamic(stream)
     if found is None:
         return False
-    _, segments, tags = found
+    _, segments, entries = found
+    tags = dict(reversed(entries))
     if not {_DT_STRTAB, _DT_SYMTAB} <= tags.keys():
         return False
     name = symbol.encode()
@@ -147,16 +166,21 @@ def _words(
     return struct.unpack(f"<{count}I", raw) if len(raw) == 4 * count else None
 
 
-def _dynamic(stream: BinaryIO) -> tuple[int, list[tuple[int, ...]], dict[int, int]] | None:
-    """Machine, segments and dynamic section, each tag's first value; None where there is none."""
+def _dynamic(stream: BinaryIO) -> tuple[int, list[tuple[int, ...]], list[tuple[int, int]]] | None:
+    """Machine, segments and the entries of the dynamic section; None where there is none."""
     found = _head(stream, {_DYN})
     if found is None:
         return None
     machine, segments = found
     for segment_type, _, offset, _, _, length, _, _ in segments:
         if segment_type == _PT_DYNAMIC:
-            dynamic = _records(_read(stream, offset, min(length, _DYNAMIC)), 16)
-            return machine, segments, dict(struct.unpack("<QQ", raw) for raw in reversed(dynamic))
+            entries = []
+            for raw in _records(_read(stream, offset, min(length, _DYNAMIC)), 16):
+                tag, value = struct.unpack("<QQ", raw)
+                if tag == _DT_NULL:
+                    break
+                entries.append((tag, value))
+            return machine, segments, entries
     return None
 
 

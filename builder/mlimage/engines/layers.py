@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache as once
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlimage.cache import Cache
 from mlimage.content.entry import Entry
 from mlimage.digest import Digest
-from mlimage.engines.collisions import Listings
 from mlimage.engines.elsewhere import Elsewhere, recorded_layers, stood_together
-from mlimage.engines.libraries import Libraries
 from mlimage.engines.links import check_links
 from mlimage.engines.own import (
     OwnLayer,
@@ -22,12 +22,13 @@ from mlimage.engines.own import (
     unstartable_scripts,
 )
 from mlimage.engines.steps import key_of_steps
+from mlimage.engines.together import Together
 from mlimage.lock.records import Record
 from mlimage.oci.model import LayerBlob
 from mlimage.oci.records import LayerRecords
 from mlimage.oci.store import Store
-from mlimage.plan.model import AppLayer, BuildPlan, Layer, PackageLayer, StepsLayer
-from mlimage.progress import Progress
+from mlimage.plan.model import AppLayer, BuildPlan, Layer, StepsLayer
+from mlimage.progress import NOTHING, Progress
 
 if TYPE_CHECKING:
     from mlimage.lock.inputs import Inputs
@@ -44,8 +45,7 @@ class Job:
         folder: the image's folder in the project.
         own: files of the layers that no lock names, by name of the layer, as they should be.
         inputs: opens what gives the locked files.
-        listings: where it is noted what the layers of packages write.
-        libraries: where it is noted which shared libraries they have.
+        together: holds the packages against each other.
         cache: where unpacked bases are kept.
         store: where the layers go.
         progress: where it is shown.
@@ -58,8 +58,7 @@ class Job:
     folder: Path
     own: Mapping[str, Sequence[Entry]]
     inputs: "Callable[[], Inputs]"
-    listings: Listings
-    libraries: Libraries
+    together: Together
     cache: Cache
     store: Store
     progress: Progress
@@ -140,15 +139,13 @@ def make_layers(
     }
     steps = [layer.name for layer in plan.layers if isinstance(layer, StepsLayer)]
     keys |= {name: key_of_steps(plan, keys, folder) for name in steps}
-    listings = Listings(cache.layers)
-    libraries = Libraries(cache.layers)
-    listed = {layer.name for layer in plan.layers if isinstance(layer, PackageLayer)}
+    together = Together(plan, cache, progress)
     checked = stood_together(plan, keys, recorded)
-
-    def can_be_checked(name: str) -> bool:
-        return name not in listed or (listings.has(keys[name]) and libraries.has(keys[name]))
-
-    known = {name: records.get(key) for name, key in keys.items() if checked or can_be_checked(name)}
+    if checked:
+        together.check_noted()
+    else:
+        together.check_at_hand()
+    known = {name: records.get(key) for name, key in keys.items()}
     again = steps if fresh else []
     blobs = {
         name: replace(blob, name=name)
@@ -158,9 +155,7 @@ def make_layers(
     away = set()
     if elsewhere:
         wanted = {
-            name: blob
-            for name, blob in recorded_layers(plan, keys, recorded).items()
-            if name not in blobs and (checked or can_be_checked(name))
+            name: blob for name, blob in recorded_layers(plan, keys, recorded).items() if name not in blobs
         }
         found = elsewhere.find([blob.blob for blob in wanted.values()]) if wanted else frozenset()
         for name, blob in wanted.items():
@@ -173,6 +168,7 @@ def make_layers(
     for app in apps:
         if ignored := said_of_app(app, folder):
             (progress.note if app in missing else progress.detail)(ignored)
+    opened = once(inputs)
     if missing:
         job = Job(
             plan=plan,
@@ -180,9 +176,8 @@ def make_layers(
             known=dict(blobs),
             folder=folder,
             own=own,
-            inputs=inputs,
-            listings=listings,
-            libraries=libraries,
+            inputs=opened,
+            together=together,
             cache=cache,
             store=store,
             progress=progress,
@@ -191,9 +186,8 @@ def make_layers(
         for name, blob in engine(job):
             records.put(keys[name], blob)
             blobs[name] = blob
-    if not checked or all(can_be_checked(name) for name in listed):
-        listings.check([(keys[name], blobs[name]) for name in sorted(listed)], store)
-        libraries.check([keys[name] for name in sorted(listed)], accelerator=plan.accelerator)
+    if not checked and not together.done:
+        together.check(partial(opened().get, task=NOTHING))
     check_links(plan, own, blobs, away=away, store=store, known=cache.layers, progress=progress)
     made = {layer.name for layer in missing}
     return tuple(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
-from threading import BoundedSemaphore, Event
+from threading import BoundedSemaphore, Event, Thread
 from typing import Protocol
 
 from mlimage.atomic import scratch_folder, temporary_folder
@@ -17,7 +17,7 @@ from mlimage.engines.fetches import Fetches, digest_of
 from mlimage.engines.layers import Job
 from mlimage.engines.sources import Compilation, base_files, library_files, package_files, wheel_files
 from mlimage.lock.inputs import Item
-from mlimage.lock.model import ImageBase
+from mlimage.lock.model import ImageBase, LockedPackage
 from mlimage.lock.root import has_root, interpreter_of, root_folder, write_image_root, write_root
 from mlimage.oci.images import measured
 from mlimage.oci.layer import pack
@@ -65,8 +65,8 @@ class Work:
         self._compiles = job.plan.bytecode and any(
             isinstance(layer, BaseLayer | LibraryLayer | PackageLayer) for layer in job.missing
         )
-        self._listings = job.listings
-        self._libraries = job.libraries
+        self._together = job.together
+        self._checked: Future[None] = Future()
         self._cache = job.cache
         self._store = job.store
         self._progress = job.progress
@@ -97,6 +97,13 @@ class Work:
             task = stack.enter_context(
                 self._progress.task(f"layers of {self._plan.name}", total=len(missing))
             )
+            packages = [
+                package for layer in missing if isinstance(layer, PackageLayer) for package in layer.packages
+            ]
+            if packages and not self._made:
+                Thread(target=self._check, args=(packages,), name="check", daemon=True).start()
+            else:
+                self._checked.set_result(None)
             base_entries = self._assemble(assembles[0], scratch) if assembles else ()
             if needs_root:
                 self._write_root(base_entries)
@@ -104,13 +111,33 @@ class Work:
                 makers.submit(self._make, layer, scratch, base_entries)
                 for layer in sorted(missing, key=_weight, reverse=True)
             ]
-            # A file that cannot be had ends the build at once, not only when a layer asks for it.
-            awaited: list[Future[Path] | Future[LayerBlob]] = [*waiting, *self._fetches.futures]
+            # A file that cannot be had ends the build at once, not only when a layer asks for it, and so do
+            # packages that cannot be together.
+            awaited: list[Future[Path] | Future[LayerBlob] | Future[None]] = [
+                *waiting,
+                *self._fetches.futures,
+                self._checked,
+            ]
             for done in as_completed(awaited):
                 blob = done.result()
                 if isinstance(blob, LayerBlob):
                     task.advance(1)
                     yield blob.name, blob
+
+    def _check(self, packages: Sequence[LockedPackage]) -> None:
+        """Hold all packages against each other when their wheels are here; layers need not wait for it."""
+        try:
+            for package in packages:
+                self._fetches.path(package)
+            fetched = frozenset(packages)
+            self._together.check(lambda package: self._fetches.path(package) if package in fetched else None)
+        except BaseException as error:  # noqa: BLE001 - it goes to whoever makes the layers
+            self._checked.set_exception(error)
+        else:
+            self._checked.set_result(None)
+
+    def _wheel(self, package: LockedPackage) -> Path:
+        return self._inputs.get(package, NOTHING)
 
     def _assemble(self, base: BaseLayer, scratch: Path) -> Sequence[Entry]:
         started = time.monotonic()
@@ -161,10 +188,7 @@ class Work:
                 root = root_folder(self._cache, layer.base)
                 return library_files(root, layer.base.installation.library, self._compilation(), scratch)
             case PackageLayer():
-                files = package_files(self._packages(layer), self._compilation(), scratch)
-                self._listings.put(layer.key, files)
-                self._libraries.put(layer.key, files)
-                return files
+                return package_files(self._packages(layer), self._compilation(), scratch)
             case RecipeLayer() | GoldenLayer():
                 return self._own[layer.name]
             case RuntimeLayer() | AppLayer() | StepsLayer() | AptLayer():
@@ -174,9 +198,14 @@ class Work:
 
     def _packages(self, layer: PackageLayer) -> Sequence[Sequence[Entry]]:
         if self._made:
-            return self._made.packages(layer)
-        wheels = [(package, self._fetches.path(package)) for package in layer.packages]
-        return wheel_files(wheels, self._plan.python)
+            packages = self._made.packages(layer)
+        else:
+            wheels = [(package, self._fetches.path(package)) for package in layer.packages]
+            packages = wheel_files(wheels, self._plan.python)
+        if layer.yields or len(packages) > 1:
+            self._checked.result()
+            return self._together.files_of(layer, packages, self._wheel)
+        return packages
 
     def _compilation(self) -> Compilation | None:
         if not self._plan.bytecode:

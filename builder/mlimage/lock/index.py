@@ -159,6 +159,21 @@ class Indexes:
                 self._http, self._cache, file.url, digest=file.sha256, size=file.size, task=task
             )
 
+    def local(self, index: str, project: str, sha256: Digest) -> Path | None:
+        """A file of this digest in a folder of this machine that stands for an index; it is not verified.
+
+        Raises:
+            FetchError: the folder cannot be read.
+            UsageError: nothing says where the index is.
+        """
+        for place in self._places_of(index):
+            if place.folder is not None:
+                found = self._projects.files(place, index, canonicalize_name(project)) or ()
+                for file in found:
+                    if file.sha256 == sha256 and file.url.startswith("file:"):
+                        return local_path(file.url)
+        return None
+
     def _places_of(self, index: str) -> tuple[Location, ...]:
         if index not in self._places:  # pip's configuration is read for the default one
             self._places[index] = self._mirrors.index(index, self._urls.get(index))

@@ -94,6 +94,21 @@ class Inputs:
         except OSError:
             return False
 
+    def at_hand(self, package: LockedPackage) -> Path | None:
+        """The verified wheel where this machine has it, in the cache or in a folder that is a mirror.
+
+        Raises:
+            FetchError: a folder cannot be read.
+            UsageError: nothing says where its index is.
+        """
+        for path in (
+            self._cache.input(package.sha256),
+            self._indexes.local(package.index, package.name, package.sha256),
+        ):
+            if path is not None and is_sound(path, package.sha256):
+                return path
+        return None
+
     def _fetch(self, item: Deb | LockedPackage, task: Task) -> None:
         failed: list[FetchError] = []
         for url in self._places(item, failed):

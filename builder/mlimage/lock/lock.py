@@ -24,6 +24,7 @@ from mlimage.lock.resolver import Resolver
 from mlimage.lock.root import interpreter_of
 from mlimage.lock.sources import Sources
 from mlimage.lock.target import target_of
+from mlimage.lock.together import check_locked
 from mlimage.lock.variants import accelerators_of, constraints_of, disagreement, disagreements
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.process import Runner
@@ -138,6 +139,7 @@ def lock_image(
         accelerator=accelerator_of(loaded.spec, tag.variant),
         variant=tag.variant,
     )
+    check_locked(loaded, lock, sources)
     return Locked(lock=lock, changes=changes(previous, lock, notes=notes), fresh=False)
 
 

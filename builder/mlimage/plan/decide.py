@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from mlimage.lock.collisions import allowed_by
 from mlimage.lock.model import Lock
 from mlimage.lock.roles import own_packages, packages_of
 from mlimage.plan.config import image_config, roles_file
@@ -41,6 +42,7 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
     spec = loaded.spec
     accelerator = accelerator_of(spec, lock.variant)
     check_accelerator(accelerator, lock.packages, variant=lock.variant)
+    allowed = allowed_by(spec)
     compression = Compression(spec.compression)
     bytecode = spec.bytecode and lock.base.platform in COMPILED
     config = image_config(spec, lock, role)
@@ -54,6 +56,7 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
             packages_of(lock, role),
             lock.base,
             own=own_packages(lock, role) if role else None,
+            allowed=allowed,
             single=spec.layers.single,
             bins=spec.layers.bins,
             compression=compression,
@@ -86,5 +89,6 @@ def plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None = None) -> BuildP
         config=config,
         compression=compression,
         bytecode=bytecode,
+        allowed=allowed,
         dockerfile=dockerfile,
     )

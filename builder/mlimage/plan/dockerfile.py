@@ -1,13 +1,17 @@
 """What a Dockerfile of the image needs to know, and why an image can be built with Docker only."""
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from graphlib import TopologicalSorter
 
 from mlimage.content.app import ALWAYS_IGNORED
 from mlimage.content.ignore import only
-from mlimage.lock.model import BaseLock, ImageBase, Lock
+from mlimage.lock.collisions import Allowed, allowed_by
+from mlimage.lock.model import BaseLock, ImageBase, Lock, LockedPackage
+from mlimage.lock.roles import packages_of
 from mlimage.lock.writer import requirements_file
+from mlimage.plan.layers import yields_of
 from mlimage.plan.model import AptLayer, BuildPlan, DockerfilePlan, Moment, RunStep
 from mlimage.spec.load import LoadedSpec
 from mlimage.spec.model import DebianBase, ImageSpec, RegistryBase, Role
@@ -39,6 +43,7 @@ def dockerfile_plan(loaded: LoadedSpec, lock: Lock, role: RoleName | None) -> Do
         ),
         template=(loaded.template.path, loaded.template.text) if loaded.template else None,
         requirements=f"lockfiles/{spec.name}/{requirements_file(replace(lock.tag, role=role))}",
+        kept=_kept(packages_of(lock, role), allowed_by(spec)),
         source=posixpath.normpath(f"{folder}/{spec.app.source}"),
         folder=folder,
         ignore=(*ALWAYS_IGNORED, *loaded.ignore, *(only(place) for place, _ in links)),
@@ -79,6 +84,15 @@ def _reference(base: DebianBase | RegistryBase, locked: BaseLock) -> str | None:
     if not isinstance(base, RegistryBase) or not isinstance(locked, ImageBase):
         return None
     return f"{base.image.partition('@')[0]}@{locked.index}"
+
+
+def _kept(packages: Sequence[LockedPackage], allowed: Sequence[Allowed]) -> tuple[str, ...]:
+    """Each after those that it loses files to others of, so that the last one that writes a file keeps it."""
+    by_name = {package.name: package for package in packages}
+    above = {name: {each.to.name for each in yields} for name, yields in yields_of(packages, allowed).items()}
+    keeping = set().union(*above.values()) if above else set()
+    order = TopologicalSorter(above).static_order()
+    return tuple(f"{name}=={by_name[name].version}" for name in reversed(tuple(order)) if name in keeping)
 
 
 def _command(role: Role) -> tuple[str, ...]:

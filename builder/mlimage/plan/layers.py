@@ -1,13 +1,22 @@
 """Which packages share a layer, and the keys by which a layer that was made before is found again."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from mlimage.digest import Digest, canonical_json
+from mlimage.lock.collisions import Allowed
 from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageBase, ImageLayer, LockedPackage
 from mlimage.lock.roles import OwnPackages
-from mlimage.plan.model import AptLayer, BaseLayer, Compression, LibraryLayer, PackageLayer, PulledLayer
+from mlimage.plan.model import (
+    AptLayer,
+    BaseLayer,
+    Compression,
+    LibraryLayer,
+    PackageLayer,
+    PulledLayer,
+    Yield,
+)
 
 SEAL_VERSION: Final = 1
 """Version of everything that turns locked inputs into the bytes of a layer: the tar writer, the choice and
@@ -151,6 +160,7 @@ def package_layers(
     base: BaseLock,
     *,
     own: OwnPackages | None = None,
+    allowed: Sequence[Allowed] = (),
     single: int,
     bins: int,
     compression: Compression,
@@ -163,10 +173,12 @@ def package_layers(
     """
     interpreter = interpreter_digests(base) if bytecode else []
     most = min(MAX_PACKAGE_LAYERS, max(1, MAX_IMAGE_LAYERS - _OWN_LAYERS - _layers_of(base)))
+    yields = yields_of(packages, allowed)
     return tuple(
         PackageLayer(
             name=name,
             packages=members,
+            yields=(mine := tuple(each for package in members for each in yields.get(package.name, ()))),
             key=Digest.of(
                 canonical_json(
                     {
@@ -176,12 +188,31 @@ def package_layers(
                         "interpreter": interpreter,
                         "wheels": [_of_wheel(package) for package in members],
                         "compression": compression,
+                        **({"yields": [_of_yield(each) for each in mine]} if mine else {}),
                     }
                 )
             ),
         )
         for name, members in _members(packages, own, single=single, bins=bins, most=most)
     )
+
+
+def yields_of(
+    packages: Sequence[LockedPackage], allowed: Sequence[Allowed]
+) -> Mapping[str, tuple[Yield, ...]]:
+    """To which others each package loses files, as the spec settles it, by name of the package."""
+    by_name = {package.name: package for package in packages}
+    found: dict[str, tuple[Yield, ...]] = {}
+    for each in allowed:
+        if each.keep in by_name:
+            for name in sorted(set(each.packages) & by_name.keys() - {each.keep}):
+                mine = Yield(package=name, to=by_name[each.keep], paths=each.paths)
+                found[name] = (*found.get(name, ()), mine)
+    return found
+
+
+def _of_yield(each: Yield) -> Sequence[object]:
+    return each.package, _of_wheel(each.to), each.paths
 
 
 def _members(

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from mlimage.digest import Digest
+from mlimage.lock.collisions import Allowed
 from mlimage.lock.model import AssembledBase, BaseLock, Deb, ImageBase, ImageLayer, LockedPackage
 from mlimage.platforms import LINUX_AMD64, Platform
 from mlimage.spec.tags import ImageTag, RoleName
@@ -67,12 +68,28 @@ class AptLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Yield:
+    """A package loses the files that another one has, too.
+
+    Attributes:
+        package: name of the package.
+        to: the one that keeps them.
+        paths: patterns of those that it loses, as in a `.dockerignore`; all where there are none.
+    """
+
+    package: str
+    to: LockedPackage
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackageLayer:
     """One large package, or a bin of small ones, in order of their names."""
 
     name: str
     packages: tuple[LockedPackage, ...]
     key: Digest
+    yields: tuple[Yield, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +215,8 @@ class DockerfilePlan:
         steps: the spec's `run:`, in its order.
         template: path and text of the user's template.
         requirements: the lock as pip reads it, relative to the project.
+        kept: `NAME==VERSION` of the packages whose files stay where others write them too, in the order in
+            which they are installed once more.
         source: the application's folder, relative to the project.
         folder: the image's folder, relative to the project.
         ignore: patterns of what stays out of the application, the usual ones first.
@@ -212,6 +231,7 @@ class DockerfilePlan:
     steps: tuple[RunStep, ...]
     template: tuple[str, str] | None
     requirements: str
+    kept: tuple[str, ...] = ()
     source: str
     folder: str
     ignore: tuple[str, ...]
@@ -251,6 +271,7 @@ class BuildPlan:
         config: run configuration.
         compression: of the layers that are made here.
         bytecode: whether `.pyc` files are made: the platform decides, never the machine that builds.
+        allowed: conflicts of packages that the spec settles.
         dockerfile: what is needed to render its Dockerfile.
     """
 
@@ -267,6 +288,7 @@ class BuildPlan:
     config: ImageConfig
     compression: Compression
     bytecode: bool
+    allowed: tuple[Allowed, ...] = ()
     dockerfile: DockerfilePlan
 
     @property

@@ -21,7 +21,8 @@ DEBS: Final = "/debs"
 """Where the context or stage `debs` has the Debian packages."""
 _REQUIREMENTS: Final = "/requirements.txt"
 _SECRETS: Final = "/run/secrets"
-_STRICT: Final = "--require-hashes --no-deps --no-cache-dir --root-user-action=ignore"
+_PLAIN: Final = "--no-deps --no-cache-dir --root-user-action=ignore"
+_STRICT: Final = f"--require-hashes {_PLAIN}"
 _NEXT: Final = " \\\n    "
 _NOT_IN_LINE: Final = re.compile(r"<<|\\\s*\Z|\A\s*[\[#-]")
 """Here-documents, a line that goes on, lists in JSON, comments and options."""
@@ -37,6 +38,12 @@ def packages_command(plan: BuildPlan) -> str:
             (
                 f"{VENV}/bin/python -m pip install --no-index --find-links={WHEELS} {_STRICT} "
                 f"--requirement={_REQUIREMENTS}"
+            ),
+            # Those whose files stay where others write them too, once more: what is installed last is there.
+            *(
+                f"{VENV}/bin/python -m pip install --force-reinstall --no-index --find-links={WHEELS} "
+                f"{_PLAIN} {shlex.quote(each)}"
+                for each in plan.dockerfile.kept
             ),
         )
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Protocol
 
 from mlimage.errors import Problem
@@ -95,6 +96,49 @@ def check_rules(root: Mapping, *, path: str, folder: str) -> Iterator[Problem]:
     yield from _twice(root, problem)
     yield from _places(root, problem)
     yield from _template(root, problem)
+    yield from _allowed(root, problem)
+
+
+def _allowed(root: Mapping, problem: _Problem) -> Iterator[Problem]:
+    """The package that is kept is one of those that conflict, and of two packages one alone is kept."""
+    entries = root.get("allow_conflicts")
+    above: dict[str, set[str]] = {}
+    for number, entry in enumerate(entries.items if isinstance(entries, Sequence) else ()):
+        named = at(entry, ("packages",))
+        names = {
+            _normal(item.value): item.value
+            for item in (named.items if isinstance(named, Sequence) else ())
+            if isinstance(item, Scalar) and isinstance(item.value, str)
+        }
+        keep = text_at(entry, ("keep",)) if isinstance(entry, Mapping) else None
+        steps = ("allow_conflicts", number, "keep")
+        if isinstance(named, Sequence) and (len(named.items) < 2 or 0 < len(names) < len(named.items)):
+            yield problem(
+                ("allow_conflicts", number, "packages"),
+                "fewer than two packages" if len(named.items) < 2 else "a package stands twice",
+                "name all that conflict, each once",
+            )
+        if not keep:
+            continue
+        if _normal(keep) not in names:
+            known = " or ".join(f"`{name}`" for name in names.values())
+            yield problem(steps, f"`{keep}` is none of the packages", f"write {known}" if known else None)
+            continue
+        for name in names.keys() - {_normal(keep)}:
+            above.setdefault(name, set()).add(_normal(keep))
+        try:
+            TopologicalSorter(above).prepare()
+        except CycleError:
+            yield problem(
+                steps,
+                f"an entry before keeps another one in place of `{keep}`",
+                "keep the same package in both",
+            )
+            return
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _indexes(root: Mapping, problem: _Problem) -> Iterator[Problem]:
@@ -113,7 +157,7 @@ def _indexes_at(root: Mapping, above: Path, problem: _Problem) -> Iterator[Probl
         for number, item in enumerate(packages.items if isinstance(packages, Sequence) else ()):
             if not isinstance(item, Scalar) or not isinstance(item.value, str):
                 continue
-            package = re.sub(r"[-_.]+", "-", item.value).lower()
+            package = _normal(item.value)
             steps = (*above, "indexes", key.text, "packages", number)
             if owner.setdefault(package, key.text) != key.text:
                 yield problem(

@@ -35,7 +35,7 @@ from mlimage.spec.fields import (
 from mlimage.spec.golden import Golden
 from mlimage.spec.part import Part
 from mlimage.spec.places import Data, Models
-from mlimage.spec.policy import Audit, Check, Determinism, Push
+from mlimage.spec.policy import AllowedConflict, Audit, Check, Determinism, Push
 
 
 class DebianBase(Part):
@@ -333,6 +333,20 @@ class ImageSpec(Part):
         description="Packages that may differ between variants, besides those that mlimage knows: the torch "
         "family, `nvidia-*`, `triton` and the like. All others are the same in every variant.",
         examples=[["bitsandbytes"]],
+    )
+    allow_conflicts: tuple[AllowedConflict, ...] = Field(
+        default=(),
+        description="Packages that may be in one image though they write the same path differently, or bring "
+        "the same shared library in two builds. Anything of this kind that is not listed here is an error.",
+        examples=[
+            [
+                {
+                    "packages": ["opencv-python", "opencv-python-headless"],
+                    "keep": "opencv-python",
+                    "reason": "both are the same OpenCV",
+                }
+            ]
+        ],
     )
     resolver: Literal["pip-compile", "uv"] = Field(
         default="pip-compile",

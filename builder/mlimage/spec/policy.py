@@ -1,4 +1,4 @@
-"""What `mlimage.yaml` says of an image's numbers, of what may leave the machine, and of audits."""
+"""What `mlimage.yaml` says of an image's numbers, of what may leave the machine, of audits and conflicts."""
 
 from typing import Literal
 
@@ -103,4 +103,30 @@ class Check(Part):
         description="Dependencies that are not imported then, because they need hardware, a display or a "
         "network. The image does not depend on it.",
         examples=[[{"package": "pyautogui", "reason": "needs a display"}]],
+    )
+
+
+class AllowedConflict(Part):
+    """A conflict of packages that does not count."""
+
+    packages: tuple[PackageName, ...] = Field(
+        description="The packages that conflict.",
+        examples=[["opencv-python", "opencv-python-headless"]],
+        json_schema_extra={"minItems": 2},
+    )
+    keep: PackageName | None = Field(
+        default=None,
+        description="The one whose files stay where several packages write the same path. The others lose "
+        "theirs. A conflict of shared libraries needs no `keep`: both stay.",
+        examples=["opencv-python"],
+    )
+    paths: tuple[Pattern, ...] = Field(
+        default=(),
+        description="Paths or patterns as in a `.dockerignore`, from the image's root, of the files that "
+        "this is about. Without this key it is about all files that the packages share.",
+        examples=[["/opt/venv/lib/python3.11/site-packages/cv2"]],
+    )
+    reason: Reason = Field(
+        description="Why it does not matter here, for who reads this later.",
+        examples=["both are the same OpenCV; ultralytics and albumentations each want one"],
     )

@@ -1,6 +1,7 @@
 """The names of shared libraries, read from hand-made ones and from real ones in wheels."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,30 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlimage.content.entry import Entry, Kind, directory, file_of_bytes, symlink
-from mlimage.content.libraries import Library, libraries
+from mlimage.content.entry import Entry, directory, file_of_bytes, symlink
+from mlimage.content.libraries import Linked, is_shared, read_linked, stem_of
 from mlimage.content.wheel import wheel_entries
-from mlimage.digest import Digest
 from support.elf import elf_library, elf_program
 from support.wheels import make_wheel
 
 SITE = "opt/venv/lib/python3.11/site-packages"
 
 
-def _names(path: str, content: bytes) -> list[str]:
-    return [each.name for each in libraries([file_of_bytes(path, content, origin="demo 1.0")])]
+def _linked(path: str, content: bytes) -> Linked | None:
+    return read_linked(file_of_bytes(path, content, origin="demo 1.0"))
 
 
 def test_libraries_of_a_wheel(tmp_path: Path) -> None:
-    cudart = elf_library("libcudart.so.13")
     wheel = make_wheel(
         tmp_path,
         "demo",
         "1.0",
         {
-            "demo.libs/libcudart.faf08d9a.so.13": cudart,
+            "demo.libs/libcudart.faf08d9a.so.13": elf_library("libcudart.so.13", needed=["libc.so.6"]),
             "demo/__init__.py": b"",
-            "demo/_C.cpython-311-x86_64-linux-gnu.so": elf_library("_C.so", exports="PyInit__C"),
+            "demo/_C.cpython-311-x86_64-linux-gnu.so": elf_library(
+                "_C.so", exports="PyInit__C", needed=["libcore.so.2", "libc.so.6"]
+            ),
             "demo/lib.cpython-311-x86_64-linux-gnu.so": elf_library("", exports="PyInit_lib"),
             "demo/libgeos.abi3.so": elf_library("libgeos.so", exports="PyModExport_libgeos"),
             "demo/lib/libc10.so": elf_library("libc10.so", exports="PyInit_c10"),
@@ -42,57 +43,101 @@ def test_libraries_of_a_wheel(tmp_path: Path) -> None:
             "demo/lib/transport.so.3": elf_library("transport.so.3"),
         },
     )
-    found = libraries(wheel_entries(wheel, python="3.11", origin="demo 1.0"))
-    assert [(each.package, each.path, each.name) for each in found] == [
-        ("demo", f"{SITE}/demo.libs/libcudart.faf08d9a.so.13", "libcudart.so.13"),
-        ("demo", f"{SITE}/demo/core.so", "libcore.so.2"),
-        ("demo", f"{SITE}/demo/lib/libc10.so", "libc10.so"),
-        ("demo", f"{SITE}/demo/lib/libplain.so", "libplain.so"),
-        ("demo", f"{SITE}/demo/lib/transport.so.3", "transport.so.3"),
-    ]
-    assert found[0].content == Digest.of(b"%d\0" % len(cudart) + cudart)
+    found = {
+        entry.path.removeprefix(f"{SITE}/"): (linked.name, linked.needed)
+        for entry in wheel_entries(wheel, python="3.11", origin="demo 1.0")
+        if (linked := read_linked(entry))
+    }
+    assert found == {
+        "demo.libs/libcudart.faf08d9a.so.13": ("libcudart.so.13", ("libc.so.6",)),
+        "demo/_C.cpython-311-x86_64-linux-gnu.so": ("", ("libcore.so.2", "libc.so.6")),
+        "demo/core.so": ("libcore.so.2", ()),
+        "demo/lib.cpython-311-x86_64-linux-gnu.so": ("", ()),
+        "demo/lib/libc10.so": ("libc10.so", ()),
+        "demo/lib/libplain.so": ("libplain.so", ()),
+        "demo/lib/transport.so.3": ("transport.so.3", ()),
+        "demo/libgeos.abi3.so": ("", ()),
+        "demo/plugin.so": ("", ()),
+    }
 
 
-def test_a_large_one_is_known_by_its_file_and_read_but_a_little() -> None:
-    class Counted(io.BytesIO):
-        def read(self, size: int | None = -1, /) -> bytes:
-            asked.append(size)
-            return super().read(size)
+@pytest.mark.parametrize(
+    ("path", "stem"),
+    [
+        ("torch/lib/libgomp.so.1", "libgomp"),
+        ("a/libomp.so", "libomp"),
+        ("a/transport.so.3", "transport"),
+        ("a/_C.abi3.so", ""),
+        ("a/lib.cpython-311-x86_64-linux-gnu.so", "lib.cpython-311-x86_64-linux-gnu"),
+        ("lib/libx.so.txt.gz", "libx"),
+        ("lib/libx.a", ""),
+        ("libx.so/inside", ""),
+    ],
+)
+def test_stems(path: str, stem: str) -> None:
+    assert stem_of(path) == stem
 
-    asked: list[int | None] = []
-    large = Entry(
-        path="a/libtorch_cpu.so", kind=Kind.FILE, mode=0o644, origin="torch 2.13.0", size=400 << 20,
-        open=lambda: Counted(elf_library("libother.so").ljust(2 << 20, b"\0")),
-    )  # fmt: skip
-    [found] = libraries([large])
-    assert (found.package, found.name, asked) == ("torch", "libtorch_cpu.so", [1 << 20])
-    module = replace(large, path="a/libx.abi3.so")
-    assert libraries([module]) == ()
+
+@pytest.mark.parametrize("path", ["a/libx.so", "a/libx.so.1", "a/_C.abi3.so"])
+def test_names_of_what_is_loaded(path: str) -> None:
+    assert is_shared(path)
+    assert not is_shared(f"{path}/inside")
+
+
+class _Counted(io.BytesIO):
+    asked = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        _Counted.asked += len(content)
+        return content
+
+
+@pytest.mark.parametrize("needed", [[], ["libc.so.6", "libm.so.6"]])
+def test_of_a_large_one_no_more_is_unpacked_than_it_takes(needed: Sequence[str]) -> None:
+    content = elf_library("libtorch_cpu.so", needed=needed).ljust(400 << 10, b"\0")
+    small = file_of_bytes("a/libtorch_cpu.so", content, origin="torch 2.13.0")
+    large = replace(small, size=400 << 20, open=lambda: _Counted(content))
+    _Counted.asked = 0
+    assert read_linked(large) == read_linked(small) == Linked(name="libtorch_cpu.so", needed=tuple(needed))
+    assert _Counted.asked <= 3 << 16
 
 
 @pytest.mark.parametrize(
     ("path", "content"),
     [
-        ("lib/libx.so.txt.gz", b""),
+        ("lib/libx.so", b"INPUT(liby.so)"),
         ("lib/libx.so", elf_program()),
-        ("lib/libx.a", elf_library("libx.so")),
-        ("lib/module.so", elf_library("", exports="PyInit_module")),
-        ("lib/lib\u00fc.so", elf_library("lib\u00fc.so", exports="PyInitU_lib_joa")),
-        ("lib/libx.so/inside", elf_library("libx.so")),
+        ("lib/libx.so", b""),
     ],
 )
-def test_what_is_none(path: str, content: bytes) -> None:
-    assert _names(path, content) == []
+def test_what_is_nothing_for_the_loader(path: str, content: bytes) -> None:
+    assert _linked(path, content) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "hook"),
+    [
+        ("lib/module.so", "PyInit_module"),
+        ("lib/module.abi3.so", "PyModExport_module"),
+        ("lib/lib\u00fc.so", "PyInitU_lib_joa"),
+    ],
+)
+def test_modules_have_no_name(path: str, hook: str) -> None:
+    assert _linked(path, elf_library("libany.so", exports=hook)) == Linked(name="", needed=())
 
 
 def test_folders_and_links_are_none() -> None:
-    assert libraries([directory("libx.so", origin="x 1"), symlink("liby.so", "libx.so", origin="x 1")]) == ()
+    assert read_linked(directory("libx.so", origin="x 1")) is None
+    assert read_linked(symlink("liby.so", "libx.so", origin="x 1")) is None
 
 
-@given(st.binary(max_size=400), st.integers(0, 300))
-def test_any_bytes_have_a_name_or_none(noise: bytes, at: int) -> None:
-    good = elf_library("libsample.so.1")
+@given(st.binary(max_size=400), st.integers(0, 300), st.booleans())
+def test_any_bytes_have_a_name_or_none(noise: bytes, at: int, large: bool) -> None:  # noqa: FBT001
+    good = elf_library("libsample.so.1", needed=["libc.so.6"])
     for content in (noise, good[:at] + noise + good[at + len(noise) :]):
-        for found in libraries([file_of_bytes("libsample.so.1", content, origin="demo 1.0")]):
-            assert isinstance(found, Library)
-            assert len(found.name) <= 4096
+        entry: Entry = file_of_bytes("libsample.so.1", content, origin="demo 1.0")
+        if large:
+            entry = replace(entry, size=17 << 20)
+        found = read_linked(entry)
+        assert found is None or len(found.name) <= 4096

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 from mlimage.atomic import PARTIAL
+from mlimage.engines.build import Built
 from mlimage.engines.direct import direct
 from mlimage.engines.layers import make_layers
 from mlimage.errors import BuildError, FetchError
+from mlimage.lock.collisions import Allowed
 from mlimage.oci.seal import seal
 from mlimage.oci.unpack import unpack_image
 from mlimage.progress import SILENT, Task, Unit
@@ -223,32 +225,123 @@ def test_two_packages_that_write_one_file(project: Project) -> None:
     for _ in range(2):
         with pytest.raises(BuildError) as caught:
             project.build()
-        assert (
-            str(caught.value)
-            == f"`one` and `two` both write `/{SITE}/one/__init__.py`, with different content"
+        assert str(caught.value) == (
+            "`demo:cpu` has packages that cannot be together:\n"
+            f"  `one` and `two` both write `/{SITE}/one/__init__.py`, with different content\n"
+            "    `one` 1.0 is in `dependencies`\n"
+            "    `two` 1.0 is in `dependencies`"
         )
     assert project.store.tags() == {}
+
+
+def test_nothing_is_made_of_packages_that_conflict(project: Project) -> None:
+    project.wheel("two", {"one/__init__.py": b"mine = True\n"})
+    for digest, path in project.files.items():
+        place = project.cache.input(digest)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+    with pytest.raises(BuildError):
+        project.build()
+    assert project.inputs.opened == 0
+    assert not project.store.folder.exists()
+
+
+def _site(project: Project, built: Built, tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    unpack_image(built.image, project.store, folder)
+    return folder / SITE
+
+
+@pytest.mark.parametrize(("keep", "other"), [("one", "two"), ("two", "one")])
+def test_the_files_of_the_package_that_is_kept(
+    project: Project, tmp_path: Path, keep: str, other: str
+) -> None:
+    before = {layer.layer.name: layer.key for layer in project.build().layers}
+    for name in ("one", "two"):
+        project.wheel(
+            name,
+            {
+                "x/a.py": f"of = {name!r}\n".encode(),
+                "x/b.py": b"",
+                f"x/{name}.py": b"",
+                "README": name.encode(),
+            },
+        )
+    project.allowed = (Allowed(packages=("one", "two"), keep=keep),)
+    built = project.build()
+    site = _site(project, built, tmp_path)
+    assert (site / "x/a.py").read_text() == f"of = {keep!r}\n"
+    assert {path.name for path in (site / "x").glob("*.py")} == {"a.py", "b.py", "one.py", "two.py"}
+    records = {
+        name: {
+            line.partition(",")[0]
+            for line in (site / f"{name}-1.0.dist-info/RECORD").read_text().splitlines()
+        }
+        for name in ("one", "two")
+    }
+    assert {"x/a.py", "x/b.py", "README", f"x/{keep}.py"} <= records[keep]
+    assert records[other] & {"x/a.py", "x/b.py", "README", f"x/{other}.py"} == {f"x/{other}.py"}
+    after = {layer.layer.name: layer.key for layer in built.layers}
+    same = {name for name, key in after.items() if before[name] == key}
+    assert same == {"base", "three", "runtime", "app"}
+    assert project.made() == []
+
+
+def test_what_no_program_can_tell_apart_passes(project: Project, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        project.wheel(name, {"README.md": name.encode(), "tests/test_it.py": f"assert {name!r}\n".encode()})
+    built = project.build()
+    site = _site(project, built, tmp_path)
+    assert ((site / "README.md").read_text(), (site / "tests/test_it.py").read_text()) == (
+        "two",
+        "assert 'two'\n",
+    )
+
+
+def test_an_entry_that_settles_nothing_is_said_at_each_build(project: Project) -> None:
+    project.allowed = (Allowed(packages=("one", "two"), keep="one", paths=("/opt/**",)),)
+    for _ in range(2):
+        watched = Watched()
+        project.build(progress=watched)
+        [said] = [event for event in watched.events if "allow_conflicts" in event]
+        assert said == (
+            "warning: `allow_conflicts` has `one` and `two`, and nothing of theirs conflicts in `demo:cpu` "
+            "at `/opt/**`"
+        )
 
 
 def test_two_packages_with_one_shared_library(project: Project) -> None:
     for name in ("one", "two"):
-        project.wheel(name, {f"{name}/libx.so": elf_library("libx.so.1", filling=name.encode())})
+        project.wheel(
+            name,
+            {
+                f"{name}/libx.so": elf_library("libx.so.1", filling=name.encode()),
+                f"{name}/_C.so": elf_library("", exports="PyInit__C", needed=["libx.so.1"]),
+            },
+        )
     for _ in range(2):
         with pytest.raises(BuildError) as caught:
             project.build()
         assert str(caught.value) == (
-            "`one` and `two` both have the shared library `libx.so.1`, with different content: "
-            f"`/{SITE}/one/libx.so` and `/{SITE}/two/libx.so`"
+            "`demo:cpu` has packages that cannot be together:\n"
+            "  `one` and `two` both have the shared library `libx.so.1`, with different content: "
+            f"`/{SITE}/one/libx.so` and `/{SITE}/two/libx.so`; what needs it, as `/{SITE}/one/_C.so`, gets "
+            "the one that is loaded first\n"
+            "    `one` 1.0 is in `dependencies`\n"
+            "    `two` 1.0 is in `dependencies`"
         )
     assert project.store.tags() == {}
 
 
-def test_a_layer_whose_libraries_are_not_noted_is_made_again(project: Project) -> None:
-    built = project.build()
-    [layer] = [layer for layer in built.layers if layer.layer.name == "two"]
-    (project.cache.layers / f"{layer.key.hex}.sonames").unlink()
-    assert project.made() == ["two"]
+def test_wheels_are_read_again_where_nothing_is_noted_of_them(project: Project) -> None:
+    project.build()
+    [noted] = project.cache.layers.glob("*.together")
+    noted.unlink()
+    shutil.rmtree(project.cache.metadata)
+    project.inputs.given.clear()
     assert project.made() == []
+    assert project.inputs.given == ["one", "three", "two"]
 
 
 def test_a_blob_that_vanishes_is_made_again(project: Project) -> None:

@@ -296,3 +296,24 @@ def test_processes_do_not_disturb_each_other(first: WebServer, tmp_path: Path) -
             process.communicate(b"")
         assert [process.wait(60) for process in running] == [0, 0, 0]
     assert [path.name for path in (tmp_path / "inputs").rglob("*") if path.is_file()] == [deb().sha256.hex]
+
+
+def test_what_is_at_hand_is_given_without_a_request(
+    tmp_path: Path, wheels: Inputs, http: Http, said: Recorder, first: WebServer, second: WebServer
+) -> None:
+    path = make_wheel(tmp_path / "folder", "demo", "1.0", {})
+    wheel = package(path.read_bytes())
+    assert wheels.at_hand(wheel) is None
+    assert (first.requests, second.requests) == ([], [])
+    folder = make_inputs(tmp_path / "cache", http, said, first.index, path.parent.as_uri())
+    assert folder.at_hand(wheel) == path
+    assert first.requests == []
+    kept = Cache(tmp_path / "cache").input(wheel.sha256)
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"damaged")
+    assert folder.at_hand(wheel) == path
+    kept.write_bytes(path.read_bytes())
+    assert wheels.at_hand(wheel) == kept
+    path.write_bytes(b"another")
+    kept.unlink()
+    assert folder.at_hand(wheel) is None

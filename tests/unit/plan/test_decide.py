@@ -285,3 +285,19 @@ def test_an_image_without_such_places_says_nothing_of_them() -> None:
     [app] = [layer for layer in plan(_loaded(), lock()).layers if isinstance(layer, AppLayer)]
     assert json.loads(app.roles).keys() == {"data", "determinism", "env", "serve", "train"}
     assert app.links == ()
+
+
+def test_packages_are_kept_in_the_order_in_which_the_last_one_wins() -> None:
+    entries = "[{packages: [A.a, b], keep: A.a, reason: r}, {packages: [b, c], keep: b, reason: r}]"
+    loaded = _loaded(SPEC + f"allow_conflicts: {entries}\n".encode())
+    packages = [package(name) for name in ("a-a", "b", "c")]
+    planned = plan(loaded, lock(packages))
+    assert planned.dockerfile.kept == ("b==1.0", "a-a==1.0")
+    layers = {layer.name: layer for layer in planned.layers if isinstance(layer, PackageLayer)}
+    assert {name: [each.to.name for each in layer.yields] for name, layer in layers.items()} == {
+        "a-a": [],
+        "b": ["a-a"],
+        "c": ["b"],
+    }
+    assert [each.keep for each in planned.allowed] == ["a-a", "b"]
+    assert plan(loaded, lock(packages[1:])).dockerfile.kept == ("b==1.0",)

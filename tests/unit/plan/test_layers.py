@@ -5,6 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlimage.digest import Digest
+from mlimage.lock.collisions import Allowed
 from mlimage.lock.model import ImageBase, LockedPackage
 from mlimage.plan.layers import (
     MAX_IMAGE_LAYERS,
@@ -27,6 +29,26 @@ def _layers(*packages: LockedPackage, bytecode: bool = True) -> tuple[PackageLay
 def test_few_packages_have_a_layer_each_in_order_of_their_names() -> None:
     found = partition([package("scipy"), package("numpy")], single=4_000_000, bins=16)
     assert [name for name, _ in found] == ["numpy", "scipy"]
+
+
+def test_a_package_that_loses_files_depends_on_the_one_that_keeps_them() -> None:
+    a, b, c = package("a"), package("b"), package("c")
+    plain = {layer.name: layer.key for layer in _layers(a, b, c)}
+
+    def keys(*allowed: Allowed, other: LockedPackage = a) -> dict[str, Digest]:
+        layers = package_layers(
+            [other, b, c], base(), allowed=allowed, single=1, bins=16, compression=Compression.GZIP,
+            bytecode=True,
+        )  # fmt: skip
+        return {layer.name: layer.key for layer in layers}
+
+    settled = Allowed(packages=("a", "b"), keep="a")
+    found = keys(settled)
+    assert {name for name in found if found[name] != plain[name]} == {"b"}
+    assert keys(settled, other=package("a", "2.0"))["b"] != found["b"]
+    assert keys(replace(settled, paths=("x",)))["b"] != found["b"]
+    for allowed in (Allowed(packages=("a", "b")), Allowed(packages=("a", "z"), keep="z")):
+        assert keys(allowed) == plain
 
 
 def test_many_packages_share_bins_and_the_largest_stay_alone() -> None:

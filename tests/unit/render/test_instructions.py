@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from mlimage.errors import UsageError
 from mlimage.plan.model import Moment, RunStep
-from mlimage.render.instructions import app_words, copy_app, in_history, normal, pairs, run_step, wheels_run
+from mlimage.render.instructions import (
+    app_words,
+    copy_app,
+    in_history,
+    normal,
+    packages_command,
+    packages_run,
+    pairs,
+    run_step,
+    wheels_run,
+)
 from support.sealing import plan_of
 
 
@@ -135,6 +145,18 @@ def test_indexes_are_words_of_a_shell() -> None:
         "       --extra-index-url='https://b/$(c)'\"'\"'' \\\n"
         "       --no-cache-dir --only-binary=:all: --dest=/wheels --requirement=/requirements.txt"
     )
+
+
+def test_packages_that_are_kept_are_installed_once_more() -> None:
+    plan = plan_of(["app"])
+    before = packages_command(plan)
+    plan = replace(plan, dockerfile=replace(plan.dockerfile, kept=("b==1.0", "a==2!1.0+cpu")))
+    assert packages_command(plan) == before + "".join(
+        " && /opt/venv/bin/python -m pip install --force-reinstall --no-index --find-links=/wheels --no-deps "
+        f"--no-cache-dir --root-user-action=ignore {each}"
+        for each in ("b==1.0", "'a==2!1.0+cpu'")
+    )
+    assert packages_run(plan).count("--force-reinstall") == 2
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -39,6 +39,7 @@ from mlimage.plan.model import (
     RecipeLayer,
     RuntimeLayer,
 )
+from mlimage.progress import NOTHING
 from mlimage.render.dockerfile import render
 
 if TYPE_CHECKING:
@@ -119,6 +120,13 @@ class DockerEngine:
         with job.progress.task("sorting what BuildKit built into layers"):
             output = read_output(build.output, below=len(layers))
             made = recut(plan, output, folders=_folders_of_runtime(job))
+        made = replace(
+            made,
+            by_package={
+                name: job.together.as_in_wheels(name, entries, partial(job.inputs().get, task=NOTHING))
+                for name, entries in made.by_package.items()
+            },
+        )
         check_app(plan, made, job.own)
         if made.incapable:
             files = ", ".join(f"`/{path}`" for path in made.incapable)
@@ -139,6 +147,7 @@ def _folders(job: "Job", scratch: Path) -> dict[str, str]:
     with ExitStack() as stack:
         stack.callback(stop.set)
         stack.enter_context(fetches.begun([*debs, *wheels]))
+        job.together.check(fetches.path)
         contexts = {
             "pip": pip_context(scratch / "pip"),
             "runtime": runtime_context(_runtime(job), scratch / "runtime"),

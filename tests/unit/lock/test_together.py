@@ -1,0 +1,145 @@
+"""What is said of packages that cannot be together."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from mlimage.errors import BuildError, ResolveError
+from mlimage.lock.collisions import Allowed, Conflict, Verdict
+from mlimage.lock.model import LockedPackage
+from mlimage.lock.together import refuse_conflicts, unused_text
+from support.locks import package
+
+
+def _package(name: str, *required_by: str, size: int = 10) -> LockedPackage:
+    return replace(package(name, size=size), required_by=required_by)
+
+
+def _refused(
+    packages: Sequence[LockedPackage], *conflicts: tuple[str, str], kept: bool = True, settled: bool = True
+) -> BuildError:
+    by_name = {each.name: each for each in packages}
+    verdict = Verdict(
+        conflicts=tuple(
+            Conflict(
+                first=by_name[first],
+                second=by_name[second],
+                what="both write `/x`",
+                kept=kept,
+                settled=settled,
+            )
+            for first, second in conflicts
+        ),
+        passed={},
+        unused=(),
+        complete=True,
+    )
+    with pytest.raises(BuildError) as error:
+        refuse_conflicts(verdict, packages, image="demo:cpu", error=BuildError)
+    return error.value
+
+
+def test_who_asks_for_each_and_what_settles_it() -> None:
+    error = _refused(
+        [
+            _package("albumentations", "-r requirements.txt"),
+            _package("albucore", "albumentations"),
+            _package("cv", "imgaug", size=20),
+            _package("cv-headless", "albucore", "albumentations"),
+            _package("imgaug", "-r train.dependencies"),
+        ],
+        ("cv", "cv-headless"),
+    )
+    assert str(error) == (
+        "`demo:cpu` has packages that cannot be together:\n"
+        "  `cv` and `cv-headless` both write `/x`\n"
+        "    `cv` 1.0 is asked for by `imgaug`, in `train.dependencies`\n"
+        "    `cv-headless` 1.0 is asked for by `albumentations`, in `requirements.txt`"
+    )
+    assert error.hint == (
+        "remove `albumentations` from `requirements.txt`, or ask for other releases of them, or say in the "
+        "spec why it does not matter: `allow_conflicts: [{packages: [cv, cv-headless], keep: cv, "
+        'reason: "…"}]`'
+    )
+
+
+def test_the_shortest_way_is_named_and_as_little_as_may_be_is_removed() -> None:
+    error = _refused(
+        [
+            _package("a", "-r dependencies", "b"),
+            _package("b", "c", "d"),
+            _package("c", "-r dependencies"),
+            _package("d", "-r serve.dependencies"),
+            _package("x", "a"),
+            _package("y", "b", size=30),
+        ],
+        ("x", "y"),
+        kept=False,
+    )
+    assert str(error).splitlines()[2:] == [
+        "    `x` 1.0 is asked for by `a`, in `dependencies`",
+        "    `y` 1.0 is asked for by `b`, that by `c`, in `dependencies`",
+    ]
+    assert error.hint == (
+        "remove `c` from `dependencies` and `d` from `serve.dependencies`, or ask for other releases of "
+        'them, or say in the spec why it does not matter: `allow_conflicts: [{packages: [x, y], reason: "…"}]`'
+    )
+
+
+def test_several_conflicts_are_said_and_settled_at_once() -> None:
+    packages = [_package(name, "-r dependencies") for name in "abc"]
+    error = _refused(packages, ("a", "b"), ("a", "c"))
+    assert str(error).count("both write") == 2
+    assert error.hint == (
+        "remove `b` from `dependencies`, or ask for other releases of them, or say in the spec why it does "
+        'not matter: `allow_conflicts: [{packages: [a, b], keep: a, reason: "…"}, {packages: [a, c], '
+        'keep: a, reason: "…"}]`'
+    )
+
+
+def test_what_nobody_can_settle() -> None:
+    packages = [_package("a", "-r dependencies"), _package("b", "-r dependencies")]
+    error = _refused(packages, ("a", "b"), settled=False)
+    assert error.hint == "remove `b` from `dependencies`, or ask for other releases of them"
+
+
+def test_what_many_ask_for_is_not_to_be_removed() -> None:
+    many = [_package(f"m{number}", "-r dependencies") for number in range(4)]
+    packages = [*many, *(_package(name, *(each.name for each in many)) for name in "ab"), _package("z")]
+    error = _refused(packages, ("a", "b"), settled=False)
+    assert error.hint == "ask for other releases of them"
+    assert "`z` 1.0 is asked for by nobody that is known" in str(_refused(packages, ("a", "z")))
+
+
+def test_where_it_stands() -> None:
+    packages = [_package("a", "-r dependencies"), _package("b", "-r dependencies")]
+    verdict = Verdict(
+        conflicts=(Conflict(first=packages[0], second=packages[1], what="both", kept=True),),
+        passed={},
+        unused=(),
+        complete=False,
+    )
+    with pytest.raises(ResolveError) as error:
+        refuse_conflicts(
+            verdict, packages, image="demo:cpu", error=ResolveError, places={"a": "x:1:1", "b": "x:2:1"}
+        )
+    assert error.value.where == "x:2:1"
+
+
+def test_nothing_is_said_of_packages_that_can_be_together() -> None:
+    verdict = Verdict(conflicts=(), passed={"x": ("a", "b")}, unused=(), complete=True)
+    refuse_conflicts(verdict, [], image="demo:cpu", error=BuildError)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "text"),
+    [
+        (Allowed(packages=("a", "b")), ""),
+        (Allowed(packages=("a", "b"), keep="a", paths=("/x", "/y")), " at `/x`, `/y`"),
+    ],
+)
+def test_an_entry_that_settles_nothing(allowed: Allowed, text: str) -> None:
+    assert unused_text(allowed, "demo:cpu") == (
+        f"`allow_conflicts` has `a` and `b`, and nothing of theirs conflicts in `demo:cpu`{text}"
+    )
