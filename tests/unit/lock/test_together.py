@@ -83,7 +83,8 @@ def test_the_shortest_way_is_named_and_as_little_as_may_be_is_removed() -> None:
     ]
     assert error.hint == (
         "remove `c` from `dependencies` and `d` from `serve.dependencies`, or ask for other releases of "
-        'them, or say in the spec why it does not matter: `allow_conflicts: [{packages: [x, y], reason: "…"}]`'
+        "them, or say in the spec why it does not matter: `allow_conflicts: [{packages: [x, y], "
+        'reason: "…"}]`'
     )
 
 
