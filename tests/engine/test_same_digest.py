@@ -1,6 +1,8 @@
 """The test that carries the product: both engines, on every Docker, give the same image to the bit."""
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from mlimage.oci.store import Store
 from mlimage.verify.diff.compare import compare_images
 from mlimage.verify.diff.explain import explain
 from support.building import WITH_DOCKER, build, project_at
-from support.machine import ROOT, Engine
+from support.machine import ROOT, Engine, share_fetched
+from support.steps import project_of
+from support.wheels import make_wheel
 
 pytestmark = pytest.mark.network
 
@@ -37,3 +41,37 @@ def test_docker_gives_the_image_that_direct_gives(
             in_store(resolve(store, image), store) for store in (Store(other.store), Store(warm_cache.store))
         )
         pytest.fail(explain(compare_images(direct, docker, deep=True)))
+
+
+@pytest.mark.engine
+def test_packages_that_conflict_are_settled_alike(
+    locked_steps: Path, tmp_path: Path, warm_cache: Cache, docker_host: str
+) -> None:
+    """pip installs them in the order of their names backwards, and so has to install this one again."""
+    keep = "two-of-two"
+    environ = {**os.environ, "DOCKER_HOST": docker_host, "MLIMAGE_MIRROR_OWN": str(tmp_path / "wheels")}
+    names = ["one-of-two", "two-of-two"]
+    for name in names:
+        files = {"shared.py": f"of = {name!r}\n".encode(), "README.md": name.encode(), "x/y.bin": b"same"}
+        make_wheel(tmp_path / "wheels", name, "1.0", files)
+    project = project_of(locked_steps, tmp_path / "project", warm_cache, environ)
+    keys: dict[str, object] = {
+        "indexes": {"own": {"url": "https://packages.example.com/simple", "packages": names}},
+        "variants": {"cpu": {"dependencies": names}},
+    }
+    project.write([], **keys)
+    refused = project.run("lock")
+    assert refused.returncode == 5
+    assert "`one-of-two` and `two-of-two` both write `/opt/venv/lib/python3.11/site-packages/shared.py`" in (
+        refused.stderr
+    )
+    project.write([], allow_conflicts=[{"packages": names, "keep": keep, "reason": "a test"}], **keys)
+    locked = project.run("lock")
+    assert locked.returncode == 0, locked.stderr
+    other = Cache(tmp_path / "direct")
+    other.root.mkdir()
+    share_fetched(warm_cache, other)
+    direct = replace(project, cache=other).build("--engine", "direct")
+    assert project.build("--engine", "docker", "--no-cache")["digest"] == direct["digest"]
+    script = f"import shared, importlib.metadata as m; print(shared.of, *(len(m.files(n)) for n in {names}))"
+    assert project.inside(f'python -c "{script}"') == f"{keep} 4 7\n"

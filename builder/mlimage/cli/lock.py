@@ -166,6 +166,7 @@ def _lock(
     from mlimage.lock.shared import Shared
     from mlimage.lock.sources import Sources
     from mlimage.lock.text import write_lock
+    from mlimage.lock.together import never_together
     from mlimage.oci.images import RegistryImages
     from mlimage.platforms import native_platform
     from mlimage.process import run
@@ -214,6 +215,9 @@ def _lock(
                 _show(screen, each, first=each.lock.tag not in previous, others=others, written=written)
                 others.append(each.lock)
                 results.append(_result(each, written))
+            locks = {**previous, **{each.lock.tag: each.lock for each in locked}}
+            for warning in never_together(loaded, locks.values()):
+                screen.warn(warning)
     if json:
         screen.json(results)
     if failed:

@@ -69,7 +69,12 @@ class Together:
             self._passed = verdict.passed
             if verdict.complete:
                 self._done = True
-                unused = [unused_text(each, self._plan.name) for each in verdict.unused]
+                here = {package.name for package in self._packages}
+                unused = [
+                    unused_text(each, self._plan.name)
+                    for each in verdict.unused
+                    if len(here.intersection(each.packages)) > 1  # else another variant may have them
+                ]
                 note(self._place(), canonical_json({"passed": self._passed, "unused": unused}))
                 self._say(unused)
 

@@ -1,6 +1,6 @@
 """Refuses the packages of one image that conflict, and says who asks for each and what settles it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -76,11 +76,24 @@ def check_locked(loaded: LoadedSpec, lock: Lock, sources: Sources) -> None:
         refuse_conflicts(verdict, packages, image=image, error=ResolveError, places=places)
 
 
+def never_together(loaded: LoadedSpec, locks: Iterable[Lock]) -> tuple[str, ...]:
+    """What to say of entries of `allow_conflicts` of whose packages no lock of the image has two."""
+    there = [{package.name for package in lock.packages} for lock in locks]
+    return tuple(
+        f"`allow_conflicts` has {_names(each)}, which are not together in any lock of `{loaded.spec.name}`"
+        for each in allowed_by(loaded.spec)
+        if all(len(names.intersection(each.packages)) < 2 for names in there)
+    )
+
+
 def unused_text(allowed: Allowed, image: str) -> str:
     """What to say of an entry of `allow_conflicts` that settles nothing."""
-    names = " and ".join(f"`{name}`" for name in allowed.packages)
     paths = f" at {', '.join(f'`{path}`' for path in allowed.paths)}" if allowed.paths else ""
-    return f"`allow_conflicts` has {names}, and nothing of theirs conflicts in `{image}`{paths}"
+    return f"`allow_conflicts` has {_names(allowed)}, and nothing of theirs conflicts in `{image}`{paths}"
+
+
+def _names(allowed: Allowed) -> str:
+    return " and ".join(f"`{name}`" for name in allowed.packages)
 
 
 def _asked(package: LockedPackage, by_name: Mapping[str, LockedPackage]) -> str:

@@ -2,14 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mlimage.cache import Cache
 from mlimage.errors import BuildError, ResolveError
 from mlimage.lock.collisions import Allowed, Conflict, Verdict
-from mlimage.lock.model import LockedPackage
-from mlimage.lock.together import refuse_conflicts, unused_text
-from support.locks import package
+from mlimage.lock.model import Lock, LockedPackage
+from mlimage.lock.sources import Sources
+from mlimage.lock.together import check_locked, never_together, refuse_conflicts, unused_text
+from mlimage.progress import SILENT
+from mlimage.spec.load import LoadedSpec, parse_spec
+from mlimage.spec.requirements import SpecRequirement
+from support.locks import lock, package
+from support.tinyproject import locked
+from support.wheels import make_wheel
 
 
 def _package(name: str, *required_by: str, size: int = 10) -> LockedPackage:
@@ -144,3 +152,88 @@ def test_an_entry_that_settles_nothing(allowed: Allowed, text: str) -> None:
     assert unused_text(allowed, "demo:cpu") == (
         f"`allow_conflicts` has `a` and `b`, and nothing of theirs conflicts in `demo:cpu`{text}"
     )
+
+
+SPEC = b"""\
+name: demo
+python: "3.11"
+base: {debian: bookworm}
+train: {command: python train.py, dependencies: [two]}
+serve: {command: python serve.py}
+dependencies: [one]
+"""
+SETTLED = SPEC + b"allow_conflicts: [{packages: [One, two], keep: two, reason: r}]\n"
+
+
+def _loaded(text: bytes = SPEC) -> LoadedSpec:
+    requirements = tuple(
+        SpecRequirement(text=name, place=place, path="images/demo/mlimage.yaml", line=line, column=3)
+        for name, place, line in (("one", "dependencies", 6), ("two", "train.dependencies", 4))
+    )
+    spec = parse_spec(text, path="images/demo/mlimage.yaml", folder="demo")
+    return LoadedSpec(spec=spec, requirements=requirements, ignore=())
+
+
+def _locked(folder: Path) -> Lock:
+    packages = []
+    for name, place in (("one", "-r dependencies"), ("two", "-r train.dependencies")):
+        path = make_wheel(folder, name, "1.0", {"x.py": f"of = {name!r}\n".encode()})
+        packages.append(replace(locked(name, path), required_by=(place,)))
+    return lock(packages)
+
+
+def _check(loaded: LoadedSpec, made: Lock, folder: Path, cache: Path) -> None:
+    environ = {"MLIMAGE_MIRROR_DEFAULT": str(folder), "HOME": str(cache)}
+    with Sources(loaded.spec, "cpu", cache=Cache(cache), environ=environ, progress=SILENT) as sources:
+        check_locked(loaded, made, sources)
+
+
+def test_what_a_folder_has_is_refused_when_it_is_locked(tmp_path: Path) -> None:
+    made = _locked(tmp_path / "wheels")
+    for _ in range(2):
+        with pytest.raises(ResolveError) as error:
+            _check(_loaded(), made, tmp_path / "wheels", tmp_path / "cache")
+        assert str(error.value) == (
+            f"images/demo/mlimage.yaml:4:3: `{made.image}:cpu` has packages that cannot be together:\n"
+            "  `one` and `two` both write `/opt/venv/lib/python3.11/site-packages/x.py`, with different "
+            "content\n"
+            "    `one` 1.0 is in `dependencies`\n"
+            "    `two` 1.0 is in `train.dependencies`"
+        )
+    assert not (tmp_path / "cache/inputs").exists()
+
+
+def test_what_the_hint_says_is_right(tmp_path: Path) -> None:
+    made = _locked(tmp_path / "wheels")
+    with pytest.raises(ResolveError) as error:
+        _check(_loaded(), made, tmp_path / "wheels", tmp_path / "cache")
+    removed, _, entry = str(error.value.hint).rpartition(": `")
+    assert removed.startswith("remove `two` from `train.dependencies`, or ")
+    _check(_loaded(SPEC + f"{entry[:-1]}\n".encode()), made, tmp_path / "wheels", tmp_path / "cache")
+    _check(_loaded(), replace(made, packages=made.packages[:1]), tmp_path / "wheels", tmp_path / "cache")
+
+
+def test_images_of_roles_are_looked_at_each(tmp_path: Path) -> None:
+    made = _locked(tmp_path / "wheels")
+    one, two = made.packages
+    apart = replace(made, packages=(replace(one, required_by=("-r serve.dependencies",)), two))
+    split = _loaded(SPEC + b"split: true\n")
+    _check(split, apart, tmp_path / "wheels", tmp_path / "cache")
+    with pytest.raises(ResolveError, match=r"`[a-z]+:cpu-train` has packages that cannot be together:"):
+        _check(split, made, tmp_path / "wheels", tmp_path / "cache")
+
+
+def test_what_is_not_at_hand_is_not_fetched(tmp_path: Path) -> None:
+    made = _locked(tmp_path / "wheels")
+    (tmp_path / "wheels/two-1.0-py3-none-any.whl").unlink()
+    _check(_loaded(), made, tmp_path / "wheels", tmp_path / "cache")
+
+
+def test_an_entry_of_packages_that_are_never_together(tmp_path: Path) -> None:
+    made = _locked(tmp_path / "wheels")
+    alone = replace(made, packages=made.packages[:1])
+    assert never_together(_loaded(SETTLED), [alone, made]) == ()
+    assert never_together(_loaded(SETTLED), [alone]) == (
+        "`allow_conflicts` has `one` and `two`, which are not together in any lock of `demo`",
+    )
+    assert never_together(_loaded(), [alone]) == ()
