@@ -25,7 +25,7 @@ class Cache:
 
     ====================  =========================================================================
     `inputs/sha256/…`     fetched wheels and debs, each named by the digest of its bytes
-    `metadata/…`          metadata of wheels, by the wheel's digest
+    `metadata/…`          metadata of wheels, and what they install, by the wheel's digest
     `roots/<digest>/`     unpacked bases, whose interpreters resolve and compile
     `bytecode/<digest>/`  what the interpreter of an unpacked base imports to resolve, compiled
     `layers/<key>.json`   what a layer plan gave: diff_id, digest and sizes, by the key of its inputs

@@ -67,6 +67,9 @@ class Together:
             refuse_conflicts(verdict, self._packages, image=self._plan.name, error=BuildError)
             refuse_cuda(self._packages, contents, accelerator=self._plan.accelerator)
             self._passed = verdict.passed
+            for path, names in verdict.passed.items():
+                several = " and ".join(f"`{name}`" for name in names)
+                self._progress.detail(f"{several} write `/{path}` differently, and no program needs either")
             if verdict.complete:
                 self._done = True
                 here = {package.name for package in self._packages}

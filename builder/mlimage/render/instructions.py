@@ -59,7 +59,11 @@ def packages_run(plan: BuildPlan) -> str:
     )
     first, *rest = packages_command(plan).split(" && ")
     commands = [first, *(f"&& {each}" for each in rest)]
-    return _NEXT.join((*mounts, *commands)).replace(_STRICT, f"\\\n       {_STRICT}")
+    text = _NEXT.join((*mounts, *commands))
+    for options in (f" {_STRICT}", f"={WHEELS} {_PLAIN}"):
+        before, _, after = options.partition(" ")
+        text = text.replace(options, f"{before} \\\n       {after}")
+    return text
 
 
 def debs_command() -> str:

@@ -156,7 +156,14 @@ def test_packages_that_are_kept_are_installed_once_more() -> None:
         f"--no-cache-dir --root-user-action=ignore {each}"
         for each in ("b==1.0", "'a==2!1.0+cpu'")
     )
-    assert packages_run(plan).count("--force-reinstall") == 2
+    assert packages_run(plan).endswith(
+        " \\\n"
+        "    && /opt/venv/bin/python -m pip install --force-reinstall --no-index --find-links=/wheels \\\n"
+        "       --no-deps --no-cache-dir --root-user-action=ignore b==1.0 \\\n"
+        "    && /opt/venv/bin/python -m pip install --force-reinstall --no-index --find-links=/wheels \\\n"
+        "       --no-deps --no-cache-dir --root-user-action=ignore 'a==2!1.0+cpu'"
+    )
+    assert " ".join(packages_run(plan).replace("\\\n", " ").split()).endswith(packages_command(plan))
 
 
 @pytest.mark.parametrize(
