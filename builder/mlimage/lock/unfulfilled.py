@@ -72,7 +72,7 @@ def unfulfilled(situation: Situation) -> ResolveError | None:
         return _error(found[0], situation) if found else None
     lines = [f"{len(found)} requirements cannot be fulfilled for {situation.about}:"]
     for each in found:
-        lines.append(f"{each.asker.where}: {each.message}")
+        lines.append(f"{each.asker.where}: {each.message.replace(f' for {situation.about}', '')}")
         if each.clauses:
             lines.append(f"  hint: {'; or '.join(each.clauses)}")
     return ResolveError("\n".join(lines), hint="; ".join(_together(found, situation)) or None)
@@ -314,11 +314,12 @@ def _pythons_of(filenames: Sequence[str]) -> list[str]:
     found = set()
     for filename in filenames:
         for tag in parse_wheel_filename(filename)[3]:
+            if not tag.interpreter.startswith(("cp3", "py3")):
+                continue
             version = re.fullmatch(r"cp3([0-9]+)", tag.interpreter)
-            if tag.interpreter.startswith(("cp", "py3")) and (version is None or tag.abi == "abi3"):
+            if version is None or tag.abi == "abi3":
                 return []
-            if version:
-                found.add(int(version[1]))
+            found.add(int(version[1]))
     return [f"3.{minor}" for minor in sorted(found)]
 
 
