@@ -47,7 +47,8 @@ def lock(
             "--upgrade-package",
             "-P",
             metavar="NAME",
-            help="Take the newest of this package, and move others only as far as it must; may be repeated.",
+            help="Take the newest of this package in each image that has it, and move others only as far as "
+            "it must; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -162,6 +163,7 @@ def _lock(
     from mlimage.errors import MlimageError, together
     from mlimage.lock.chain import lock_all
     from mlimage.lock.changes import Upgrade
+    from mlimage.lock.lock import shared_upgrades
     from mlimage.lock.resolvers import resolver_for
     from mlimage.lock.shared import Shared
     from mlimage.lock.sources import Sources
@@ -170,7 +172,6 @@ def _lock(
     from mlimage.oci.images import RegistryImages
     from mlimage.platforms import native_platform
     from mlimage.process import run
-    from mlimage.spec.tags import lock_tags
 
     cache = default_cache(os.environ)
     now = datetime.now(UTC)
@@ -178,17 +179,21 @@ def _lock(
     results = []
     failed: dict[str, MlimageError] = {}
     images = _by_image(chosen)
+    previous = {loaded.spec.name: _all_previous(project, loaded, screen) for loaded, _ in images}
+    upgraded = shared_upgrades(
+        packages, {loaded.spec.name: (loaded, previous[loaded.spec.name]) for loaded, _ in images}
+    )
+    images = [(loaded, tags) for loaded, tags in images if loaded.spec.name in upgraded]
     with cache.in_use(), Shared(environ=os.environ, progress=screen.progress) as shared:
         for loaded, tags in images:
-            folder = project.lock_folder(loaded.spec.name)
-            found = {tag: _previous(folder, tag, screen) for tag in lock_tags(loaded.spec)}
-            previous = {tag: lock for tag, lock in found.items() if lock is not None}
+            name = loaded.spec.name
+            folder = project.lock_folder(name)
             try:
                 locked = lock_all(
                     loaded,
                     tags,
-                    previous=previous,
-                    upgrade=Upgrade(everything=everything, packages=packages),
+                    previous=previous[name],
+                    upgrade=Upgrade(everything=everything, packages=upgraded[name]),
                     now=now,
                     open_sources=partial(
                         Sources,
@@ -203,16 +208,16 @@ def _lock(
                     resolvers=partial(
                         resolver_for, name=resolver or loaded.spec.resolver, host=host, environ=os.environ
                     ),
-                    places=partial(_places, project, loaded.spec.name),
+                    places=partial(_places, project, name),
                     host=host,
                 )
             except MlimageError as error:  # what other images have does not depend on this one
-                failed[loaded.spec.name] = error
+                failed[name] = error
                 continue
             others: list[Lock] = []
             for each in locked:
                 written = write_lock(folder, each.lock)
-                _show(screen, each, first=each.lock.tag not in previous, others=others, written=written)
+                _show(screen, each, first=each.lock.tag not in previous[name], others=others, written=written)
                 others.append(each.lock)
                 results.append(_result(each, written))
             locks = {**previous, **{each.lock.tag: each.lock for each in locked}}
@@ -241,6 +246,14 @@ def _places(project: "Project", name: str) -> "Mapping[str, str]":
 
     file = project.spec_file(name)
     return package_places(read_file(file, MOST_BYTES, follow=True), f"images/{name}/{file.name}")
+
+
+def _all_previous(project: "Project", loaded: "LoadedSpec", screen: "Screen") -> "dict[ImageTag, Lock]":
+    from mlimage.spec.tags import lock_tags
+
+    folder = project.lock_folder(loaded.spec.name)
+    found = {tag: _previous(folder, tag, screen) for tag in lock_tags(loaded.spec)}
+    return {tag: lock for tag, lock in found.items() if lock is not None}
 
 
 def _previous(folder: Path, tag: "ImageTag", screen: "Screen") -> "Lock | None":

@@ -194,6 +194,32 @@ def _stand_together(lock: Lock, other: Lock) -> bool:
     return one_base and lock.as_of == other.as_of
 
 
+def shared_upgrades(
+    names: Sequence[str], images: Mapping[str, tuple[LoadedSpec, Mapping[ImageTag, Lock]]]
+) -> Mapping[str, tuple[str, ...]]:
+    """What each image is to upgrade of packages that are named for all of them, by the image's name.
+
+    That is what it has, and an image that has none of them is left out. Where a package is in no image, all
+    are asked for all, and the first one refuses.
+
+    Args:
+        names: of packages.
+        images: spec and locks of each, by its name.
+    """
+    found = {
+        image: tuple(name for name in names if canonicalize_name(name) in _known(loaded, previous))
+        for image, (loaded, previous) in images.items()
+    }
+    if {name for known in found.values() for name in known} != set(names):
+        return dict.fromkeys(images, tuple(names))
+    return {image: known for image, known in found.items() if known or not names}
+
+
+def _known(loaded: LoadedSpec, previous: Mapping[ImageTag, Lock]) -> set[str]:
+    asked = {canonicalize_name(Requirement(item.text).name) for item in loaded.requirements}
+    return asked | {package.name for lock in previous.values() for package in lock.packages}
+
+
 def refuse_unknown_upgrades(upgrade: Upgrade, loaded: LoadedSpec, previous: Mapping[ImageTag, Lock]) -> None:
     """What is to be upgraded must be there; raises `LockError`.
 
@@ -208,8 +234,7 @@ def refuse_unknown_upgrades(upgrade: Upgrade, loaded: LoadedSpec, previous: Mapp
         raise LockError(
             "there is no lock yet whose packages could be upgraded", hint="`mlimage lock` makes one"
         )
-    known = {package.name for lock in previous.values() for package in lock.packages}
-    known |= {canonicalize_name(Requirement(item.text).name) for item in loaded.requirements}
+    known = _known(loaded, previous)
     for name in upgrade.packages:
         if canonicalize_name(name) not in known:
             near = get_close_matches(canonicalize_name(name), known, n=1)

@@ -174,3 +174,20 @@ def test_one_that_cannot_be_locked_keeps_no_other_from_it(
             f"{first.format('  ')}{second.format('  ')}"
         ),
     )
+
+
+def test_a_package_is_upgraded_in_the_images_that_have_it(
+    root: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hints name a package and no image; `broken`, which would fail otherwise, has no numpy."""
+    add(root, "broken", monkeypatch)
+    status, _, errors = run("-P", "NumPy")
+    assert (status, errors.splitlines()[0]) == (
+        4,
+        "error: there is no lock yet whose packages could be upgraded",
+    )
+    status, _, errors = run("-P", "numpy", "-P", "scipy")
+    assert (status, errors.splitlines()[0]) == (
+        4,
+        "error: 2 of 2 images could not be locked (broken, digits):",
+    )
