@@ -122,6 +122,7 @@ def test_a_build_takes_no_file_from_the_wrong_index(index: Index, team: WebServe
 
 LOGIN_HINT = "is a login, or a proxy, in between? open the URL in a browser"
 NETRC_HINT = "write `machine 127.0.0.1 login NAME password PASSWORD` into ~/.netrc"
+MIRROR_HINT = "name a mirror (MLIMAGE_MIRROR_TEAM=URL, or a folder of wheels)"
 BUILDS_HINT = "an image has one build of `torch`: ask for each in a variant of its own (`variants:`)"
 HTML = {"Content-Type": "text/html"}
 SIGN_IN = b"<html><title>Sign in</title><p>You need to <a href='/login'>sign in</a>.</p></html>"
@@ -132,7 +133,7 @@ FAULTS: Mapping[str, tuple[Fault, str, str]] = {
     "500": (
         Fault(status=500),
         "`{page}` cannot be fetched: tried 5 times: HTTP 500",
-        "that is the server's own trouble: try later, or name a mirror (MLIMAGE_MIRROR_…)",
+        f"that is the server's own trouble: try later, or {MIRROR_HINT}",
     ),
     "a form to sign in": (
         LOGIN_PAGE,
@@ -152,7 +153,7 @@ FAULTS: Mapping[str, tuple[Fault, str, str]] = {
     "silence": (
         Fault(hang=True),
         "`{page}` cannot be fetched: tried 2 times: `127.0.0.1` sent nothing for 0.3 seconds",
-        "check the network, the proxy (HTTPS_PROXY), or name a mirror (MLIMAGE_MIRROR_…)",
+        f"check the network, the proxy (HTTPS_PROXY), or {MIRROR_HINT}",
     ),
 }
 
