@@ -141,7 +141,12 @@ def _refused(path: str, number: int, here: Here) -> str | None:
     if number == errno.EROFS and _within(path, MODELS):
         return "no folder that can be written is mounted at `/models`"
     if not _within(path, APP) or path == APP:
-        return None
+        kept = "what shall stay belongs to the folder of models, `mlimage_runtime.models()`"
+        return (
+            f"the image is read-only: a program may write to /tmp, and {kept}"
+            if number == errno.EROFS
+            else None
+        )
     inside = path[len(APP) + 1 :]
     return f"the image is read-only: {_as_models(inside, here)} in mlimage.yaml lets `{inside}` be written"
 

@@ -59,6 +59,7 @@ def here(
 
 
 MENDED = "in mlimage.yaml lets"
+READ_ONLY = "the image is read-only: a program may write to /tmp, and what shall stay belongs to the folder of models, `mlimage_runtime.models()`"
 
 
 @pytest.mark.parametrize(
@@ -92,13 +93,18 @@ def test_what_is_one_of_models_already_stays() -> None:
         ("in/events.csv", "data is read-only: write to the folder of models, or to /tmp"),
         ("/data/users/b", "data is read-only: write to the folder of models, or to /tmp"),
         ("/models/b", "no folder that can be written is mounted at `/models`"),
-        ("/etc/x", None),
-        ("../usr/x", None),
-        (".", None),
+        ("/opt/airflow/x", READ_ONLY),
+        ("../work/x", READ_ONLY),
+        (".", READ_ONLY),
     ],
 )
-def test_what_else_cannot_be_written(path: str, line: str | None) -> None:
+def test_what_else_cannot_be_written(path: str, line: str) -> None:
     assert explain(Failed(path, errno.EROFS), here()) == line
+
+
+def test_who_may_not_read_what_else_there_is_is_not_told_to_write() -> None:
+    for path in ("/etc/shadow", "/data/users/a", "/models/a"):
+        assert explain(Failed(path, errno.EACCES), here()) is None
 
 
 @pytest.mark.parametrize(
@@ -194,7 +200,7 @@ def test_a_program_may_change_its_folder() -> None:
     assert explain(Failed("m.pkl", errno.EROFS), here(folder="/app/src")) == (
         f"the image is read-only: `models: {{files: [src/m.pkl]}}` {MENDED} `src/m.pkl` be written"
     )
-    assert explain(Failed("m.pkl", errno.EROFS), here(folder="/")) is None
+    assert explain(Failed("m.pkl", errno.EROFS), here(folder="/")) == READ_ONLY
 
 
 def error_of(code: str) -> Failed | None:
