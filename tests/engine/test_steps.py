@@ -22,11 +22,12 @@ ln /etc/settings /etc/hard
 
 
 def test_steps_without_chance_are_reproducible(steps: Steps) -> None:
+    (steps.root / "images/steps/app/settings").symlink_to("/etc/settings")  # which a step leaves
     steps.write([
         "echo early > /opt/early", NOISY,
         {"command": "python -c 'import idna; print(idna.__version__)' > /opt/idna", "network": "none"},
         {"command": "cat /app/train.py > /opt/copy", "at": "after-app"},
-    ])  # fmt: skip
+    ], data={"rows": {"at": "data/rows.csv"}}, models={"at": "out"})  # fmt: skip
     first = steps.build("--record")
     again = steps.build("--no-cache", "--strict-reproducible")
     assert (again["digest"], again["not_reproducible"]) == (first["digest"], [])
@@ -43,11 +44,12 @@ def test_steps_without_chance_are_reproducible(steps: Steps) -> None:
         "/opt/idna",
     ]
     said = steps.inside(
-        "cat /etc/hard /opt/early /opt/copy; stat -c %a /srv; ls /etc/debian_version 2>&1 || :"
+        "cat settings /opt/early /opt/copy; stat -c %a /srv; ls /etc/debian_version 2>&1 || :; "
+        "readlink data/rows.csv out"
     )
     assert said == (
         "settings\nearly\nprint('trained')\n750\n"
-        "ls: cannot access '/etc/debian_version': No such file or directory\n"
+        "ls: cannot access '/etc/debian_version': No such file or directory\n/data/rows\n/models\n"
     )
 
 
