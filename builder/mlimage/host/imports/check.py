@@ -143,14 +143,12 @@ def check_imports(
 
 
 def where(environ: Mapping[str, str], loaded: "Daemon | None", *, may_load: bool) -> "Choice":
-    """Where an image is checked: in Docker if it was brought there, else in the sandbox, else in Docker.
-
-    Building needs no Docker, and brings nothing there unasked as long as there is another way.
+    """Where an image is checked: where `mlimage run` runs it, which then finds it there.
 
     Args:
         environ: says where Docker is.
         loaded: the engine that got the image, None where none did.
-        may_load: whether the image may be brought there for this.
+        may_load: whether the image may be brought into Docker for this.
 
     Raises:
         RunError: there is no way.
@@ -159,12 +157,7 @@ def where(environ: Mapping[str, str], loaded: "Daemon | None", *, may_load: bool
 
     if loaded is not None:
         return Choice(daemon=loaded, why="docker: the image is there")
-    try:
-        return choose("sandbox", environ)
-    except RunError:
-        if not may_load:
-            raise
-        return choose("auto", environ)
+    return choose("auto" if may_load else "sandbox", environ)
 
 
 def refuse(failed: Sequence[tuple[str, Checked]]) -> None:
