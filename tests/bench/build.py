@@ -50,30 +50,32 @@ class Bench:
     def cold(self) -> Run:
         """A build with the wheels and debs on the disk and nothing else."""
         self.forget()
-        return self.mlimage("build", "bench-torch", "--json")
+        return self.mlimage("build", "--no-check", "bench-torch", "--json")
 
     def docker_cold(self) -> Run:
         """The docker engine from nothing but wheels and debs, with the image in Docker at its end."""
         self.forget()
         _forget_in_docker("bench-torch:cpu")
-        return self.mlimage("build", "bench-torch", "--engine", "docker", "--no-cache", "--json")
+        return self.mlimage(
+            "build", "--no-check", "bench-torch", "--engine", "docker", "--no-cache", "--json"
+        )
 
     def docker_unchanged(self) -> Run:
         """The docker engine, after the build before."""
-        return self.mlimage("build", "bench-torch", "--engine", "docker", "--json")
+        return self.mlimage("build", "--no-check", "bench-torch", "--engine", "docker", "--json")
 
     def docker_changed(self) -> Run:
         """The other image, of which Docker lacks one small wheel, into Docker."""
         _forget_in_docker("bench-torch-changed:cpu")
-        return self.mlimage("build", "bench-torch-changed", "--load", "--json")
+        return self.mlimage("build", "--no-check", "bench-torch-changed", "--load", "--json")
 
     def changed(self) -> Run:
         """A build after one small wheel changed: the layer of the other image's joblib is forgotten first."""
-        self.mlimage("build", "bench-torch", "--json")
-        for layer in _layers(self.mlimage("build", "bench-torch-changed", "--json")):
+        self.mlimage("build", "--no-check", "bench-torch", "--json")
+        for layer in _layers(self.mlimage("build", "--no-check", "bench-torch-changed", "--json")):
             if layer["name"] == "joblib":
                 (self.cache / "layers" / f"{layer['key'].removeprefix('sha256:')}.json").unlink()
-        return self.mlimage("build", "bench-torch-changed", "--json")
+        return self.mlimage("build", "--no-check", "bench-torch-changed", "--json")
 
 
 def measure() -> dict[str, Any]:
@@ -82,8 +84,8 @@ def measure() -> dict[str, Any]:
         bench = Bench(Path(scratch), cache_of_wheels())
         print("locking and fetching (not measured) …", flush=True)
         bench.mlimage("lock")
-        bench.mlimage("build", "bench-torch-changed")
-        first = _layers(bench.mlimage("build", "bench-torch", "--json"))
+        bench.mlimage("build", "--no-check", "bench-torch-changed")
+        first = _layers(bench.mlimage("build", "--no-check", "bench-torch", "--json"))
         peer = _peer(bench, first, Path(scratch) / "peer")
         print("building in turn with the peer …", flush=True)
         cold, theirs, changed, theirs_changed = alternate(
@@ -95,12 +97,12 @@ def measure() -> dict[str, Any]:
         )
         again, theirs_again = alternate(
             2 * COUNT,
-            lambda: bench.mlimage("build", "bench-torch-changed", "--json"),
+            lambda: bench.mlimage("build", "--no-check", "bench-torch-changed", "--json"),
             lambda: peer.again("bench-torch-changed"),
         )
         print("building through Docker, in turn with its own build …", flush=True)
         bench.mlimage("render")
-        bench.mlimage("build", "bench-torch")
+        bench.mlimage("build", "--no-check", "bench-torch")
         plain = Plain(bench.project, "bench-torch", bench.cache, Path(scratch) / "plain")
         docker, theirs_plain = alternate(COUNT, bench.docker_cold, plain.cold)
         docker_again = [bench.docker_unchanged() for _ in range(2 * COUNT)]

@@ -54,7 +54,7 @@ class Bench:
     def prepare(self) -> int:
         """Lock, build and record; gives the bytes of the image."""
         self.builder.mlimage("lock", _IMAGE)
-        self.builder.mlimage("build", _IMAGE, "--record")
+        self.builder.mlimage("build", "--no-check", _IMAGE, "--record")
         return sum(layer["size"] for layer in self._build()["layers"])
 
     def push(self, to: str) -> Run:
@@ -102,14 +102,14 @@ class Bench:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             machine = Machine(Path(folder), self.builder.project, Path(folder) / "cache")
             machine.change()
-            return machine.mlimage("build", _IMAGE, "--push", "--to", to, "--json")
+            return machine.mlimage("build", "--no-check", _IMAGE, "--push", "--to", to, "--json")
 
     def _changed(self) -> None:
         self.builder.change()
         self._build()
 
     def _build(self) -> dict[str, Any]:
-        [built] = json.loads(self.builder.mlimage("build", _IMAGE, "--json").stdout)
+        [built] = json.loads(self.builder.mlimage("build", "--no-check", _IMAGE, "--json").stdout)
         return dict(built)
 
     def _layout(self) -> Path:
@@ -117,7 +117,7 @@ class Bench:
 
     def write_layout(self) -> None:
         """What skopeo pushes."""
-        self.builder.mlimage("build", _IMAGE, "--output", f"oci:{self._layout()}")
+        self.builder.mlimage("build", "--no-check", _IMAGE, "--output", f"oci:{self._layout()}")
 
 
 def measure() -> dict[str, Any]:

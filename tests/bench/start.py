@@ -48,7 +48,7 @@ def measure() -> dict[str, Any]:
         project.chmod(0o755)
         for part in ("images", "lockfiles"):
             shutil.copytree(ROOT / part / _IMAGE, project / part / _IMAGE)
-        timed([MLIMAGE, "build", _IMAGE], cwd=project)
+        timed([MLIMAGE, "build", "--no-check", _IMAGE], cwd=project)
         run = [
             MLIMAGE,
             "run",

@@ -57,7 +57,7 @@ def test_a_new_image_is_locked_built_and_trained(tmp_path: Path, warm_cache: Cac
         names.append(f"from-{source.partition('.')[0]}")
         mlimage("init", names[-1], "--from", source)
     mlimage("lock")
-    mlimage("build")
+    mlimage("build", "--no-load")
     _, said = mlimage("run", "churn", "--runtime", "sandbox", "serve", "--port", "0", status=10)
     assert said.splitlines()[-3:] == [
         "no model at /models/model.npz: train first",
@@ -71,7 +71,7 @@ def test_a_new_image_is_locked_built_and_trained(tmp_path: Path, warm_cache: Cac
     told, said = mlimage("run", "churn", *words, status=7)
     assert (json.loads(told)["exit_status"], said) == (7, "out\n")
     mlimage("freeze", "churn", "--runtime", "sandbox")
-    mlimage("build", "churn")
+    mlimage("build", "--no-load", "churn")
     said, _ = mlimage("verify", "churn", "--runtime", "sandbox", "--serve")
     assert said.endswith("\nPASS: 6 of 6 parts\n")
     for name in names[1:]:

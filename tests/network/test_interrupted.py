@@ -69,7 +69,7 @@ def test_while_it_is_locked(mirror: str, own: Steps, tmp_path: Path) -> None:
     ],
 )
 def test_while_it_is_built(moment: str, signals: tuple[int, ...], own: Steps, tmp_path: Path) -> None:
-    words = ("build", "--no-load", "--variant", "cpu")
+    words = ("build", "--no-load", "--no-check", "--variant", "cpu")
     interrupt(own, words, lambda: any(own.cache.root.glob(moment)), *signals, folder=tmp_path)
     own.build("--variant", "cpu")
 
