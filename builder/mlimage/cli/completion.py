@@ -6,13 +6,17 @@ place of its last word: a line each, with its help behind a tab. No line means n
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from mlimage.errors import MlimageError
 from mlimage.spec.project import Project, find_project
+
+if TYPE_CHECKING:
+    from mlimage.spec.tags import ImageTag
 
 # Words of bash end at `:` and `=`, too, so it replaces only what is behind the last of them.
 _BASH: Final = r"""_mlimage() {
@@ -105,48 +109,43 @@ def complete(group: Any, line: str) -> Iterator[str]:
 
 def image_names(context: typer.Context, incomplete: str) -> list[str]:
     """The images of the project that begin so."""
-    return _beginning(_project(context).names(), incomplete)
+    project = _project(context)
+    return _beginning(project.names(), incomplete) if project else []
 
 
 def image_references(context: typer.Context, incomplete: str) -> list[str]:
     """The same; and behind `NAME:` the tags of that image."""
-    from mlimage.spec.tags import image_tags
-
     name, colon, _ = incomplete.partition(":")
     if not colon:
         return image_names(context, incomplete)
-    try:
-        spec = _project(context).load(name).spec
-    except MlimageError:
-        return []
-    return _beginning((f"{name}:{tag}" for tag in image_tags(spec)), incomplete)
+    return _beginning((f"{name}:{tag}" for tag in _tags(context, [name])), incomplete)
 
 
 def variants(context: typer.Context, incomplete: str) -> list[str]:
     """The variants of the images that the line names, or of all."""
-    from mlimage.spec.tags import image_tags
-
-    project = _project(context)
-    names = project.names()
+    names = image_names(context, "")
     # Where the value of an option is wanted, typer has not got as far as to know the arguments.
     named = [word for word in context.obj if word in names]
-    found: dict[str, None] = {}
-    for name in named or names:
-        try:
-            spec = project.load(name).spec
-        except MlimageError:
-            continue
-        found |= dict.fromkeys(tag.variant for tag in image_tags(spec))
+    found = dict.fromkeys(tag.variant for tag in _tags(context, named or names))
     return _beginning(found, incomplete)
 
 
-def _project(context: typer.Context) -> Project:
-    """The project that is meant, by what stands behind the `-C`s; an empty one where there is none."""
+def _tags(context: typer.Context, names: Iterable[str]) -> Iterator["ImageTag"]:
+    """Those of images whose spec can be read."""
+    from mlimage.spec.tags import image_tags
+
+    project = _project(context)
+    for name in names:
+        with suppress(MlimageError):
+            yield from image_tags(project.load(name).spec) if project else ()
+
+
+def _project(context: typer.Context) -> Project | None:
+    """The project that is meant, by what stands behind the `-C`s."""
     start = Path(*(context.find_root().params.get("folders") or ()), context.params.get("project") or "")
-    try:
+    with suppress(MlimageError):
         return find_project(start)
-    except MlimageError:
-        return Project(start / "images" / "none")
+    return None
 
 
 def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
