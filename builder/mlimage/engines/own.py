@@ -95,7 +95,7 @@ def said_of_app(layer: AppLayer, folder: Path) -> str | None:
 
 
 def unstartable_scripts(entries: Sequence[Entry], layer: AppLayer, folder: Path) -> tuple[str, ...]:
-    """What to say of the application's scripts whose first line names no program, as it ends in CRLF.
+    """What to say of the application's scripts that do not start, since their first line ends in CRLF.
 
     Of files that nobody may execute, those for a shell alone: python reads such a file all the same.
     """
@@ -108,14 +108,15 @@ def unstartable_scripts(entries: Sequence[Entry], layer: AppLayer, folder: Path)
                 first = stream.read(_FIRST_LINE).partition(b"\n")[0]
         except OSError as error:
             raise BuildError(f"cannot read `{entry.path}`: {reason_of(error)}") from error
-        words = first[2:-1].decode(errors="replace").split()
+        line = first.decode(errors="replace").strip()
+        words = line.removeprefix("#!").split()
         if not first.startswith(b"#!") or not first.endswith(b"\r") or not words:
             continue
         if entry.mode & 0o100 or any(word.rpartition("/")[2] in _SHELLS for word in words):
             file = Path("images", folder.name, layer.source, entry.path.removeprefix(f"{APP}/"))
             found.append(
-                f"`{shown(entry.path)}` has lines that end in CRLF, so Linux runs it with `{words[-1]}\\r`, "
-                f"which does not exist; `sed -i 's/\\r$//' {quote(str(file))}` mends it"
+                f"`{shown(entry.path)}` has lines that end in CRLF, and Linux takes the CR for a part of "
+                f"`{line}`, so that it does not start; `sed -i 's/\\r$//' {quote(str(file))}` mends it"
             )
     return tuple(found)
 
