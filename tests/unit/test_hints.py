@@ -45,6 +45,7 @@ OTHERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     },
     "git": {"checkout": frozenset({"--ours"}), "config": frozenset({"--system", "--add"})},
     "keyring": {"set": frozenset()},
+    "ln": {"": frozenset({"-sfn"})},
     "nvidia-ctk": {
         "cdi generate": frozenset({"--output"}),
         "runtime configure": frozenset({"--runtime"}),
@@ -53,6 +54,7 @@ OTHERS: Final[Mapping[str, Mapping[str, frozenset[str]]]] = {
     "pipenv": {"requirements": frozenset()},
     "sh": {"": frozenset({"-c"})},
     "pixi": {"workspace export conda-environment": frozenset()},
+    "sed": {"": frozenset({"-i"})},
     "sha256sum": {"": frozenset()},
     "systemctl": {"start docker": frozenset()},
     "ulimit": {"": frozenset({"-Hn", "-f", "-n", "-u", "-v"})},
@@ -86,6 +88,8 @@ FILLS: Final = (
     "[x]",
     "python train.py",
     "https://x.example",
+    "at: x",
+    "{packages: [x, y], reason: z}",
 )
 """What may stand where a text has a value that is known at run time only."""
 

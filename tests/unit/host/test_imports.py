@@ -72,7 +72,7 @@ def told(failure: Failure, beside: Asked | None = None) -> tuple[str, tuple[str,
         ("cv2", {}, "add `opencv-python-headless` to `dependencies:`"),
         ("sklearn.linear_model", {}, "add `scikit-learn` to `dependencies:`"),
         ("pandas", {}, "add `pandas` to `dependencies:`"),
-        ("tkinter", {}, "take a base image whose python has it: `base: {image: REFERENCE}`"),
+        ("tkinter", {}, "take a base image whose python has it: `base: {image: …}`"),
         ("gone", {}, "add the package that has `gone`, often of the same name, to `dependencies:`"),
         ("gone", {"mentioned": frozenset({"gone"})}, "add `gone` to `dependencies:`"),
         (

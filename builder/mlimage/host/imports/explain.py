@@ -259,7 +259,7 @@ def _missing_module(error: str, module: str, cause: Cause, failure: Failure, ask
             f"lock a newer `{asker.package if asker else failure.package}`, or take an older python",
         )
     if top in _ASIDE:
-        return error, lines, "take a base image whose python has it: `base: {image: REFERENCE}`"
+        return error, lines, "take a base image whose python has it: `base: {image: …}`"
     text = _LAST_WITH.get(top) or _customary(top, cause, failure, asked.locked)
     if text:
         return error, lines, asked.add(text, failure.package)
