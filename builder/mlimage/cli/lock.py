@@ -220,7 +220,7 @@ def _lock(
                 _show(screen, each, first=each.lock.tag not in previous[name], others=others, written=written)
                 others.append(each.lock)
                 results.append(_result(each, written))
-            locks = {**previous, **{each.lock.tag: each.lock for each in locked}}
+            locks = {**previous[name], **{each.lock.tag: each.lock for each in locked}}
             for warning in never_together(loaded, locks.values()):
                 screen.warn(warning)
     if json:

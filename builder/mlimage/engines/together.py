@@ -154,7 +154,7 @@ class Together:
 
     def _say(self, unused: Sequence[str]) -> None:
         for each in unused:
-            self._progress.note(f"warning: {each}")
+            self._progress.warn(each)
 
 
 def _in_cache(cache: Cache, package: LockedPackage) -> Path | None:
