@@ -1,5 +1,7 @@
 """Makes an image once more, from what it says of how it was made, and compares."""
 
+import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,7 +86,10 @@ def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
         _inside(taken, GOLDEN_FOLDER, image.name).rename(project.golden_folder(name))
         _inside(taken, MODELS, image.name).rename(project.golden_folder(name) / FROZEN)
         _hold(project.golden_folder(name), labels.get(LABEL), image.name)
-    _inside(taken, APP, image.name).rename(_parent(project.image_folder(name) / spec.app.source))
+    app = _inside(taken, APP, image.name)
+    place = _app_place(project.image_folder(name), spec.app.source, image.name)
+    if not place.exists():
+        place.mkdir(parents=True)  # a spec is refused whose application is not there
     # What was left out of the application is not in the image, and what is in it was meant to be.
     loaded = replace(project.load(name), ignore=("!**",))
     tag = ImageTag(
@@ -93,7 +98,11 @@ def read_recipe(image: SealedImage, store: Store, folder: Path) -> Recipe:
         platform=image.platform,
     )
     lock = read_lock(project.lock_folder(name), tag.of_lock)
-    return Recipe(project=project, loaded=loaded, plan=plan(loaded, lock, tag.role))
+    planned = plan(loaded, lock, tag.role)
+    # With `source: .` the spec lay there, and the application has its own.
+    shutil.rmtree(place)
+    app.rename(place)
+    return Recipe(project=project, loaded=loaded, plan=planned)
 
 
 def rebuild(
@@ -153,6 +162,14 @@ def _inside(folder: Path, path: str, image: str) -> Path:
     place = folder / path
     if not place.exists() or place.resolve() != folder.resolve() / path:
         raise _damaged(image, f"`{path}` is no file of it")
+    return place
+
+
+def _app_place(folder: Path, source: str, image: str) -> Path:
+    """Where the application goes; files of a recipe may be links, too."""
+    place = folder / source
+    if os.path.realpath(place) != str(Path(os.path.realpath(folder), source)):
+        raise _damaged(image, f"`{source}`, where its application was, leads elsewhere")
     return place
 
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from mlimage.cli import main
 from mlimage.errors import VerificationError
 from mlimage.oci.model import Descriptor, LayerBlob
 from mlimage.oci.store import Store
 from mlimage.verify import reproduce
 from support.locks import digest_of
+from support.offline import offline_project
 from support.running import image
 
 SPEC = {
@@ -48,6 +50,17 @@ def linked(path: str) -> Change:
     return change
 
 
+def astray(source: str) -> Change:
+    """An image whose recipe has a link on the way to where the application goes."""
+
+    def change(taken: Path) -> None:
+        said(app={"source": source})(taken)
+        (victim := taken.parents[1] / "victim").mkdir()
+        (taken / "opt/mlimage/recipe/away").symlink_to(victim)
+
+    return change
+
+
 def nothing(_: Path) -> None:
     pass
 
@@ -71,6 +84,8 @@ def nothing(_: Path) -> None:
         (linked("opt/mlimage/recipe"), {}, "`opt/mlimage/recipe` is no file of it"),
         (linked("opt/mlimage/recipe/lock"), {}, "`opt/mlimage/recipe/lock` is no file of it"),
         (linked("app"), {}, "`app` is no file of it"),
+        (astray("away"), {}, "`away`, where its application was, leads elsewhere"),
+        (astray("away/src"), {}, "`away/src`, where its application was, leads elsewhere"),
     ],
 )
 def test_a_hostile_image_puts_nothing_anywhere(
@@ -104,3 +119,26 @@ def test_a_hostile_image_puts_nothing_anywhere(
     assert why in caught.value.message
     after = {path for path in tmp_path.rglob("*") if scratch not in path.parents}
     assert {path for path in after - before if "victim" not in path.parts} == set()
+    assert not [path for path in after if path.name in {"src", "train.py"} and path.parent.name != "was"]
+
+
+@pytest.mark.parametrize("requirements", ["requirements.txt", "app/requirements.txt"])
+@pytest.mark.parametrize("source", [".", "./app"])
+def test_the_spec_may_be_in_the_application(
+    source: str, requirements: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = offline_project(tmp_path, files={})
+    folder = tiny.root / "images/tiny"
+    if source == ".":
+        (folder / "app/train.py").rename(folder / "train.py")
+    (folder / requirements).write_text("one\n")
+    spec = (folder / "mlimage.yaml").read_text()
+    (folder / "mlimage.yaml").write_text(
+        f"# a note\n{spec}requirements: {requirements}\napp: {{source: {source}}}\n"
+    )
+    monkeypatch.setenv("MLIMAGE_CACHE", str(tiny.cache.root))
+    for command in (("build", "-C", str(tiny.root)), ("reproduce", "tiny")):
+        monkeypatch.chdir(tiny.root)
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        assert ended.value.code == 0, command
