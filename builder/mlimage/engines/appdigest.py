@@ -19,6 +19,7 @@ from mlimage.digest import Digest, canonical_json
 from mlimage.engines.own import own_files
 from mlimage.oci.tar import tar_chunks
 from mlimage.plan.config import APP
+from mlimage.plan.layers import SEAL_VERSION
 from mlimage.plan.model import AppLayer, BuildPlan
 
 LARGE: Final = 8 << 20
@@ -54,9 +55,8 @@ def app_digest(
         return tar_digest(entries)
     source = folder / layer.source
     looks, newest = _look_of(entries, source)
-    note = (
-        cache.apps / f"{Digest.of(canonical_json([str(source.absolute()), layer.roles.decode()])).hex}.json"
-    )
+    about = canonical_json([SEAL_VERSION, str(source.absolute()), layer.roles.decode()])
+    note = cache.apps / f"{Digest.of(about).hex}.json"
     known = _read(note, looks)
     if known is not None:
         return known

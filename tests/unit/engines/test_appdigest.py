@@ -9,6 +9,7 @@ from mlimage.digest import Digest
 from mlimage.engines.appdigest import LARGE, RACY, app_digest, tar_digest
 from mlimage.engines.own import own_files
 from mlimage.oci.store import Store
+from mlimage.plan.layers import SEAL_VERSION
 from mlimage.plan.model import AppLayer
 from support.sealing import packed
 from support.tinyproject import Project
@@ -109,6 +110,14 @@ def test_what_changed_a_moment_ago_is_not_noted(project: Project) -> None:
     large(project)
     assert digest(project, Clock()) == tar_digest_of(project)
     assert notes(project) == []
+
+
+def test_another_seal_has_its_own(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    large(project)
+    digest(project)
+    monkeypatch.setattr("mlimage.engines.appdigest.SEAL_VERSION", SEAL_VERSION + 1)
+    digest(project)
+    assert len(notes(project)) == 2
 
 
 def test_roles_have_their_own(project: Project) -> None:
