@@ -76,7 +76,7 @@ def image_here(
         raise _refusal(reasons[0], by_id=by_id)
     # The default variant was never built, or there is none: the only one that was built is meant.
     others = [tag for tag in here.tags if tag not in wanted]
-    built = [(tag, image) for tag in others if (image := here.built(tag))]
+    built = [(tag, image) for tag in others if here.has_lock(tag) and (image := here.built(tag))]
     if len(built) == 1:
         return built[0][1]
     if built or (not wanted and len(here.tags) > 1):
@@ -109,7 +109,7 @@ def images_here(
     here = _Here.of(text, Path(), cache, store, golden=True)
     if here is None:
         return variants_of(store, text)
-    found = {tag: here.built(tag) for tag in here.tags}
+    found = {tag: here.built(tag) for tag in here.tags if here.has_lock(tag)}
     images = tuple(image for image in found.values() if image)
     if len(images) > 1:
         for reason in (here.why_not(tag) for tag, image in found.items() if not image):
@@ -153,6 +153,12 @@ class _Here:
             cache=cache,
             store=store,
         )
+
+    def has_lock(self, tag: "ImageTag") -> bool:
+        """Whether it was ever locked: what was not was never built."""
+        from mlimage.lock.text import has_lock
+
+        return has_lock(self.project.lock_folder(self.loaded.spec.name), tag.of_lock)
 
     def built(self, tag: "ImageTag") -> "SealedImage | None":
         """The image as it stands."""

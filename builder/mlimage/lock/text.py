@@ -63,8 +63,13 @@ def read_others(folder: Path, loaded: LoadedSpec, lock: Lock) -> Mapping[ImageTa
     Raises:
         LockError: as `read_lock` does.
     """
-    there = [tag for tag in lock_tags(loaded.spec) if (folder / f"{tag}.toml").exists()]
+    there = [tag for tag in lock_tags(loaded.spec) if has_lock(folder, tag)]
     return {tag: lock if tag == lock.tag else read_lock(folder, tag) for tag in there}
+
+
+def has_lock(folder: Path, tag: ImageTag) -> bool:
+    """Whether `read_lock` finds one."""
+    return (folder / f"{tag}.toml").exists()
 
 
 def read_lock(folder: Path, tag: ImageTag) -> Lock:
@@ -78,7 +83,7 @@ def read_lock(folder: Path, tag: ImageTag) -> Lock:
         LockError: a file is missing, is not as `write_lock` writes it, or was changed by hand.
     """
     path = folder / f"{tag}.toml"
-    if not path.exists():
+    if not has_lock(folder, tag):
         raise LockError(
             f"`{folder.name}` has no lock for `{tag}`",
             where=shown(path),

@@ -1,5 +1,6 @@
 """A project on the disk: a folder with `images/`, and the names of what lies where in it."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -150,7 +151,7 @@ def find_project(start: Path) -> Project:
     Raises:
         UsageError: there is none.
     """
-    start = start.absolute()
+    start = Path(os.path.realpath(start))  # what is above `a/../b` is not `a`, and a project has one name
     if not start.is_dir():
         raise UsageError(f"there is no folder `{start}`", hint="name the folder of a project behind `-C`")
     for folder in (start, *start.parents):

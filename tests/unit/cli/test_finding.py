@@ -271,6 +271,36 @@ def test_variants(tiny: Offline, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [line.partition(";")[0] for line in warned] == ["`tiny:cpu` is not built as it stands here"]
 
 
+def test_a_variant_that_was_never_locked(tiny: Offline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hides nothing of the others."""
+    spec(tiny, "variants: {cpu: {}, more: {}}\n")
+    monkeypatch.chdir(tiny.root)
+    train(tiny, "")
+    with pytest.raises(UsageError, match="`tiny:cpu` is not built as it stands here"):
+        found(tiny)
+    build(tiny, "--variant", "cpu")
+    image = found(tiny)
+    assert images_here("tiny", tiny.cache, Store(tiny.cache.store), warn=pytest.fail) == (image,)
+    Store(tiny.cache.store).forget(*Store(tiny.cache.store).builds())
+    with refused(UsageError, "`tiny:cpu` is not built yet", "`mlimage build tiny --variant cpu` builds it"):
+        found(tiny)
+    with refused(
+        LockError, "lockfiles/tiny/more.toml: `tiny` has no lock for `more`", "`mlimage lock tiny` writes it"
+    ):
+        found(tiny, "tiny:more")
+
+
+def test_a_project_has_one_name(tiny: Offline, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "link").symlink_to(tiny.root)
+    for way in (tmp_path / "beside/../one", tmp_path / "link"):
+        train(tiny, f"# {way}\n")
+        build(replace(tiny, root=way))
+    [*projects] = {project for each in Store(tiny.cache.store).builds() for project in each.projects}
+    assert projects == [str(tiny.root)]
+    assert "warning" not in capsys.readouterr().err
+
+
 def test_one_variant_of_another_name(tiny: Offline) -> None:
     folder = tiny.root / "lockfiles/tiny"
     lock = read_lock(folder, CPU)
