@@ -183,6 +183,7 @@ def run(
         cache=cache,
         progress=screen.progress,
         say=screen.progress.note,
+        warn=screen.warn,
         output=sys.stderr.buffer if json else None,
         pass_signals=True,
     )

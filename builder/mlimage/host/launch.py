@@ -85,7 +85,7 @@ def launch(
             docker.started(request, daemon, identity, streams, devices=devices, client=client) as container,
         ):
             return supervise(
-                container, request, say=warn or say, meanwhile=meanwhile, pass_signals=pass_signals
+                container, request, say=say, warn=warn, meanwhile=meanwhile, pass_signals=pass_signals
             )
     _, note = _gpus(request, None)
     if note:
@@ -96,7 +96,7 @@ def launch(
         descriptor = output.fileno() if output else None
         with sandbox.started(request, root, say=say, output=descriptor, outlet=way_out) as started:
             return supervise(
-                started, request, say=warn or say, meanwhile=meanwhile, pass_signals=pass_signals
+                started, request, say=say, warn=warn, meanwhile=meanwhile, pass_signals=pass_signals
             )
 
 

@@ -96,6 +96,7 @@ def supervise(
     request: RunRequest,
     *,
     say: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
     grace: float = GRACE,
     meanwhile: Callable[[Server], None] | None = None,
     pass_signals: bool = False,
@@ -111,6 +112,7 @@ def supervise(
         started: the container.
         request: what it is.
         say: shows a line to the user.
+        warn: shows one that says what goes wrong, or who else reaches the server; `say` when None.
         grace: seconds that a server has to end.
         meanwhile: what is done with a server, on a thread of its own, once it is healthy; then it is asked to
             end. None where it serves until somebody ends it.
@@ -135,7 +137,9 @@ def supervise(
         if request.seconds is not None:
             _background("limit", events, lambda: None if stop.wait(request.seconds) else _Late())
         try:
-            return _Course(started, request, say, grace, meanwhile).follow(events)
+            return _Course(started, request, say, say if warn is None else warn, grace, meanwhile).follow(
+                events
+            )
         finally:
             stop.set()
 
@@ -154,12 +158,14 @@ class _Course:
         started: Started,
         request: RunRequest,
         say: Callable[[str], None],
+        warn: Callable[[str], None],
         grace: float,
         meanwhile: Callable[[Server], None] | None,
     ) -> None:
         self._started = started
         self._request = request
         self._say = say
+        self._warn = warn
         self._grace = grace
         self._meanwhile = meanwhile
         self._healthy = False
@@ -172,7 +178,7 @@ class _Course:
             waits = self._asked and self._request.serves and not self._killed
             event = _next(events, self._grace if waits else None)
             if event is None:
-                self._say(f"it did not end within {self._grace:.0f} s after SIGTERM: killed")
+                self._warn(f"it did not end within {self._grace:.0f} s after SIGTERM: killed")
                 self._kill()
                 continue
             match event:
@@ -207,7 +213,7 @@ class _Course:
                 f"(health {request.health.path}, Ctrl-C stops)"
             )
             if exposed := self._started.exposed():
-                self._say(exposed)
+                self._warn(exposed)
 
     def _not_ready(self, found: NotReady) -> None:
         if self._asked:
@@ -219,7 +225,7 @@ class _Course:
         if self._asked:
             return
         if found.sure is None:
-            self._say(not_yet(self._request, found.strays))
+            self._warn(not_yet(self._request, found.strays))
             return
         self._failure = misplaced(self._request, found.sure)
         self._stop()
@@ -252,7 +258,7 @@ class _Course:
         if self._failure:
             raise self._failure
         if ended.reason:
-            self._say(ended.reason)
+            self._warn(ended.reason)
         if not self._request.serves:
             return ended.status
         if self._asked:

@@ -390,6 +390,18 @@ def test_a_server_that_others_reach_too() -> None:
     assert said[1:] == ["others reach it"]
 
 
+def test_what_goes_wrong_is_a_warning() -> None:
+    """`--quiet` hides where it serves, and not who else reaches it."""
+    said, warned = Said(interrupts=1), Said()
+    with server() as port:
+        asked = request("serve", port=port, health=Health(path="/ping"))
+        fake = Fake(heeds=(signal.SIGTERM,), exposure="others reach it")
+        supervised(fake, asked, say=said, warn=warned, pass_signals=True)
+    ended = Ended(status=137, reason="out of memory")
+    supervised(Fake(ended=ended), request("train"), say=pytest.fail, warn=warned)
+    assert (len(said), warned) == (1, ["others reach it", "out of memory"])
+
+
 def test_a_server_that_has_no_such_path() -> None:
     fake = Fake(heeds=(signal.SIGTERM,))
     with server(404) as port:
