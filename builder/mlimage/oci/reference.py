@@ -6,6 +6,7 @@ from typing import Final
 
 from mlimage.digest import Digest
 from mlimage.errors import BuildError, UsageError
+from mlimage.oci.archive import KINDS
 from mlimage.oci.model import MANIFEST, Descriptor, SealedImage
 from mlimage.oci.store import Store
 from mlimage.platforms import LINUX_AMD64, Platform
@@ -21,7 +22,13 @@ def with_variant(reference: str, variant: str | None) -> str:
     """A reference with the variant that a person named beside it; raises `UsageError` where both say one."""
     if variant is None:
         return reference
-    if ":" in reference:
+    kind, colon, _ = reference.partition(":")
+    if colon and kind in KINDS:
+        raise UsageError(
+            f"`--variant` is for images of the store, and `{reference}` is none",
+            hint="leave it out; of several images there, `:NAME` or `@DIGEST` behind the place names one",
+        )
+    if colon:
         raise UsageError(
             f"`{reference}` says which image, and `--variant {variant}` too", hint="leave one of them out"
         )

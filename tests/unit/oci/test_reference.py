@@ -37,6 +37,12 @@ def test_a_variant_beside_the_name() -> None:
         with_variant("digits:cpu", "cuda")
     assert str(caught.value) == "`digits:cpu` says which image, and `--variant cuda` too"
     assert caught.value.hint == "leave one of them out"
+    with pytest.raises(UsageError) as caught:
+        with_variant("oci-archive:demo.tar", "cpu")
+    assert str(caught.value) == "`--variant` is for images of the store, and `oci-archive:demo.tar` is none"
+    assert caught.value.hint == (
+        "leave it out; of several images there, `:NAME` or `@DIGEST` behind the place names one"
+    )
 
 
 def test_role_and_platform_decide_where_nobody_says(store: Store) -> None:
