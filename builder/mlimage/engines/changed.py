@@ -1,5 +1,6 @@
 """How the files of a project differ from those that an image was built from, for people."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -98,5 +99,8 @@ def _equal(entry: Entry, member: Member, reader: TarReader) -> bool:
         return False
     if entry.open is None:
         return True
+    digest = hashlib.sha256()
+    for chunk in reader.content():  # which may be larger than memory
+        digest.update(chunk)
     with entry.open() as stream:
-        return Digest.of_stream(stream) == Digest.of(b"".join(reader.content()))
+        return Digest.of_stream(stream) == Digest.from_hex(digest.hexdigest())
