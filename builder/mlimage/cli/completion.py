@@ -18,11 +18,13 @@ from mlimage.spec.project import Project, find_project
 if TYPE_CHECKING:
     from mlimage.spec.tags import ImageTag
 
-# Words of bash end at `:` and `=`, too, so it replaces only what is behind the last of them.
+# Words of bash end at `:` and `=`, too, unless its user wants otherwise, and it replaces only what is behind
+# the last of them.
 _BASH: Final = r"""_mlimage() {
     local line="${COMP_LINE:0:COMP_POINT}" item
     local word="${line##*[[:space:]]}"
-    local kept="${word%"${word##*[:=]}"}"
+    local ends="${COMP_WORDBREAKS//[^:=]/}" kept=""
+    [[ -z $ends ]] || kept="${word%"${word##*["$ends"]}"}"
     COMPREPLY=()
     while IFS=$'\t' read -r item _; do
         COMPREPLY+=("${item#"$kept"}")

@@ -81,6 +81,7 @@ def test_the_project_that_is_meant(project: Path, monkeypatch: pytest.MonkeyPatc
 _ASK = """
 eval "$(mlimage --show-completion bash)"
 mlimage() { echo >&2 called; }
+COMP_WORDBREAKS=$BREAKS
 for COMP_LINE in "$@"; do
     COMP_POINT=${#COMP_LINE}
     _mlimage "$PROGRAM"
@@ -90,16 +91,25 @@ complete -p mlimage
 """
 
 
-def test_bash_replaces_what_is_behind_a_colon(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("breaks", "names", "option"),
+    [
+        (" \t\n\"'><=;|&(:", "cpu cuda", "rocm"),
+        (" \t\n\"'><=;|&(", "churn:cpu churn:cuda", "rocm"),
+        (" \t\n", "churn:cpu churn:cuda", "--variant=rocm"),
+    ],
+)
+def test_bash_replaces_what_is_behind_a_colon(breaks: str, names: str, option: str, project: Path) -> None:
     program = Path(sys.executable).with_name("mlimage")
     environ = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "PROGRAM": str(program)}
+    environ["BREAKS"] = breaks
     lines = ("mlimage insp", "mlimage run churn:c", "mlimage build --variant=r", "mlimage run --models /e")
     done = subprocess.run(
         ("bash", "-c", _ASK, "bash", *lines), capture_output=True, text=True, check=False, env=environ
     )
     assert (done.stderr, done.stdout) == (
         "",
-        "inspect\ncpu cuda\nrocm\n\ncomplete -o default -F _mlimage mlimage\n",
+        f"inspect\n{names}\n{option}\n\ncomplete -o default -F _mlimage mlimage\n",
     )
 
 
