@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from mlimage.atomic import PARTIAL, STANDARD_OUTPUT, TEMPORARY
+from mlimage.bounds import shown
 from mlimage.cache import default_cache
 from mlimage.errors import MlimageError
 from mlimage.regular import UnfitFileError
@@ -96,6 +97,11 @@ def refusal_of(error: BaseException, *, cgroups: Path = _CGROUP) -> Refusal | No
             return Refusal(
                 what="too many files are open on this machine",
                 hint="close other programs, or raise fs.file-max",
+            )
+        case errno.ENAMETOOLONG if error.filename:
+            return Refusal(
+                what=f"a name is too long for the file system: `{shown(os.fsdecode(error.filename))}`",
+                hint="type a shorter name, or work in a folder with a shorter path",
             )
     return _of_place(error)
 

@@ -86,6 +86,15 @@ def test_what_is_none() -> None:
     assert refusal_of(would_wait) is None
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="too long") as caught:
+        (tmp_path / ("a" * 300)).is_file()
+    refusal = refusal_of(caught.value)
+    assert refusal is not None
+    assert refusal.what.startswith(f"a name is too long for the file system: `{tmp_path}/aaa")
+    assert refusal.hint == "type a shorter name, or work in a folder with a shorter path"
+
+
 def test_no_folder_for_temporary_files() -> None:
     error = FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/']")
     assert said(error) == (
