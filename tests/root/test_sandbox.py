@@ -127,6 +127,27 @@ def test_a_server_that_listens_elsewhere_is_found(root: Path, shared: str) -> No
     assert caught.value.message == (f"`demo:cpu` listens on 127.0.0.1:{other}, and not on port {number}")
 
 
+@pytest.mark.parametrize("shared", ["its own network", "this machine's network"])
+def test_a_server_that_does_not_speak_http_is_where_it_should_be(root: Path, shared: str) -> None:
+    """As one that speaks TLS."""
+    number = free_port().number
+    here = Port(address="127.0.0.1", number=number, inside=number)
+    asked = replace(
+        serving("0.0.0.0", number, network=shared != "its own network", port=here),  # noqa: S104 - of its own
+        health=Health(path="/ping", patience=3),
+    )
+    closes = (
+        "import socket, sys\nserver = socket.create_server((sys.argv[1], int(sys.argv[2])))\n"
+        "while True:\n    with server.accept()[0] as peer:\n        peer.recv(1)\n"
+    )
+    words = (closes if word == SERVER else word for word in asked.arguments)
+    asked = replace(asked, arguments=tuple(words))
+    with started(asked, root, say=lambda _: None) as sandbox, pytest.raises(RunError) as caught:
+        supervise(sandbox, asked, say=pytest.fail)
+    assert caught.value.message.startswith("`demo:cpu` was not healthy after 3 s: ")
+    assert "gave the connection broke (" in caught.value.message
+
+
 def test_a_server_that_everybody_reaches_is_named(root: Path) -> None:
     number = free_port().number
     here = Port(address="127.0.0.1", number=number, inside=number)
@@ -162,7 +183,7 @@ def test_a_server_with_an_outlet_is_published(root: Path) -> None:
             found.extend(map(str, sandbox.strays()))
 
         assert supervise(sandbox, asked, say=pytest.fail, meanwhile=ask) == 0
-    assert found == [f"http://127.0.0.1:{number}", 200, None, "0.0.0.0:8000"]
+    assert found == [f"http://127.0.0.1:{number}", 200, None]
     assert said == ["sandbox: the host's name and the kernel's calls are this machine's own"]
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from mlimage.errors import RunError
 from mlimage.host.cgroup import was_out_of_memory
@@ -18,6 +19,8 @@ from mlimage.host.reach import Server, dial, reachable
 from mlimage.host.request import LOOPBACK, RunRequest
 from mlimage.host.session import Ended, out_of_memory
 from mlimage.platforms import Platform, native_platform
+
+_EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - compared, not bound
 
 
 class Sandbox:
@@ -71,12 +74,33 @@ class Sandbox:
             return dial(port.address, port.number, seconds)
         try:
             return self._door.dial(LOOPBACK, port.inside, seconds)
-        except ConnectionRefusedError:
-            return self._door.dial("::1", port.inside, seconds)
+        except ConnectionRefusedError as refused:
+            try:
+                return self._door.dial("::1", port.inside, seconds)
+            except TimeoutError:
+                raise
+            except OSError:  # refused there too, or this machine has no IPv6
+                raise refused from None
 
     def strays(self) -> tuple[Listener, ...]:
         """Where a server listens that `connect` does not reach."""
+        return tuple(each for each in self._listeners() if not self._reaches(each))
+
+    def _listeners(self) -> tuple[Listener, ...]:
         return listeners(self._process.pid, own_network=self._door is not None)
+
+    def _reaches(self, found: Listener) -> bool:
+        """Whether `connect` gets there, whatever becomes of the connection: a server may speak TLS."""
+        port = self._request.port
+        if port is None or found.port != port.inside:
+            return False
+        if self._door is None:
+            asked = {port.address}
+        elif self._request.network:
+            asked = {_EVERYWHERE}  # of an address that the outlet chooses
+        else:
+            asked = {LOOPBACK, "::1"}
+        return found.address in asked | {"::" if ":" in each else _EVERYWHERE for each in asked}
 
     def is_lost(self, stray: Listener) -> bool:
         """Whether it listens at the right port, of an address that it is not asked at."""
@@ -94,7 +118,7 @@ class Sandbox:
         port = self._request.port
         if port is None or self._door or not Listener(port.address, port.number).alone:
             return None
-        found = [each for each in self.strays() if each.port == port.number and each.everywhere]
+        found = [each for each in self._listeners() if each.port == port.number and each.everywhere]
         if not found:
             return None
         lacking = lacks_outlet(root=os.geteuid() == 0)
