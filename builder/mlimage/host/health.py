@@ -139,7 +139,10 @@ class _Watch:
             self._since = None
             return None
         self._since = now if self._since is None else self._since
-        if now - self._since < SETTLED or ask(self._server, self._health.path) is None:
+        if now - self._since < SETTLED:
+            return None
+        again = ask(self._server, self._health.path)
+        if again is None or not again.closed:  # it has opened its port just now
             return None
         sure = next((each for each in self.seen if _is_sure(each, self._health, self._strays)), None)
         if sure is None and not self._told:

@@ -381,6 +381,34 @@ def test_metrics_first_and_then_the_server() -> None:
     assert said == ["`demo:cpu` listens on 0.0.0.0:8000, and not yet on port 8080: waiting"]
 
 
+def test_a_port_that_opens_while_it_is_looked_for() -> None:
+    """It answers that it is not ready yet: nothing is wrong with where it listens."""
+    later = free_port()
+    opened = threading.Event()
+
+    class Loading(Fake):
+        def strays(self) -> tuple[Listener, ...]:
+            if self.looks:
+                opening.start()
+                opened.wait(20)
+                return (*ELSEWHERE, Listener("0.0.0.0", later.inside))  # noqa: S104 - nothing is bound
+            self.looks += 1
+            return ELSEWHERE
+
+        looks = 0
+
+    def load() -> None:
+        with server(503, port=later.number):
+            opened.set()
+            fake.over.wait(20)
+
+    fake, opening = Loading(heeds=(signal.SIGTERM,)), threading.Thread(target=load)
+    asked = request("serve", port=later, health=Health(path="/ping", patience=3))
+    with pytest.raises(RunError) as caught:
+        supervised(fake, asked, say=Said())
+    assert caught.value.message.endswith(" s: " + later.url + "/ping gave status 503")
+
+
 def test_a_server_that_others_reach_too() -> None:
     fake, said = Fake(heeds=(signal.SIGTERM,), exposure="others reach it"), Said(interrupts=1)
     with server() as port:
