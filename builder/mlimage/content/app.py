@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Final
 
 from mlimage.bounds import shown, why_not
@@ -82,8 +82,23 @@ def app_entries(
     for entry, after in pairwise(entries):
         if entry.path == after.path:
             raise BuildError(f"the app has two files named `{entry.path}`, which differ in Unicode form only")
+    _check_places(entries, app)
     laid = [symlink(place, target, origin=_ORIGIN) for place, target in app.links.items()]
     return tuple(sorted([*entries, *laid], key=lambda entry: entry.path.encode()))
+
+
+def _check_places(entries: Sequence[Entry], app: App) -> None:
+    """A place of data or models lies in folders, or in what the application does not have."""
+    kinds = {entry.path.removeprefix(f"{app.destination}/"): entry.kind for entry in entries}
+    for path in app.links:
+        place = path.removeprefix(f"{app.destination}/")
+        above = next((each for each in map(str, PurePosixPath(place).parents) if each in kinds), None)
+        if above is not None:
+            what = "link" if kinds[above] is Kind.SYMLINK else "file"
+            raise BuildError(
+                f"the app's `{above}` is a {what}, and mlimage.yaml names the place `{place}` in it",
+                hint="make it a folder, choose another place (`at:`), or add it to `app.ignore`",
+            )
 
 
 def left_out(folder: Path, ignore: Sequence[str]) -> tuple[str, ...]:

@@ -205,6 +205,23 @@ def test_places_of_data_and_models(app: Path) -> None:
     assert files_below(app, "none", ignore=()) == ()
 
 
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_a_place_in_what_is_no_folder_is_refused(app: Path, what: str) -> None:
+    write(app, "kept/rows.csv")
+    if what == "link":
+        (app / "data").symlink_to("kept")
+    else:
+        write(app, "data")
+    with pytest.raises(BuildError) as caught:
+        app_entries(app, data=("events",), links={"data/rows.csv": "/data/events"})
+    assert (caught.value.message, caught.value.hint) == (
+        f"the app's `data` is a {what}, and mlimage.yaml names the place `data/rows.csv` in it",
+        "make it a folder, choose another place (`at:`), or add it to `app.ignore`",
+    )
+    found = app_entries(app, ignore=["/data"], data=("events",), links={"data/rows.csv": "/data/events"})
+    assert [entry.path for entry in found] == ["app/data/rows.csv", "app/kept/rows.csv", "app/train.py"]
+
+
 def test_places_are_no_files(app: Path) -> None:
     assert app_entries(app, links=LINKS)[-1].path == "app/train.py"
     (app / "train.py").unlink()
