@@ -170,18 +170,24 @@ def _indexes_at(root: Mapping, above: Path, problem: _Problem) -> Iterator[Probl
 def _twice(root: Mapping, problem: _Problem) -> Iterator[Problem]:
     """Data whose variables would have one name."""
     data = root.get("data")
+    names: list[tuple[Path, str]] = []
+    if isinstance(data, Sequence):
+        names = [
+            (("data", number), item.value)
+            for number, item in enumerate(data.items)
+            if isinstance(item, Scalar) and isinstance(item.value, str)
+        ]
+    elif isinstance(data, Mapping):
+        names = [(("data", key.text), key.text) for key, _ in data.entries]
     seen: dict[str, str] = {}
-    for number, item in enumerate(data.items if isinstance(data, Sequence) else ()):
-        if isinstance(item, Scalar) and isinstance(item.value, str):
-            variable = item.value.upper().replace("-", "_")
-            if variable in seen:
-                what = (
-                    "stands twice"
-                    if seen[variable] == item.value
-                    else f"has the same variable as `{seen[variable]}`"
-                )
-                yield problem(("data", number), f"`{item.value}` {what}", "choose another name")
-            seen.setdefault(variable, item.value)
+    for steps, name in names:
+        variable = name.upper().replace("-", "_")
+        if variable in seen:
+            what = (
+                "stands twice" if seen[variable] == name else f"has the same variable as `{seen[variable]}`"
+            )
+            yield problem(steps, f"`{name}` {what}", "choose another name")
+        seen.setdefault(variable, name)
 
 
 def _places(root: Mapping, problem: _Problem) -> Iterator[Problem]:

@@ -46,6 +46,10 @@ def test_places_of_data() -> None:
         ),
         ("  train: {cloud: ' '}\n", "6:18: data.train.cloud: not a place of data"),
         ("  train: data/train\n", "6:10: data.train: expected keys and values, not `data/train`"),
+        (
+            "  train-set: {cloud: 's3://a/b'}\n  train_set: {}\n",
+            "7:14: data.train_set: `train_set` has the same variable as `train-set`",
+        ),
         ("  - 5\n", "6:5: data: `5` without quotes is a number in YAML, and text is meant here"),
         ("  train\n", "6:3: data: expected a list, not `train`"),
     ],
