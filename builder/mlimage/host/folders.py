@@ -21,7 +21,9 @@ def data_folder(name: str, folder: Path, *, or_file: bool = False) -> Path:
     except OSError as error:
         raise UsageError(
             f"data `{name}`: cannot use `{folder}`: {(error.strerror or str(error)).lower()}",
-            hint=f"give the folder that has it: --data {name}=FOLDER",
+            hint=f"put it there, or say where it is: --data {name}=PATH"
+            if or_file
+            else f"give the folder that has it: --data {name}=FOLDER",
         ) from error
     if not (S_ISDIR(found.st_mode) or (or_file and S_ISREG(found.st_mode))):
         raise UsageError(

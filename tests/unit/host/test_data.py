@@ -78,8 +78,9 @@ def test_data_with_a_place_in_the_application_may_be_a_file(image: Path) -> None
         assert find_data((), roles, {}, role=role, folder=image).folders == {"events": file}
     file.unlink()
     assert find_data((), roles, {}, role="serve", folder=image).folders == {}
-    with pytest.raises(UsageError, match=r"cannot use `.*rows.csv`: no such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot use `.*rows.csv`: no such file or directory") as caught:
         find_data((), roles, {}, role="train", folder=image)
+    assert caught.value.hint == "put it there, or say where it is: --data events=PATH"
 
 
 @pytest.mark.parametrize(
