@@ -49,6 +49,10 @@ def _listed(strays: Sequence[Listener]) -> str:
 def _hint(request: RunRequest, stray: Listener) -> str:
     if request.port and stray.port == request.port.inside:
         return "let it listen on the address that `MLIMAGE_HOST` says"
+    env = dict(request.env)
+    given = next((name for name in ("MLIMAGE_PORT", "PORT") if env.get(name) == str(stray.port)), None)
+    if given:
+        return f"leave out `--env {given}={stray.port}`: `--port {stray.port}` is where it is reached"
     if stray.port == request.contract.roles.roles["serve"].port:
         # It shares this machine's network, and was asked for another port than its own.
         lacking = lacks_outlet(root=os.geteuid() == 0)

@@ -310,13 +310,14 @@ def test_a_server_that_never_gets_healthy() -> None:
 ELSEWHERE = (Listener("0.0.0.0", 8000),)  # noqa: S104 - nothing is bound
 
 
-def astray(fake: Fake, *, patience: float = 20.0, inside: int = 8080) -> tuple[list[str], RunError]:
+def astray(
+    fake: Fake, *, patience: float = 20.0, inside: int = 8080, **more: Any
+) -> tuple[list[str], RunError]:
     port = replace(free_port(), inside=inside)
+    asked = request("serve", port=port, health=Health(path="/ping", patience=patience), **more)
     said = Said()
     with pytest.raises(RunError) as caught:
-        supervised(
-            fake, request("serve", port=port, health=Health(path="/ping", patience=patience)), say=said
-        )
+        supervised(fake, asked, say=said)
     return [line.replace(port.url, "URL") for line in said], RunError(
         caught.value.message.replace(port.url, "URL"), hint=caught.value.hint
     )
@@ -347,6 +348,15 @@ def test_a_server_that_does_not_heed_the_port_that_was_asked_for() -> None:
         "it does not heed `PORT`: leave --port out, use --runtime docker, or "
         + (f"{lacking}, by which the sandbox forwards a port" if lacking else "an address of IPv4")
     )
+
+
+def test_a_server_whose_port_was_given_as_a_variable() -> None:
+    fake = Fake(
+        heeds=(signal.SIGTERM,), listens=ELSEWHERE, answers=lambda path: 200 if path == "/ping" else 404
+    )
+    _, error = astray(fake, env=(("PORT", "8000"),))
+    assert error.message == "`demo:cpu` listens on 0.0.0.0:8000, and not on port 8080"
+    assert error.hint == "leave out `--env PORT=8000`: `--port 8000` is where it is reached"
 
 
 def test_a_server_that_is_at_another_address() -> None:
