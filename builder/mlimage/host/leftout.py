@@ -2,13 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from mlimage.content.app import ALWAYS_IGNORED
-from mlimage.content.ignore import Ignore, read_ignore
+from mlimage.content import app
 from mlimage.errors import MlimageError
 from mlimage.spec.files import ignored_by
 from mlimage.spec.nodes import text_at
@@ -31,8 +29,8 @@ def left_out(root: Path, image: str) -> str:
     try:
         document, _ = read_yaml((folder / "mlimage.yaml").read_bytes(), path="mlimage.yaml")
         source = os.path.normpath(text_at(document, ("app", "source")) or "app")
-        rules = read_ignore((*ALWAYS_IGNORED, *ignored_by(document, folder / source, source, [])))
-        ignored = list(islice(_ignored(folder / source, "", rules, read_ignore(ALWAYS_IGNORED)), _MOST))
+        patterns = ignored_by(document, folder / source, source, [])
+        ignored = [path.rstrip("/") for path in app.left_out(folder / source, patterns)[:_MOST]]
         beside = {name: f"../../{name}" for name in _names(root)}
         if source != ".":
             beside |= {name: name for name in _names(folder) if name != source.partition("/")[0]}
@@ -45,18 +43,3 @@ def left_out(root: Path, image: str) -> str:
 def _names(folder: Path) -> list[str]:
     with os.scandir(folder) as listing:
         return [item.name for item in listing if item.name not in _OWN and not item.name.startswith(".")]
-
-
-def _ignored(top: Path, relative: str, rules: Ignore, usual: Ignore) -> Iterator[str]:
-    """Folders and files that the project's own patterns leave out, none below another."""
-    with os.scandir(top / relative) as listing:
-        found = sorted((item.name, item.is_dir(follow_symlinks=False)) for item in listing)
-    for name, is_folder in found:
-        path = f"{relative}/{name}" if relative else name
-        if usual.ignores(path):
-            continue
-        ignored = rules.ignores(path)
-        if ignored and not (is_folder and rules.includes_again):
-            yield path
-        elif is_folder:
-            yield from _ignored(top, path, rules, usual)
