@@ -69,7 +69,8 @@ def covered(layer: AppLayer, folder: Path) -> tuple[str, ...]:
                 hint="move it, change the place (`at:`), or add it to `app.ignore` if nothing imports it",
             )
         if files:
-            what = f"`{place}`" if files == (place,) else f"`{place}` ({len(files)} files)"
+            count = "1 file" if len(files) == 1 else f"{len(files)} files"
+            what = f"`{place}`" if files == (place,) else f"`{place}` ({count})"
             found.append(f"left out of the image: the app's {what}, where a run has `{target}`")
     return tuple(found)
 

@@ -114,6 +114,11 @@ def test_what_lies_where_a_run_has_data_and_models_is_named(tmp_path: Path) -> N
         "left out of the image: the app's `data/rows.csv`, where a run has `/data/rows`",
         "left out of the image: the app's `models` (3 files), where a run has `/models`",
     )
+    for path in ("models/deep/b", "models/old/c"):
+        (tmp_path / "app" / path).unlink()
+    assert covered(APP, tmp_path)[1:] == (
+        "left out of the image: the app's `models` (1 file), where a run has `/models`",
+    )
 
 
 def test_a_link_that_the_image_has_too_is_not_named(tmp_path: Path) -> None:
