@@ -24,10 +24,13 @@ def list_files(entries: Sequence[Entry]) -> Listing:
     """The listing of `content.wheel.wheel_entries`."""
     record = record_of(entries)
     folder = record.path.rpartition("/")[0].rpartition("/")[0]
+    there = {
+        entry.path for entry in entries
+    }  # scripts that stand for entry points are recorded, and replaced
     rows = csv.reader(read_small(record).decode().splitlines())
     return Listing(
         files={
-            posixpath.normpath(posixpath.join(folder, path)): digest.rstrip("=") for path, digest, _ in rows
+            place: digest.rstrip("=") for path, digest, _ in rows if (place := _place(folder, path)) in there
         }
     )
 
@@ -56,8 +59,14 @@ def without(entries: Sequence[Entry], paths: Collection[str]) -> tuple[Entry, ..
     folder = record.path.rpartition("/")[0].rpartition("/")[0]
     rows = csv.reader(read_small(record).decode().splitlines())
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(
-        row for row in rows if posixpath.normpath(posixpath.join(folder, row[0])) not in paths
-    )
+    csv.writer(text).writerows(row for row in rows if _place(folder, row[0]) not in paths)
     changed = file_of_bytes(record.path, text.getvalue().encode(), origin=record.origin, mode=record.mode)
     return tuple(changed if entry is record else entry for entry in entries if entry.path not in paths)
+
+
+def _place(folder: str, path: str) -> str:
+    """Where a file is that RECORD names from site-packages: the `lib64` of a venv is a link to its `lib`."""
+    named = posixpath.normpath(posixpath.join(folder, path))
+    venv = folder.rpartition("/lib/")[0]
+    inside = named.removeprefix(f"{venv}/lib64/")
+    return named if inside == named else f"{venv}/lib/{inside}"

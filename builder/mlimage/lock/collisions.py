@@ -117,8 +117,8 @@ def judge(packages: Sequence[LockedPackage], contents: Contents, allowed: Sequen
     for package in packages:
         with suppress(AbsentError):
             files[package] = contents.files(package)
-    found, passed, used, all_seen = _paths(files, contents, allowed)
     kept = {package: _without(package, files, allowed) for package in files}
+    found, passed, used, all_seen = _paths(files, kept, contents, allowed)
     twice, all_read = rivals(kept, contents)
     libraries: defaultdict[_Pair, list[Twice]] = defaultdict(list)
     for each in twice:
@@ -139,7 +139,7 @@ def judge(packages: Sequence[LockedPackage], contents: Contents, allowed: Sequen
 
 
 def _paths(
-    files: Files, contents: Contents, allowed: Sequence[Allowed]
+    files: Files, kept: Files, contents: Contents, allowed: Sequence[Allowed]
 ) -> tuple[list[Conflict], dict[str, tuple[str, ...]], set[Allowed], bool]:
     """Conflicts of paths, what passes, what of `allowed` counts, and whether all could be looked at."""
     shared: defaultdict[_Pair, list[str]] = defaultdict(list)
@@ -152,10 +152,12 @@ def _paths(
                 continue
             settling = [each for each in _settling(allowed, *pair, path) if each.keep]
             used |= set(settling)
+            if settling or any(path not in kept[package] for package in pair):
+                continue
             try:
-                if not settling and _differ(path, *pair, contents):
+                if _differ(path, *pair, contents):
                     shared[pair].append(path)
-                elif not settling:
+                else:
                     passed[path] = tuple(owner.name for owner in owners)
             except AbsentError:
                 complete = False

@@ -59,3 +59,19 @@ def test_what_is_lost_is_not_in_its_record(tmp_path: Path) -> None:
     rows = list(csv.reader(read_small(record_of(kept)).decode().splitlines()))
     assert rows == sorted(rows)
     assert read_small(record_of(without(entries, ()))) == read_small(record_of(entries))
+
+
+def test_what_is_recorded_and_stands_elsewhere(tmp_path: Path) -> None:
+    wheel = make_wheel(
+        tmp_path,
+        "demo",
+        "1.0",
+        {},
+        entry_points="[console_scripts]\ndemo = demo:run\n",
+        scripts={"demo": b"#!python\n"},
+        data={"data/lib64/libdemo.so.1": b""},
+    )
+    entries = wheel_entries(wheel, python="3.11", origin="demo 1.0")
+    assert list_files(entries).files.keys() == {entry.path for entry in entries}
+    kept = without(entries, {"opt/venv/lib/libdemo.so.1"})
+    assert b"libdemo" not in read_small(record_of(kept))

@@ -9,6 +9,7 @@ from mlimage.cache import Cache
 from mlimage.lock.collisions import Allowed, Verdict, is_used, judge
 from mlimage.lock.contents import AbsentError, Contents
 from mlimage.lock.model import LockedPackage
+from support.elf import elf_library
 from support.tinyproject import locked
 from support.wheels import make_wheel
 
@@ -63,6 +64,13 @@ def test_different_files_at_one_path(wheels: _Wheels) -> None:
     for name in ("one", "two"):
         wheels.add(name, {"x/b.py": f"of = {name!r}\n".encode(), "x/a.bin": name.encode(), "x/c.bin": b""})
     assert wheels.said() == [f"one, two: both write `/{SITE}/x/b.py` and 1 more file, with different content"]
+
+
+def test_libraries_below_lib64(wheels: _Wheels) -> None:
+    wheels.add("one", {}, data={"data/lib64/libx.so.1": elf_library("libx.so.1", needed=("libx.so.1",))})
+    wheels.add("two", {}, data={"data/lib/libx.so.1": elf_library("libx.so.1", filling=b"another build")})
+    assert wheels.said() == ["one, two: both write `/opt/venv/lib/libx.so.1`, with different content"]
+    assert wheels.said(Allowed(packages=("one", "two"), keep="two")) == []
 
 
 def test_programs_of_one_name(wheels: _Wheels) -> None:
@@ -182,6 +190,21 @@ def test_what_settles_a_conflict(wheels: _Wheels) -> None:
     for allowed in unused:
         assert wheels.said(allowed) == every
         assert wheels.judge(allowed).unused == (allowed,)
+
+
+def test_what_gives_way_conflicts_with_nobody(wheels: _Wheels) -> None:
+    for name in ("one", "two", "three"):
+        wheels.add(
+            name,
+            {"x/a.bin": name.encode()}
+            if name == "three"
+            else {"x/a.bin": name.encode(), "x/b": name.encode()},
+        )
+    left = [f"one, two: both write `/{SITE}/x/b`, with different content"]
+    assert wheels.said(Allowed(packages=("one", "two", "three"), keep="three")) == left
+    chain = Allowed(packages=("one", "two"), keep="two"), Allowed(packages=("two", "three"), keep="three")
+    assert wheels.said(*chain) == []
+    assert wheels.judge(*chain).unused == ()
 
 
 def test_what_is_not_at_hand_is_not_judged(wheels: _Wheels) -> None:
