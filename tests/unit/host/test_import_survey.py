@@ -55,7 +55,8 @@ class Site:
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
-        return read_findings([json.loads(line) for line in done.stdout.splitlines()], packages)
+        _, *lines = ("what `site` ran may print half a line" + done.stdout).splitlines()
+        return read_findings([json.loads(line) for line in lines], packages)
 
 
 @pytest.fixture
@@ -130,6 +131,22 @@ def test_ends_of_another_kind(site: Site) -> None:
     assert (killed.why, killed.status, killed.output) == ("died", -6, "on the way\n")
     assert slow.why == "time"
     assert exits.causes[0].last_line == "SystemExit: 3"
+
+
+def test_a_module_that_forks_reports_once(site: Site) -> None:
+    site.install(
+        "forks",
+        {
+            "forks/__init__.py": "import os\nif not os.fork():\n    raise SystemExit('x')\n"
+            "assert os.waitstatus_to_exitcode(os.wait()[1]) == 1\n"
+        },
+    )
+    site.install(
+        "cut",
+        {"cut/__init__.py": "import os, sys\nos.write(int(sys.argv[2]), b'[')\nos._exit(3)\n"},
+    )
+    [cut] = site.survey("forks", "cut").failures
+    assert (cut.module, cut.why, cut.status) == ("cut", "died", 3)
 
 
 def test_a_library_that_is_loaded_and_missing(site: Site) -> None:

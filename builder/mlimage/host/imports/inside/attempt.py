@@ -26,10 +26,13 @@ TEXT = 4000
 def main(module: str, report: int) -> NoReturn:
     """Import it in this process, which ends."""
     told = []
+    own = os.getpid()
     try:
         importlib.import_module(module)
     except BaseException as error:  # noqa: BLE001 - whatever it is must be told
         told = [describe(each) for each in causes(error)]
+    if os.getpid() != own:  # a process that the module forked, which reports to nobody
+        os._exit(bool(told))
     with os.fdopen(report, "w", encoding="utf-8", errors="backslashreplace") as stream:
         json.dump(told, stream)
     sys.stdout.flush()

@@ -61,6 +61,7 @@ NOT_API = frozenset(
 def main(request: dict[str, Any]) -> None:
     """Import what the packages of the request bring."""
     said = threading.Lock()
+    sys.stdout.write("\n")  # what a `.pth` file has written may be half a line
 
     def say(**event: Any) -> None:
         with said:
@@ -171,10 +172,10 @@ def imported(module: str, request: dict[str, Any]) -> dict[str, Any] | None:
         if status is None:
             return {"why": "time", "causes": [], "output": printed}
         report.seek(0)
-        told = report.read().decode("utf-8", "replace")
-        if not told:
+        try:
+            causes = json.loads(report.read())
+        except ValueError:  # nothing, or not to its end
             return {"why": "died", "status": status, "causes": [], "output": printed}
-        causes = json.loads(told)
         return {"why": "raised", "causes": causes, "output": printed} if causes else None
 
 
