@@ -88,6 +88,7 @@ FILLS: Final = (
     "[x]",
     "python train.py",
     "https://x.example",
+    "linux/amd64",
     "at: x",
     "{packages: [x, y], reason: z}",
 )

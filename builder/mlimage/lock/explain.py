@@ -22,6 +22,10 @@ _COLLECTING: Final = re.compile(r"^\s*Collecting (?P<text>.+?)(?: \(from (?P<cha
 _LINE: Final = re.compile(r"-r \S*spec\.in \(line (?P<line>\d+)\)")
 _FROM_HERE: Final = re.compile(r" (?P<version>[^ ]+) \(from https?://127\.0\.0\.1[^)]*\)")
 """How pip calls a version that it found, which what asks with an extra needs: at our own server."""
+_OTHER_PYTHON: Final = re.compile(
+    r"Package '(?P<name>[^']+)' requires a different Python: \S+ not in '(?P<wanted>[^']+)'"
+)
+"""What pip ends with where a version is pinned, and only its metadata says that it is for other pythons."""
 _USER: Final = re.compile(r"The user requested (?!\(constraint\))(?P<text>.+)")
 _DEPENDS: Final = re.compile(r"(?P<name>\S+) (?P<version>\S+) depends on (?P<text>.+)")
 
@@ -36,6 +40,17 @@ def explain(output: str, situation: Situation) -> ResolveError:
     if missing is not None:
         return explain_missing(
             missing["text"], _asked_by(output, missing["text"], missing["chain"], situation), situation
+        )
+    other = _OTHER_PYTHON.search(output)
+    if other is not None:
+        asked = next(
+            (each for each in situation.requirements if name_of(each.text) == name_of(other["name"])), None
+        )
+        return ResolveError(
+            f"`{asked.text if asked else other['name']}` needs python `{other['wanted']}`, and the image has "
+            f"python {situation.python}",
+            where=asked.where if asked else None,
+            hint=f"ask for another version of `{name_of(other['name'])}`, or take another python",
         )
     if "resolution-too-deep" in output or "ResolutionTooDeep" in output:
         return ResolveError(

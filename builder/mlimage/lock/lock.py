@@ -102,6 +102,7 @@ def lock_image(
             interpreter,
             target,
             image=loaded.spec.name,
+            platforms=loaded.spec.platforms,
             previous=known,
             constraints=constraints,
             upgrade=upgrade,

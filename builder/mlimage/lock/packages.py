@@ -35,6 +35,7 @@ def lock_packages(
     target: Target,
     *,
     image: str,
+    platforms: Sequence[str] = (),
     previous: Lock | None,
     constraints: Mapping[str, Version],
     upgrade: Upgrade,
@@ -51,6 +52,7 @@ def lock_packages(
         interpreter: the image's python, which can be run where the resolver runs it.
         target: what that python is.
         image: name of the image, for messages.
+        platforms: those that the image is for, likewise.
         previous: the lock before, whose versions are kept where the requirements allow it.
         constraints: versions that other locks have.
         upgrade: whose versions are not kept.
@@ -77,6 +79,7 @@ def lock_packages(
             files=indexes.files,
             needs=lambda file: requires_of(indexes.metadata(file)),
             page_of=indexes.page,
+            platforms=platforms,
         ),
         previous=None if upgrade.everything else previous,
         constraints=constraints,

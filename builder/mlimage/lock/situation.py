@@ -28,6 +28,7 @@ class Situation:
         files: what the index has of a package.
         needs: what a wheel says that it requires, each as it is written there.
         page_of: where a person finds a package.
+        platforms: those that the image is for, `linux/amd64`; none where nobody chose any.
     """
 
     image: str
@@ -39,6 +40,7 @@ class Situation:
     files: Callable[[str], Sequence[IndexFile]]
     needs: Callable[[IndexFile], Sequence[str]]
     page_of: Callable[[str], str]
+    platforms: Sequence[str] = ()
 
     @property
     def about(self) -> str:

@@ -223,7 +223,9 @@ def _no_fitting_wheel(text: str, asker: Asker, wheels: Sequence[str], situation:
         )
     ways = list(_versions(requirement, _newest(wheels, wheel=True), asker, situation))
     there = _platform_with(wheels, situation.target)
-    if there:
+    if there and str(there) not in situation.platforms:
+        ways.append(f"write `platforms: [{there}]`: there are wheels for that one")
+    elif there:
         this = next(each for each in PLATFORMS if each.machine == machine)
         if asker.package is None:
             bare = f"{requirement.name}{requirement.specifier}"

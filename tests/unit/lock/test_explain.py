@@ -497,7 +497,8 @@ def test_wheels_for_another_platform(chain: str, way_out: str) -> None:
     tags = ("cp311-cp311-manylinux_2_36_aarch64", "py3-none-manylinux_2_28_aarch64", "py3-none-any")
     target = replace(TARGET, markers={"platform_machine": "aarch64"}, tags=tags)
     asked = situation(chain or "mkl", files={"mkl": [wheel]})
-    error = explain(missing("mkl", chain), replace(asked, target=target))
+    both = ("linux/amd64", "linux/arm64")
+    error = explain(missing("mkl", chain), replace(asked, target=target, platforms=both))
     who = f", which `{chain}` asks for," if chain else ""
     assert str(error) == (
         f"images/digits/mlimage.yaml:10:5: `mkl`{who} has no wheel for python 3.11 on aarch64 with "
@@ -506,6 +507,25 @@ def test_wheels_for_another_platform(chain: str, way_out: str) -> None:
     assert error.hint == (
         f"{way_out}leave `linux/arm64` out of `platforms:`: there are wheels for `linux/amd64`"
     )
+
+
+def test_wheels_for_another_platform_than_that_of_the_image() -> None:
+    wheel = file("mkl-2026.2.0-cp311-cp311-manylinux_2_36_aarch64.whl")
+    asked = replace(situation("mkl", files={"mkl": [wheel]}), platforms=("linux/amd64",))
+    error = explain(missing("mkl"), asked)
+    assert error.hint == "write `platforms: [linux/arm64]`: there are wheels for that one"
+
+
+def test_a_wheel_that_says_inside_that_it_is_for_another_python() -> None:
+    error = explain(
+        "pip._internal.exceptions.UnsupportedPythonVersion: Package 'our-lib' requires a different Python: "
+        "3.11.2 not in '>=3.12'\n",
+        situation("numpy", "our_lib==2.0"),
+    )
+    assert str(error) == (
+        "images/digits/mlimage.yaml:11:5: `our_lib==2.0` needs python `>=3.12`, and the image has python 3.11"
+    )
+    assert error.hint == "ask for another version of `our-lib`, or take another python"
 
 
 def test_too_many_versions() -> None:
