@@ -313,8 +313,8 @@ def _summary_text(lock: "Lock", others: "Sequence[Lock]") -> str:
     if found.largest:
         largest = (f"{each.name} {each.version} ({size_text(each.size)})" for each in found.largest)
         text += f"; the largest: {', '.join(largest)}"
-    if found.shared:
-        text += f"; {found.shared} are those of `{others[0].tag}`"
+    if found.like and found.shared:
+        text += f"; {found.shared} are those of `{found.like.tag}`"
     return text
 
 

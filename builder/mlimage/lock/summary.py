@@ -19,13 +19,15 @@ class Summary:
         asked: how many the spec asks for.
         needed: how many more those need.
         largest: the largest of them, the first one first.
-        shared: how many are the very files of another lock of the image.
+        shared: how many are the very files of `like`.
+        like: the lock of the image that has most of them; None where there is no other.
     """
 
     asked: int
     needed: int
     largest: tuple[LockedPackage, ...]
     shared: int
+    like: Lock | None
 
 
 def summary(lock: Lock, others: Collection[Lock] = ()) -> Summary:
@@ -36,10 +38,16 @@ def summary(lock: Lock, others: Collection[Lock] = ()) -> Summary:
         others: locks of the same image.
     """
     asked = sum(any(asker.startswith(_FROM_SPEC) for asker in each.required_by) for each in lock.packages)
-    files = {package.sha256 for other in others for package in other.packages}
+    own = {package.sha256 for package in lock.packages}
+
+    def shared(other: Lock) -> int:
+        return len(own.intersection(package.sha256 for package in other.packages))
+
+    like = max(others, key=shared, default=None)
     return Summary(
         asked=asked,
         needed=len(lock.packages) - asked,
         largest=tuple(sorted(lock.packages, key=lambda each: (-each.size, each.name))[:_LARGEST]),
-        shared=sum(each.sha256 in files for each in lock.packages),
+        shared=shared(like) if like else 0,
+        like=like,
     )

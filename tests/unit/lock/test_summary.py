@@ -20,6 +20,13 @@ def test_of_a_lock() -> None:
     assert [package.name for package in found.largest] == ["lib", "app", "both"]
 
 
+def test_the_lock_that_is_named_has_what_is_counted() -> None:
+    first, second = (locks.lock([locks.package(name) for name in names]) for names in ("a", "bcd"))
+    found = summary(locks.lock([locks.package(name) for name in "abc"]), [first, second])
+    assert found.shared == 2
+    assert found.like is second
+
+
 def test_of_no_packages() -> None:
     found = summary(locks.lock([]))
     assert (found.asked, found.needed, found.largest, found.shared) == (0, 0, (), 0)
