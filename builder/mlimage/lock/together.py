@@ -51,7 +51,7 @@ def refuse_conflicts(
     raise error(
         f"`{image}` has packages that cannot be together:\n" + "\n".join(lines),
         where=next((places[root] for root, _ in roots if places and root in places), None),
-        hint=_hint(verdict.conflicts, roots),
+        hint=_hint(verdict, roots),
     )
 
 
@@ -145,15 +145,34 @@ def _removable(conflict: Conflict, by_name: Mapping[str, LockedPackage]) -> list
     return min((each for each in brought if each), key=len, default=[])
 
 
-def _hint(conflicts: Sequence[Conflict], roots: Sequence[tuple[str, str]]) -> str:
+def _hint(verdict: Verdict, roots: Sequence[tuple[str, str]]) -> str:
+    conflicts = verdict.conflicts
     ways = []
     if 0 < len(roots) <= _MOST:
         ways.append("remove " + " and ".join(f"`{name}` from `{place}`" for name, place in roots))
     ways.append("ask for other releases of them")
     if all(each.settled for each in conflicts):
-        entries = ", ".join(_entry(each) for each in conflicts)
-        ways.append(f"say in the spec why it does not matter: `allow_conflicts: [{entries}]`")
+        idle = {
+            conflict: allowed
+            for conflict in conflicts
+            for allowed in verdict.unused
+            if allowed.covers(conflict.first.name, conflict.second.name)
+        }
+        ways += [
+            f"mend the entry of {_names(each)} in `allow_conflicts`: {_why_idle(each)}"
+            for each in dict.fromkeys(idle.values())
+        ]
+        entries = ", ".join(_entry(each) for each in conflicts if each not in idle)
+        if entries:
+            ways.append(f"say in the spec why it does not matter: `allow_conflicts: [{entries}]`")
     return ", or ".join(ways)
+
+
+def _why_idle(allowed: Allowed) -> str:
+    """Why an entry that names both packages does not settle what they have."""
+    if allowed.paths:
+        return "its `paths` match nothing of this"
+    return f"`{allowed.keep}` has nothing of this" if allowed.keep else "it says not which one to `keep`"
 
 
 def _entry(conflict: Conflict) -> str:

@@ -25,7 +25,11 @@ def _package(name: str, *required_by: str, size: int = 10) -> LockedPackage:
 
 
 def _refused(
-    packages: Sequence[LockedPackage], *conflicts: tuple[str, str], kept: bool = True, settled: bool = True
+    packages: Sequence[LockedPackage],
+    *conflicts: tuple[str, str],
+    kept: bool = True,
+    settled: bool = True,
+    unused: tuple[Allowed, ...] = (),
 ) -> BuildError:
     by_name = {each.name: each for each in packages}
     verdict = Verdict(
@@ -40,7 +44,7 @@ def _refused(
             for first, second in conflicts
         ),
         passed={},
-        unused=(),
+        unused=unused,
         complete=True,
     )
     with pytest.raises(BuildError) as error:
@@ -104,6 +108,28 @@ def test_several_conflicts_are_said_and_settled_at_once() -> None:
         "remove `b` from `dependencies`, or ask for other releases of them, or say in the spec why it does "
         'not matter: `allow_conflicts: [{packages: [a, b], keep: a, reason: "…"}, {packages: [a, c], '
         'keep: a, reason: "…"}]`'
+    )
+
+
+@pytest.mark.parametrize(
+    ("allowed", "why"),
+    [
+        (Allowed(packages=("a", "b"), keep="b", paths=("/y",)), "its `paths` match nothing of this"),
+        (Allowed(packages=("a", "b")), "it says not which one to `keep`"),
+        (Allowed(packages=("a", "b", "d"), keep="d"), "`d` has nothing of this"),
+    ],
+)
+def test_an_entry_that_does_not_settle_it_is_to_be_mended(allowed: Allowed, why: str) -> None:
+    packages = [_package(name, "-r dependencies") for name in "abc"]
+    names = " and ".join(f"`{name}`" for name in allowed.packages)
+    hint = (
+        "remove `b` from `dependencies`, or ask for other releases of them, or mend the entry of "
+        f"{names} in `allow_conflicts`: {why}"
+    )
+    assert _refused(packages, ("a", "b"), unused=(allowed,)).hint == hint
+    assert _refused(packages, ("a", "b"), ("b", "c"), unused=(allowed,)).hint == (
+        f"{hint}, or say in the spec why it does not matter: "
+        '`allow_conflicts: [{packages: [b, c], keep: b, reason: "…"}]`'
     )
 
 
