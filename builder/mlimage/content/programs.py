@@ -14,7 +14,10 @@ def same_program(first: bytes, second: bytes) -> bool:
     one, other = _parsed(first), _parsed(second)
     if one is None or other is None:
         return False
-    return (_is_idle(one.body) and _is_idle(other.body)) or ast.dump(one) == ast.dump(other)
+    try:
+        return (_is_idle(one.body) and _is_idle(other.body)) or ast.dump(one) == ast.dump(other)
+    except RecursionError:  # what can be read is not always written: a sum of a thousand terms
+        return False
 
 
 def _parsed(source: bytes) -> ast.Module | None:

@@ -37,6 +37,7 @@ def test_comments_and_layout_do_not_count() -> None:
         (b"", b"no program"),
         (b"no program", b"no program "),
         (b"\0", b""),
+        (b"a = " + b"+".join([b"a"] * 1500), b"a = " + b"+".join([b"b"] * 1500)),
     ],
 )
 def test_what_differs(first: bytes, second: bytes) -> None:
