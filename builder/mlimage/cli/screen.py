@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NUMBER: Final = re.compile(r"[+-]?\d[\d.,]*\s?(?:%|x|[kMGT]?B|[km]?s)?|-?")
 
+_PARSED: Final = "<unknown>"
+"""What `ast.parse` calls sources: what it remarks about those of packages is for their authors."""
+
 
 class Screen:
     """Standard output and standard error of one verb; safe to use from several threads.
@@ -74,7 +77,7 @@ class Screen:
         ) -> None:
             if issubclass(category, MlimageWarning):
                 self.warn(str(message))
-            else:
+            elif not (issubclass(category, SyntaxWarning) and filename == _PARSED):
                 others(message, category, filename, lineno, file, line)
 
         warnings.simplefilter("always", MlimageWarning)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import subprocess
 import sys
 import threading
 
@@ -192,6 +193,18 @@ def test_no_colour_where_it_is_not_wanted(variable: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "stderr", err)
     Screen().warn("careful")
     assert err.getvalue() == "warning: careful\n"
+
+
+def test_what_python_remarks_about_sources_of_packages_is_not_shown() -> None:
+    program = (
+        "import warnings\n"
+        "from mlimage.cli.screen import Screen\n"
+        "Screen()\n"
+        "for name in ('<unknown>', 'own.py'):\n"
+        "    warnings.warn_explicit(f'in {name}', SyntaxWarning, name, 1)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "own.py:1: SyntaxWarning: in own.py\n"
 
 
 def test_threads_do_not_mix_lines(capsys: pytest.CaptureFixture[str]) -> None:
