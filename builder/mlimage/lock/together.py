@@ -172,7 +172,7 @@ def _why_idle(allowed: Allowed) -> str:
     """Why an entry that names both packages does not settle what they have."""
     if allowed.paths:
         return "its `paths` match nothing of this"
-    return f"`{allowed.keep}` has nothing of this" if allowed.keep else "it says not which one to `keep`"
+    return f"`{allowed.keep}` has nothing of this" if allowed.keep else "it does not say which one to `keep`"
 
 
 def _entry(conflict: Conflict) -> str:

@@ -115,7 +115,7 @@ def test_several_conflicts_are_said_and_settled_at_once() -> None:
     ("allowed", "why"),
     [
         (Allowed(packages=("a", "b"), keep="b", paths=("/y",)), "its `paths` match nothing of this"),
-        (Allowed(packages=("a", "b")), "it says not which one to `keep`"),
+        (Allowed(packages=("a", "b")), "it does not say which one to `keep`"),
         (Allowed(packages=("a", "b", "d"), keep="d"), "`d` has nothing of this"),
     ],
 )
