@@ -5,10 +5,12 @@ In an engine and in the sandbox; what else takes long is in `tests/network/test_
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,16 +19,18 @@ import pytest
 
 from mlimage.atomic import PARTIAL
 from mlimage.cache import Cache
+from mlimage.lock.check import wanted_by
+from mlimage.lock.text import write_lock
 from mlimage.oci.store import Store
-from support import runs
+from mlimage.spec.project import Project
+from support import locks, runs
 from support.building import MLIMAGE
 from support.interrupting import ENDINGS, Running, descendants, running
 from support.machine import DOCKERS, PODMANS, need_engine
 from support.programs import program
-from support.running import small_image
 from support.runs import command, environment
+from support.standing import program_file, standing_image
 
-LABELS: Final = {"dev.mlimage.lock": "sha256:" + "1" * 64, "dev.mlimage.runtime": "3"}
 NAME: Final = f"interrupted-{os.getpid()}"
 """No container of another test has the label of this image."""
 SPEC: Final = f"""\
@@ -47,29 +51,39 @@ IN_ENGINES: Final = [
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The project as it was built: with a lock, not trained."""
+    project = Project(tmp_path_factory.mktemp("made"))
+    folder = project.image_folder(NAME)
+    (folder / "golden").mkdir(parents=True)
+    (folder / "golden/one.json").write_text("[1.5]")
+    (folder / "app").mkdir()
+    (folder / "app/train.py").write_text("print('trained')")
+    (folder / "mlimage.yaml").write_text(SPEC)
+    lock = locks.lock(image=NAME)
+    write_lock(project.lock_folder(NAME), replace(lock, wanted=wanted_by(project.load(NAME), locks.CPU)))
+    return project
+
+
+@pytest.fixture(scope="module")
+def cache(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Cache:
     found = Cache(tmp_path_factory.mktemp("cache"))
     found.root.parent.chmod(0o755)
     found.root.chmod(0o755)
     # None of them heeds any signal.
     script = "trap '' INT TERM HUP; echo computing >&2; while :; do sleep 1; done"
-    words = dict.fromkeys(("fingerprint", "probe", "record", "verify"), script)
-    small_image(Store(found.store), NAME, labels=LABELS, programs=words)
+    words = [program_file(word, script) for word in ("fingerprint", "probe", "record", "verify")]
+    standing_image(made, NAME, Store(found.store), entry='exec "$@"', programs=words)
     return found
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project with that image, trained, whose files its user can reach."""
+def project(made: Project, tmp_path: Path) -> Path:
+    """A copy of it, trained, whose files its user can reach."""
     for path in (tmp_path, tmp_path.parent):
         path.chmod(0o755)
     folder = tmp_path / "project"
-    golden = folder / "images" / NAME / "golden"
-    golden.mkdir(parents=True)
-    (golden / "one.json").write_text("[1.5]")
-    golden.with_name("app").mkdir()
-    golden.with_name("mlimage.yaml").write_text(SPEC)
-    (folder / "lockfiles").mkdir()
+    shutil.copytree(made.root, folder)
     (folder / "models" / NAME).mkdir(parents=True, mode=0o777)
     (folder / "models" / NAME / "model").write_text("a model")
     return folder
@@ -93,7 +107,7 @@ def test_in_the_sandbox(
     ) as run:
         run.until(computing(run))
         run.end(*signals, places=[cache.root, project])
-    assert not (project / "lockfiles" / NAME).exists()
+    assert not (project / "lockfiles" / NAME / "golden").exists()
 
 
 @pytest.mark.namespaces

@@ -2,56 +2,21 @@
 
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from mlimage.cache import Cache
-from mlimage.content.entry import Entry, arrange, file_of_bytes
-from mlimage.engines.own import OwnLayer, own_files
-from mlimage.lock.text import read_lock
-from mlimage.oci.layer import pack
-from mlimage.oci.seal import seal
 from mlimage.oci.store import Store
-from mlimage.plan.decide import plan
-from mlimage.plan.model import AppLayer, BaseLayer, BuildPlan, RecipeLayer
 from mlimage.spec.project import Project
-from support.locks import CPU
 from support.machine import DOCKERS
 from support.offline import offline_project
-from support.running import small_root
 from support.runs import SANDBOX, run
+from support.standing import standing_image
 
-ENTRY = file_of_bytes("usr/bin/entry", b'#!/bin/sh\nexec /bin/sh /app/"$1".py\n', origin="test", mode=0o755)
+ENTRY: Final = 'exec /bin/sh /app/"$1".py'
 """A shell stands for python."""
-
-
-def build(project: Project, store: Store) -> None:
-    """As `mlimage build` does, but for what is below spec, lock and application."""
-    loaded = project.load("tiny")
-    planned = plan(loaded, read_lock(project.lock_folder("tiny"), CPU))
-    kept = [layer for layer in planned.layers if isinstance(layer, BaseLayer | RecipeLayer | AppLayer)]
-    small = replace(planned, layers=tuple(kept), config=replace(planned.config, entrypoint=("/bin/entry",)))
-    blobs = [
-        pack(
-            files_of(layer, planned, project),
-            name=layer.name,
-            compression=planned.compression,
-            store=store,
-            advance=lambda _: None,
-        )
-        for layer in kept
-    ]
-    seal(small, blobs, store, project=project.root)
-
-
-def files_of(
-    layer: BaseLayer | RecipeLayer | AppLayer, planned: BuildPlan, project: Project
-) -> tuple[Entry, ...]:
-    if isinstance(layer, OwnLayer):
-        return own_files(layer, planned, project.image_folder("tiny"))
-    return arrange([*small_root(), ENTRY])
 
 
 @pytest.fixture
@@ -73,9 +38,9 @@ def test_each_runs_its_own(projects: tuple[Project, Project], tmp_path: Path, ru
     cache = Cache(tmp_path / "cache")
     cache.root.mkdir(mode=0o755)
     one, two = projects
-    build(one, Store(cache.store))
+    standing_image(one, "tiny", Store(cache.store), entry=ENTRY)
     with pytest.warns(match="meant the image of"):
-        build(two, Store(cache.store))
+        standing_image(two, "tiny", Store(cache.store), entry=ENTRY)
 
     def trained(project: Project) -> tuple[str, str]:
         """The model, and what was said besides."""

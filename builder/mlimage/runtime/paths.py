@@ -125,7 +125,7 @@ def explain(found: Failed, here: Here) -> str | None:
         return _absent_model(path, here)
     name = next((name for name in here.roles.data if _within(path, mounted(name))), None)
     if name is not None:
-        return _absent_data(name, path, here)
+        return _absent_data(name, path, found.number, here)
     if posixpath.isabs(found.path) and not _within(path, APP):
         return _absent_elsewhere(path)
     return _absent_in_app(posixpath.relpath(path, APP), here)
@@ -178,18 +178,25 @@ def _first_missing(inside: str, here: Here) -> str:
 
 
 def _absent_model(path: str, here: Here) -> str:
+    inside = path[len(MODELS) + 1 :]
+    folder = posixpath.dirname(inside)
+    if folder and not here.exists(f"{MODELS}/{folder}"):
+        return (
+            f"the folder of models has no folder `{folder}`: a program that writes there makes it first, and "
+            "one that reads finds it when `train` has written it"
+        )
     if not here.names(MODELS):
         return "there is no model: train first, or mount the folder that has it at `/models`"
-    return (
-        f"the folder of models has no `{path[len(MODELS) + 1 :]}`: `train` writes it, or a program asks wrong"
-    )
+    return f"the folder of models has no `{inside}`: `train` writes it, or a program asks wrong"
 
 
-def _absent_data(name: str, path: str, here: Here) -> str:
+def _absent_data(name: str, path: str, number: int, here: Here) -> str:
     root = mounted(name)
     where = here.environ.get(data_variable(name)) or root
     if where != root:
         return f"in this run the data `{name}` is at {where}: `mlimage_runtime.data({name!r})` says so"
+    if number == errno.ENOTDIR:
+        return f"the data `{name}` is a file, so nothing lies below it"
     if here.exists(root):
         return f"the data `{name}` has no `{path[len(root) + 1 :]}`"
     return f"the data `{name}` is not mounted: `mlimage run --data {name}=FOLDER`, or a mount at `{root}`"

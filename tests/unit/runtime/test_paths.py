@@ -146,6 +146,10 @@ def test_who_may_not_read_what_else_there_is_is_not_told_to_write() -> None:
             "the data `events` is not mounted: `mlimage run --data events=FOLDER`, or a mount at `/data/events`",
         ),
         ("/models/b", "the folder of models has no `b`: `train` writes it, or a program asks wrong"),
+        (
+            "/models/q/b",
+            "the folder of models has no folder `q`: a program that writes there makes it first, and one that reads finds it when `train` has written it",
+        ),
         ("/usr/share/x", None),
         ("/dev/x", None),
         ("train.py", None),
@@ -187,6 +191,11 @@ def test_an_address_is_no_place_in_the_application() -> None:
     assert found == (
         "in this run the data `events` is at s3://acme/events: `mlimage_runtime.data('events')` says so"
     )
+
+
+def test_below_data_that_is_a_file() -> None:
+    line = "the data `users` is a file, so nothing lies below it"
+    assert explain(Failed("/data/users/a/b", errno.ENOTDIR), here()) == line
 
 
 def test_no_model() -> None:
