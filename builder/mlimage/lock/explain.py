@@ -20,7 +20,9 @@ _NOT_FOUND: Final = re.compile(
 )
 _COLLECTING: Final = re.compile(r"^\s*Collecting (?P<text>.+?)(?: \(from (?P<chain>.+)\))?\s*$", re.MULTILINE)
 _LINE: Final = re.compile(r"-r \S*spec\.in \(line (?P<line>\d+)\)")
-_FROM_HERE: Final = re.compile(r" (?P<version>[^ ]+) \(from https?://127\.0\.0\.1[^)]*\)")
+_FROM_HERE: Final = re.compile(
+    r" (?P<version>[^ ]+) \(from https?://127\.0\.0\.1[^()]*(?:\([^()]*\)[^()]*)*\)"
+)
 """How pip calls a version that it found, which what asks with an extra needs: at our own server."""
 _OTHER_PYTHON: Final = re.compile(
     r"Package '(?P<name>[^']+)' requires a different Python: \S+ not in '(?P<wanted>[^']+)'"
@@ -82,6 +84,14 @@ def _conflict(output: str, situation: Situation) -> ResolveError | None:
     for side in sides:  # what nothing fulfils for itself is the cause, and the rest follows from it
         if (wanted := side.requirement) and not usable(wanted, situation):
             return explain_missing(normalized(str(wanted)), side.asker, situation)
+    if len({side.asker for side in sides}) == 1 and sides[0].asker.package is None:
+        asked = sides[0].asker.requirement
+        return ResolveError(
+            f"`{asked.text if asked else sides[0].wanted}` cannot be had: each version of it needs "
+            "something that is missing or does not fit, and pip does not say what",
+            where=asked.where if asked else None,
+            hint=f"`mlimage lock {situation.image} --resolver uv` says what",
+        )
     return explain_conflict(_at_odds(sides, situation) or sides)
 
 
@@ -102,7 +112,7 @@ def _at_odds(sides: Sequence[Side], situation: Situation) -> list[Side]:
 def _side(line: str, output: str, situation: Situation) -> Side | None:
     user = _USER.match(line)
     if user:
-        requirement = _same(user["text"], situation.requirements)
+        requirement = _same(_readable(user["text"]), situation.requirements)
         return Side.of_spec(requirement.text if requirement else user["text"], requirement)
     depends = _DEPENDS.match(line)
     if depends is None:

@@ -397,6 +397,27 @@ def test_another_version_of_who_asks() -> None:
     )
 
 
+def test_an_extra_of_which_no_version_can_be_had() -> None:
+    here = "http://127.0.0.1:38789/kM3Jn3Q0"
+    versions = "\n".join(
+        f"    flow[pipes] {version} depends on flow {version} (from {here}/files/flow-{version}-any.whl "
+        f"(from {here}/simple/flow/) (requires-python:>=3.7))"
+        for version in ("1.30.1", "1.29.0")
+    )
+    output = (
+        "ERROR: Cannot install flow because these package versions have conflicting dependencies.\n\n"
+        "The conflict is caused by:\n    The user requested flow<2.0 and >=1.27.0\n"
+        f"{versions}\n\nTo fix this\n"
+    )
+    files = {"flow": [file(f"flow-{version}-py3-none-any.whl") for version in ("1.30.1", "1.29.0")]}
+    error = explain(output, situation("flow[pipes]>=1.27.0,<2.0", files=files))
+    assert str(error) == (
+        "images/digits/mlimage.yaml:10:5: `flow[pipes]>=1.27.0,<2.0` cannot be had: each version of it needs "
+        "something that is missing or does not fit, and pip does not say what"
+    )
+    assert error.hint == "`mlimage lock digits --resolver uv` says what"
+
+
 def test_another_version_of_who_asks_with_an_extra() -> None:
     files = {
         "gym": [file(f"gym-{version}-py3-none-any.whl") for version in ("1.0", "1.1", "1.2", "1.3")],
