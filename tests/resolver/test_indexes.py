@@ -256,26 +256,26 @@ def test_an_older_release_for_this_python(index: Index) -> None:
         (
             "cp313-cp313-manylinux_2_17_x86_64",
             None,
-            "`fast` has no wheel for {about}; there are `fast-1.0-cp313-cp313-manylinux_2_17_x86_64.whl`",
-            'it has one for `python: "3.13"` (Debian trixie); or ask for another package',
+            "`fast` has no wheel for {about}; its wheels are for python 3.13",
+            'write `python: "3.13"` and `base: {debian: trixie}`',
         ),
         (
             "cp39-cp39-manylinux_2_17_x86_64",
             None,
-            "`fast` has no wheel for {about}; there are `fast-1.0-cp39-cp39-manylinux_2_17_x86_64.whl`",
-            "ask for another package, or change `python` and the suite of the base",
+            "`fast` has no wheel for {about}; its wheels are for python 3.9",
+            "ask for another package: packages can be locked for python 3.10 and newer",
         ),
         (
             "py3-none-any",
             "<3.11",
             "`fast` needs python `<3.11`, and the image has python 3.11",
-            "ask for another package, or change `python` and the suite of the base",
+            'write `python: "3.10"` and `base: {image: python:3.10-slim}`',
         ),
         (
             "py3-none-any",
             ">=3.12",
             "`fast` needs python `>=3.12`, and the image has python 3.11",
-            'it has one for `python: "3.13"` (Debian trixie); or ask for another package',
+            'write `python: "3.13"` and `base: {debian: trixie}`',
         ),
     ],
 )
