@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mlimage.atomic import note
 from mlimage.cache import Cache
@@ -13,6 +13,9 @@ from mlimage.content.listing import list_files, read_small
 from mlimage.content.wheel import wheel_entries
 from mlimage.digest import Digest, canonical_json
 from mlimage.lock.model import LockedPackage
+
+_VERSION: Final = 1
+"""Of what is noted: a change of it, or of what a wheel installs, counts it up."""
 
 Wheel = Callable[[LockedPackage], Path | None]
 """Gives the verified file of a locked wheel; None where it is not at hand."""
@@ -92,7 +95,7 @@ class Contents:
 
     def _place(self, package: LockedPackage, what: str) -> Path:
         digest = package.sha256
-        return self._cache.metadata / digest.hex[:2] / f"{digest.hex}.{what}-{self._python}"
+        return self._cache.metadata / digest.hex[:2] / f"{digest.hex}.{what}-{self._python}-{_VERSION}"
 
     def _noted(self, package: LockedPackage, what: str) -> Any:
         """What was noted; None where nothing was, or the note is damaged."""
